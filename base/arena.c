@@ -1,0 +1,218 @@
+/* base/arena.c -- bump allocation in blocks that grow with the total.
+ *
+ * In: sizes, often derived from a file's contents, so sums and products are checked.  Out: zeroed
+ * memory that lives until wm_arena_fini().  Large objects get a block of their own behind the
+ * newest one, whose free part stays in use.  With WM_ARENA_DEBUG every object has its own block. */
+#include "base/arena.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ALIGN     _Alignof(max_align_t)
+#define MIN_BLOCK ((size_t)64 << 10)
+#define MAX_BLOCK ((size_t)4 << 20)
+
+struct wm_arena_block {
+    struct wm_arena_block *next;
+    max_align_t mem[];
+};
+
+static _Noreturn void
+out_of_memory(struct wm_arena *a)
+{
+    if (a->oom)
+        a->oom(a->oom_user);
+    fputs("wmap: out of memory\n", stderr);
+    abort();
+}
+
+void
+wm_arena_init(struct wm_arena *a, const struct wm_sys *sys, void (*oom)(void *), void *user)
+{
+    *a = (struct wm_arena){.sys = sys ? sys : &wm_sys_real, .oom = oom, .oom_user = user};
+}
+
+void
+wm_arena_fini(struct wm_arena *a)
+{
+    struct wm_arena_block *b = a->head, *next;
+
+    for (; b; b = next) {
+        next = b->next;
+        a->sys->free(b);
+    }
+    a->head = NULL;
+    a->at = a->end = NULL;
+    a->total = 0;
+}
+
+/* A block with room for n bytes; not yet in the list. */
+static struct wm_arena_block *
+block_new(struct wm_arena *a, size_t n)
+{
+    struct wm_arena_block *b;
+
+    if (n > SIZE_MAX - sizeof(*b))
+        out_of_memory(a);
+    b = a->sys->malloc(sizeof(*b) + n);
+    if (!b)
+        out_of_memory(a);
+    a->total += sizeof(*b) + n;
+    return b;
+}
+
+#ifdef WM_ARENA_DEBUG
+
+static void *
+carve(struct wm_arena *a, size_t n)
+{
+    struct wm_arena_block *b = block_new(a, n); /* exactly n: a sanitizer sees one byte too far */
+
+    b->next = a->head;
+    a->head = b;
+    return b->mem;
+}
+
+#else
+
+/* As much again as there is already, within limits: few blocks, little waste. */
+static size_t
+block_size(const struct wm_arena *a)
+{
+    size_t n = MIN_BLOCK;
+
+    while (n < a->total && n < MAX_BLOCK)
+        n *= 2;
+    return n - sizeof(struct wm_arena_block);
+}
+
+static void *
+carve(struct wm_arena *a, size_t n)
+{
+    size_t room = block_size(a);
+    struct wm_arena_block *b;
+    void *p;
+
+    if (n > SIZE_MAX - ALIGN)
+        out_of_memory(a);
+    n = (n + ALIGN - 1) / ALIGN * ALIGN;
+    if (n > (size_t)(a->end - a->at)) {
+        bool alone = a->head && n > room / 4;
+
+        b = block_new(a, alone || n > room ? n : room);
+        if (alone) {
+            b->next = a->head->next;
+            a->head->next = b;
+            return b->mem;
+        }
+        b->next = a->head;
+        a->head = b;
+        a->at = (char *)b->mem;
+        a->end = a->at + (n > room ? n : room);
+    }
+    p = a->at;
+    a->at += n;
+    return p;
+}
+
+/* Enlarge the newest object where it stands; false where it is another or there is no room. */
+static bool
+extend(struct wm_arena *a, const void *old, size_t old_bytes, size_t new_bytes)
+{
+    size_t have = (old_bytes + ALIGN - 1) / ALIGN * ALIGN;
+    size_t room = (size_t)(a->end - a->at);
+
+    if (!a->at || (const char *)old + have != a->at || new_bytes > SIZE_MAX - ALIGN)
+        return false;
+    new_bytes = (new_bytes + ALIGN - 1) / ALIGN * ALIGN;
+    if (new_bytes - have > room)
+        return false;
+    a->at += new_bytes - have;
+    return true;
+}
+
+#endif
+
+void *
+wm_arena_alloc(struct wm_arena *a, size_t n)
+{
+    void *p = carve(a, n ? n : 1);
+
+    return memset(p, 0, n);
+}
+
+void *
+wm_arena_array(struct wm_arena *a, size_t count, size_t size)
+{
+    size_t n;
+
+    if (__builtin_mul_overflow(count, size, &n))
+        out_of_memory(a);
+    return wm_arena_alloc(a, n);
+}
+
+void *
+wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, size_t size)
+{
+    size_t have = old_n * size, want;
+    char *p;
+
+    if (__builtin_mul_overflow(new_n, size, &want))
+        out_of_memory(a);
+    if (want < have)
+        have = want;
+#ifndef WM_ARENA_DEBUG
+    if (old && have && extend(a, old, have, want)) {
+        p = (char *)(uintptr_t)old;
+        memset(p + have, 0, want - have);
+        return p;
+    }
+#endif
+    p = carve(a, want ? want : 1);
+    if (have)
+        memcpy(p, old, have);
+    memset(p + have, 0, want - have);
+    return p;
+}
+
+char *
+wm_arena_cstr(struct wm_arena *a, struct wm_str s)
+{
+    char *p;
+
+    if (s.n == SIZE_MAX)
+        out_of_memory(a);
+    p = carve(a, s.n + 1);
+    if (s.n)
+        memcpy(p, s.p, s.n);
+    p[s.n] = '\0';
+    return p;
+}
+
+struct wm_str
+wm_arena_str(struct wm_arena *a, struct wm_str s)
+{
+    return (struct wm_str){wm_arena_cstr(a, s), s.n};
+}
+
+struct wm_str
+wm_arena_printf(struct wm_arena *a, const char *fmt, ...)
+{
+    va_list ap, again;
+    int n;
+    char *p;
+
+    va_start(ap, fmt);
+    va_copy(again, ap);
+    n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        n = 0;
+    p = wm_arena_alloc(a, (size_t)n + 1);
+    vsnprintf(p, (size_t)n + 1, fmt, again);
+    va_end(again);
+    return (struct wm_str){p, (size_t)n};
+}

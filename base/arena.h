@@ -1,0 +1,60 @@
+/* base/arena.h -- memory that lives as long as one compilation.
+ *
+ * A compilation allocates its tree, IR, graph and diagnostics in an arena and never frees them one
+ * by one.  wm_arena_alloc() does not return NULL: it calls the arena's oom hook, which must not
+ * return.  With WM_ARENA_DEBUG every object gets its own block, so that a sanitizer sees each. */
+#ifndef WM_BASE_ARENA_H
+#define WM_BASE_ARENA_H
+
+#include <stddef.h>
+
+#include "base/str.h"
+#include "base/sys.h"
+
+struct wm_arena_block;
+
+struct wm_arena {
+    const struct wm_sys *sys;
+    void (*oom)(void *user); /* called when memory is out; does not return */
+    void *oom_user;
+    struct wm_arena_block *head;
+    char *at, *end; /* free part of the newest block */
+    size_t total;   /* bytes asked from the system so far */
+};
+
+/* oom may be NULL: then the process prints "wmap: out of memory" and aborts. */
+void wm_arena_init(struct wm_arena *a, const struct wm_sys *sys, void (*oom)(void *), void *user);
+void wm_arena_fini(struct wm_arena *a);
+
+/* Zeroed, aligned for any type.  n = 0 gives a pointer that must not be read. */
+void *wm_arena_alloc(struct wm_arena *a, size_t n);
+/* Zeroed array; an overflow of count * size goes to the oom hook. */
+void *wm_arena_array(struct wm_arena *a, size_t count, size_t size);
+/* A larger copy of an array (old may be NULL); the new tail is zeroed. */
+void *wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, size_t size);
+
+/* NUL-terminated copies; the NUL is not counted. */
+struct wm_str wm_arena_str(struct wm_arena *a, struct wm_str s);
+char *wm_arena_cstr(struct wm_arena *a, struct wm_str s);
+struct wm_str wm_arena_printf(struct wm_arena *a, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#define WM_NEW(a, type)      ((type *)wm_arena_alloc((a), sizeof(type)))
+#define WM_NEW_N(a, type, n) ((type *)wm_arena_array((a), (size_t)(n), sizeof(type)))
+
+/* Growing array in an arena: `type *item; uint32_t n, cap;` side by side in one struct.
+ * WM_PUSH(a, vec) makes room for one more, counts it and gives its address. */
+#define WM_VEC(type)                                                                               \
+    struct {                                                                                       \
+        type *item;                                                                                \
+        uint32_t n, cap;                                                                           \
+    }
+#define WM_PUSH(a, v)                                                                              \
+    (((v)->n == (v)->cap                                                                           \
+          ? (void)((v)->item = wm_arena_grow((a), (v)->item, (v)->cap, (v)->cap ? 2u * (v)->cap : 8u, \
+                                             sizeof(*(v)->item)),                                  \
+                   (v)->cap = (v)->cap ? 2u * (v)->cap : 8u)                                       \
+          : (void)0),                                                                              \
+     &(v)->item[(v)->n++])
+
+#endif

@@ -1,0 +1,48 @@
+/* base/sys.h -- the one table through which system calls and allocations go.
+ *
+ * Everything in wmap that allocates, opens, reads, writes, renames or syncs calls through a
+ * `const struct wm_sys *`, so that a test can put a table in its place that fails the Nth call.
+ * The entries behave as the calls they are named after (errno, short counts, EINTR). */
+#ifndef WM_BASE_SYS_H
+#define WM_BASE_SYS_H
+
+#include <dirent.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct wm_sys {
+    void *(*malloc)(size_t n);
+    void *(*realloc)(void *p, size_t n);
+    void (*free)(void *p);
+
+    int (*open)(const char *path, int flags, mode_t mode);
+    int (*close)(int fd);
+    int (*fstat)(int fd, struct stat *st);
+    int (*stat)(const char *path, struct stat *st);
+    int (*lstat)(const char *path, struct stat *st);
+    ssize_t (*pread)(int fd, void *p, size_t n, off_t off);
+    ssize_t (*preadv)(int fd, const struct iovec *iov, int n, off_t off);
+    ssize_t (*pwrite)(int fd, const void *p, size_t n, off_t off);
+    ssize_t (*read)(int fd, void *p, size_t n);
+    ssize_t (*write)(int fd, const void *p, size_t n);
+    int (*fallocate)(int fd, off_t size); /* fallocate(2), never emulated */
+    int (*ftruncate)(int fd, off_t size);
+    int (*fsync)(int fd);
+    int (*rename)(const char *from, const char *to);
+    int (*exchange)(const char *a, const char *b); /* renameat2(RENAME_EXCHANGE) */
+    int (*mkdir)(const char *path, mode_t mode);
+    int (*rmdir)(const char *path);
+    int (*unlink)(const char *path);
+    int (*flock)(int fd, int op);
+    DIR *(*opendir)(const char *path);
+    struct dirent *(*readdir)(DIR *d);
+    int (*closedir)(DIR *d);
+};
+
+/* The real calls. */
+extern const struct wm_sys wm_sys_real;
+
+#endif
