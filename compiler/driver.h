@@ -1,0 +1,73 @@
+/* compiler/driver.h -- the compiler as its users see it: load, bind, plan. */
+#ifndef WM_COMPILER_DRIVER_H
+#define WM_COMPILER_DRIVER_H
+
+#include "compiler/diag.h"
+#include "compiler/parse.h"
+#include "runtime/manifest.h"
+#include "runtime/plan.h"
+
+/* One compilation: everything in it lives in the arena. */
+struct wm_cc {
+    struct wm_arena *a;
+    const struct wm_sys *sys;
+    struct wm_sources sources;
+    struct wm_diags diags;
+    WM_VEC(struct wm_str) path;      /* directories of map libraries, tried in order */
+};
+
+/* cc->a and cc->sys are set; the rest is made here. */
+void wm_cc_init(struct wm_cc *cc, struct wm_arena *a, const struct wm_sys *sys);
+
+/* A checked map expression: one map, an inverse, or a composition (see compiler/module.h). */
+struct wm_chain;
+
+/* "litgpt/llama", "./my.wmap", "~a >> b(tp = 8)".  WM_NO: diagnostics say why; WM_E*: err does (no such file). */
+enum wm_status wm_load_map(struct wm_cc *cc, struct wm_str spec, struct wm_chain **out,
+                           struct wm_err *err);
+enum wm_status wm_load_text(struct wm_cc *cc, struct wm_str name, struct wm_str text,
+                            struct wm_chain **out, struct wm_err *err);
+
+/* Text of the map itself, and of its inverse.  WM_NO: not invertible; diagnostics name rule, operation, remedy. */
+enum wm_status wm_chain_format(struct wm_cc *cc, struct wm_chain *c, struct wm_buf *out,
+                               struct wm_err *err);
+enum wm_status wm_chain_invert(struct wm_cc *cc, struct wm_chain *c, struct wm_buf *out,
+                               struct wm_err *err);
+/* Stages "ast" and "checked". */
+enum wm_status wm_chain_dump(struct wm_cc *cc, struct wm_chain *c, struct wm_str stage,
+                             struct wm_buf *out, struct wm_err *err);
+/* Of the first map of the chain: its name and what it says of itself. */
+struct wm_str wm_chain_name(const struct wm_chain *c);
+struct wm_str wm_chain_doc(const struct wm_chain *c);
+
+struct wm_bind_opts {
+    bool reverse;
+    struct wm_str config;            /* path; empty: config.json in the input's directory */
+    const struct wm_str *define;     /* "NAME=VALUE" */
+    uint32_t ndefine;
+    bool allow_unmapped, allow_missing, trust_replicas, strict_pad;
+    struct wm_str format;            /* of the output; empty: the map's, else safetensors */
+    bool out_is_file;                /* one file, named `out_name`; else a directory */
+    struct wm_str out_name;
+    uint64_t max_shard_size;         /* 0: 5 000 000 000 */
+};
+
+/* A map bound to the headers of an input: every tensor of both sides, and how they are made (compiler/graph.h). */
+struct wm_graph;
+
+/* Open the input as the map's reading side sees it (its `file` lines choose the files; else wm_manifest_open). */
+enum wm_status wm_open_input(struct wm_cc *cc, struct wm_chain *c, struct wm_str path,
+                             const struct wm_bind_opts *o, const struct wm_open_opts *opts,
+                             struct wm_manifest **out, struct wm_err *err);
+
+/* WM_NO: the checkpoint does not fit; diagnostics say where.  Reads no tensor data. */
+enum wm_status wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in,
+                       const struct wm_bind_opts *o, struct wm_graph **out, struct wm_err *err);
+
+void wm_graph_print(struct wm_cc *cc, const struct wm_graph *g, struct wm_buf *out); /* stage "graph" */
+
+/* The plan block (see runtime/plan.h), in the arena. */
+enum wm_status wm_plan_build(struct wm_cc *cc, const struct wm_graph *g, const struct wm_bind_opts *o,
+                             void **block, uint64_t *size, struct wm_err *err);
+
+#endif

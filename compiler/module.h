@@ -1,0 +1,200 @@
+/* compiler/module.h -- a checked map: names resolved, keys and patterns proven.
+ *
+ * What enters is the syntax tree, what leaves is this.  No number of a config and no tensor is known yet: sizes are
+ * expressions until bind. */
+#ifndef WM_COMPILER_MODULE_H
+#define WM_COMPILER_MODULE_H
+
+#include "base/map.h"
+#include "compiler/ast.h"
+#include "compiler/driver.h"
+#include "compiler/key.h"
+
+enum wm_name_kind { WM_NM_PARAM, WM_NM_LET, WM_NM_INDEX, WM_NM_IMPORT };
+
+/* One entry of the module's namespace. */
+struct wm_name {
+    enum wm_name_kind kind;
+    struct wm_str name;
+    const struct wm_stmt *stmt;
+    uint32_t id;                 /* number among its kind */
+    bool used;
+    bool per_index;              /* a let whose value depends on an index: not the same for all instances */
+    uint8_t visit;               /* for cycles */
+};
+
+struct wm_index_def {
+    const struct wm_stmt *stmt;
+    struct wm_str name;
+    bool in_keys;
+    uint32_t *component;         /* composite: index numbers; NULL for a plain one */
+    uint32_t ncomponent;
+};
+
+struct wm_import {
+    struct wm_str name;
+    const struct wm_stmt *stmt;
+    struct wm_module *module;
+};
+
+/* ---- rules ---- */
+
+enum wm_var_kind { WM_VAR_INDEX, WM_VAR_WORDS, WM_VAR_CAPTURE, WM_VAR_COMPOSITE };
+
+/* A variable of a rule: what stands in its keys and file names. */
+struct wm_var {
+    enum wm_var_kind kind;
+    struct wm_str name;
+    struct wm_span span;
+    uint32_t index;              /* INDEX, COMPOSITE: index number of the rule's module */
+    uint32_t nword;              /* WORDS */
+    uint32_t *component;         /* COMPOSITE: variables of the rule */
+    uint32_t ncomponent;
+    bool common;                 /* stands in every key (or file name) of both sides: one value an instance */
+};
+
+enum { WM_AX_REST = 0 };         /* axis 0 of a rule is its `...` */
+
+/* An axis: of patterns, or a variable of a key that is not common. */
+struct wm_axis {
+    struct wm_str name;
+    struct wm_span span;
+    uint32_t var;                /* the rule's variable of that name, or WM_NONE */
+    uint32_t index;              /* module index that gives the size, or WM_NONE */
+    const struct wm_expr *size;  /* from where, or from the let or param of that name; NULL: solved */
+    struct wm_str from;          /* "where", "let", "param", "index", "words": for messages */
+    bool broadcast;
+    const struct wm_expr *pick;  /* NULL: not picked */
+    const struct wm_expr *pad;   /* NULL: no pad */
+    bool in_pattern[2], in_key[2];
+};
+
+/* A resolved pattern mirrors wm_pat with axis numbers. */
+struct wm_rpat {
+    enum wm_pat_kind kind;
+    uint32_t axis;
+    struct wm_rpat *item;
+    uint32_t nitem;
+    struct wm_span span;
+};
+
+struct wm_rterm {
+    struct wm_span span;
+    struct wm_key key;           /* prefix and key */
+    uint32_t *place;             /* variables of its file's name: [nplace] */
+    uint32_t nplace;
+    struct wm_rpat *dim;         /* [ndim]; [...] where the text has no pattern */
+    uint32_t ndim;
+    bool has_rest;
+    bool explicit_pattern;
+    uint32_t *key_axis;          /* axes that are variables of its key or place and not common */
+    uint32_t nkey_axis;
+    uint32_t first_product, nproduct;
+};
+
+/* One way through the sums of a term: the axes on it. */
+struct wm_product {
+    uint32_t term;
+    uint32_t alt;                /* its number among the term's */
+    uint32_t *axis;              /* [naxis], ascending: pattern and key axes, WM_AX_REST too */
+    uint32_t naxis;
+    uint32_t partner;            /* product of the other side, or WM_NONE (pad, or dropped by a one-way rule) */
+    uint32_t pad;                /* the axis that makes it padding, or WM_NONE */
+};
+
+struct wm_cond {
+    const struct wm_expr *expr;
+    bool negate;
+    uint32_t branch, arm;        /* of an `if`: rules of different arms of a branch exclude each other; 0: when */
+};
+
+struct wm_rule {
+    struct wm_module *mod;       /* whose names its expressions use */
+    const struct wm_rule_ast *ast;
+    struct wm_span span;
+    enum wm_arrow arrow;
+    WM_VEC(struct wm_var) var;
+    WM_VEC(struct wm_axis) axis;
+    struct {
+        struct wm_rterm *term;
+        uint32_t nterm;
+        struct wm_product *product;
+        uint32_t nproduct;
+        const struct wm_fill *fill;
+    } side[2];
+    WM_VEC(struct wm_cond) cond;
+    WM_VEC(struct wm_binding) where;
+    bool optional;
+    WM_VEC(const struct wm_expr *) optional_if; /* all must hold; none: always */
+    bool has_pattern;            /* else whole tensors, or a pipeline of operations */
+    bool pipeline;               /* operations that are not elementwise: bound by them, not by products */
+    bool captures;               /* not a named rule */
+    uint32_t id;                 /* number in the module that runs it */
+};
+
+struct wm_side {
+    struct wm_str name;
+    struct wm_span span;
+    WM_VEC(const struct wm_side_item *) item;
+    WM_VEC(struct wm_module *) item_mod; /* whose names an item uses */
+};
+
+struct wm_module {
+    struct wm_cc *cc;
+    struct wm_str path, name, doc;
+    struct wm_file_ast *ast;
+    struct wm_map names;         /* name -> number in `name` */
+    WM_VEC(struct wm_name) name_list;
+    WM_VEC(struct wm_index_def) index;
+    WM_VEC(struct wm_import) import;
+    WM_VEC(struct wm_rule *) rule;
+    WM_VEC(const struct wm_stmt *) shard;
+    WM_VEC(const struct wm_stmt *) mapdef;
+    struct wm_side side[2];
+    bool ok;
+    bool has_rules;
+    uint32_t nbranch;
+};
+
+/* Load and check a file; cached by path in the compilation.  NULL: err (no such file) or diagnostics. */
+struct wm_module *wm_module_load(struct wm_cc *cc, struct wm_str path, struct wm_err *err);
+struct wm_module *wm_module_of_text(struct wm_cc *cc, struct wm_str path, struct wm_str text,
+                                    struct wm_err *err);
+const struct wm_name *wm_module_find(struct wm_module *m, struct wm_str name);
+
+/* Resolve and check a rule; appended to m->rule. */
+void wm_check_rules(struct wm_module *m);
+/* Names, types, arity of an expression.  `vars`: the rule whose variables it may use, or NULL. */
+bool wm_check_expr(struct wm_module *m, const struct wm_expr *e, const struct wm_rule *vars);
+/* Does its value depend on an index or capture? */
+bool wm_expr_per_index(struct wm_module *m, const struct wm_expr *e);
+/* Products, pairing, solvability of one rule. */
+void wm_check_pattern(struct wm_module *m, struct wm_rule *r);
+/* Keys of all rules against each other. */
+void wm_check_keys(struct wm_module *m);
+void wm_check_ops(struct wm_module *m, struct wm_rule *r);
+void wm_check_shards(struct wm_module *m);
+
+/* Resolve a template (prefix may be NULL) in the scope of a rule; variables are added to r->var. */
+bool wm_resolve_key(struct wm_module *m, struct wm_rule *r, const struct wm_template *prefix,
+                    const struct wm_template *t, struct wm_key *out);
+
+/* ---- chains ---- */
+
+struct wm_chain_link {
+    struct wm_module *module;
+    bool inverse;
+    WM_VEC(struct wm_binding) arg;   /* m(tp = 8) */
+    struct wm_module *arg_mod;       /* where the arguments were written, or NULL: the command line */
+};
+
+struct wm_chain {
+    struct wm_str spec;
+    WM_VEC(struct wm_chain_link) link;
+};
+
+void wm_module_dump(const struct wm_module *m, struct wm_buf *out);
+/* `layer` of variable numbers, for wm_key_print with user = the rule. */
+struct wm_str wm_rule_var_name(void *rule, uint32_t var);
+
+#endif

@@ -1,0 +1,101 @@
+/* compiler/value.h -- values of expressions, and their evaluation at bind.
+ *
+ * Integers are checked 64-bit; a division that leaves a rest is an error; absent and null config values are the
+ * same.  Errors become diagnostics and give WM_V_ERROR, which silently spreads. */
+#ifndef WM_COMPILER_VALUE_H
+#define WM_COMPILER_VALUE_H
+
+#include "compiler/module.h"
+
+struct cJSON;
+
+enum wm_vkind {
+    WM_V_ERROR, WM_V_NULL, WM_V_INT, WM_V_FLOAT, WM_V_BOOL, WM_V_STR, WM_V_LIST, WM_V_OBJECT
+};
+
+struct wm_value {
+    enum wm_vkind kind;
+    union {
+        int64_t i;
+        double f;
+        bool b;
+        struct wm_str s;
+        struct {
+            const struct wm_value *item;
+            uint32_t n;
+        } list;
+        const struct cJSON *json;   /* OBJECT */
+    } u;
+    struct wm_str absent;           /* NULL: the config path that is absent, for messages */
+};
+
+/* The values of one index at bind. */
+struct wm_index_values {
+    bool known;
+    bool busy;
+    int64_t n;
+    const int64_t *value;           /* [n] ascending; NULL: 0 .. n-1 */
+};
+
+/* One module at bind: its params, lets and indices. */
+struct wm_menv {
+    struct wm_module *mod;
+    struct wm_value *param;         /* by id */
+    struct wm_value *let;           /* memo by id */
+    uint8_t *let_state;             /* 0 not yet, 1 busy, 2 done */
+    struct wm_index_values *index;
+    struct wm_menv **import;        /* by id; made on first use */
+};
+
+/* What all modules of a link share. */
+struct wm_benv {
+    struct wm_cc *cc;
+    const struct cJSON *config;     /* NULL: none */
+    struct wm_str config_path;      /* "" where none; config_why says why there is none */
+    struct wm_str config_why;
+    bool config_reported;
+    const struct cJSON *adapter;
+    bool (*exists)(void *user, struct wm_str key);
+    /* Values of an `in keys` index from the input; false: not there, error reported. */
+    bool (*keys)(void *user, struct wm_menv *me, uint32_t index, struct wm_index_values *out);
+    void *user;
+    WM_VEC(struct wm_menv *) env;
+    const struct wm_binding *arg;   /* arguments of the link */
+    uint32_t narg;
+    struct wm_menv *arg_env;
+    const struct wm_str *define;    /* "NAME=VALUE" */
+    uint32_t ndefine;
+};
+
+/* Values of a rule's variables in one instance, and its where sizes. */
+struct wm_scope {
+    const struct wm_rule *rule;     /* NULL: no variables */
+    const int64_t *value;           /* [rule->var.n]: index value (not ordinal), or word's ordinal */
+    const struct wm_str *text;      /* captures */
+    const bool *known;              /* which have a value now */
+    const struct wm_binding *bind;  /* extra names (where) */
+    uint32_t nbind;
+    /* extra plain values: shard sizes and the like */
+    const struct wm_str *name;
+    const struct wm_value *val;
+    uint32_t nname;
+};
+
+struct wm_menv *wm_menv_of(struct wm_benv *be, struct wm_module *m);
+struct wm_value wm_eval(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc,
+                        const struct wm_expr *e);
+/* As a size >= 0 (an integral float serves); reports, naming `what`. */
+bool wm_eval_size(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc,
+                  const struct wm_expr *e, const char *what, int64_t *out);
+bool wm_eval_bool(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc,
+                  const struct wm_expr *e, bool *out);
+/* Values of an index (composite: none); reports. */
+const struct wm_index_values *wm_index_get(struct wm_benv *be, struct wm_menv *me, uint32_t index);
+void wm_value_print(struct wm_value v, struct wm_buf *out);
+const char *wm_vkind_name(enum wm_vkind k);
+
+/* Read and check a config.json; err names file and offset. */
+enum wm_status wm_config_read(struct wm_cc *cc, struct wm_str path, const struct cJSON **out,
+                              struct wm_err *err);
+
+#endif

@@ -1,0 +1,51 @@
+/* runtime/exec.h -- the interpreter of plans: windows of the output, several threads, bounded memory.
+ *
+ * Window by window of each output file: read what the window's boxes need, permute it in memory, write it with one
+ * pwrite (or hand it to a sink).  Windows are independent; no lock on the hot path. */
+#ifndef WM_RUNTIME_EXEC_H
+#define WM_RUNTIME_EXEC_H
+
+#include "runtime/plan.h"
+#include "base/sys.h"
+
+struct wm_exec_opts {
+    uint32_t threads;      /* 0: one per processor, at most 8 */
+    uint64_t max_memory;   /* for all buffers; 0: 64 MiB */
+    uint64_t window;       /* bytes; 0: chosen.  Tests set odd ones: bytes must not depend on it */
+    bool trust_replicas;   /* leave out the EQUAL checks of replicas */
+    bool strict_pad;       /* make the IS_FILL checks */
+    /* Called now and then from any thread, with the bytes done so far; true: stop (the run fails). */
+    bool (*progress)(void *user, uint64_t done, uint64_t total);
+    void *progress_user;
+};
+
+/* What a run counted. */
+struct wm_exec_stats {
+    uint64_t bytes_read, bytes_written, syscalls, peak_buffers;
+    uint64_t cast_overflow, cast_nan, cast_inexact;
+};
+
+/* Where the windows go.  `write` may be called from several threads at once, each window once, in any order. */
+struct wm_exec_sink {
+    enum wm_status (*write)(void *user, uint32_t outfile, uint64_t off, const void *p, uint64_t n,
+                            struct wm_err *err);
+    void *user;
+};
+
+/* Produce all tensor bytes of all output files (not heads and tails), and make the checks. */
+enum wm_status wm_exec_run(const struct wm_plan *p, const struct wm_sys *sys,
+                           const struct wm_exec_opts *opts, const struct wm_exec_sink *sink,
+                           struct wm_exec_stats *stats, struct wm_err *err);
+
+/* Produce bytes [off, off + n) of output tensor `out` (an index of OUT) into p.  The basis of everything above;
+ * used alone for slices, trace and verify.  Inputs are opened and closed by the handle. */
+struct wm_exec;
+enum wm_status wm_exec_open(const struct wm_plan *p, const struct wm_sys *sys,
+                            const struct wm_exec_opts *opts, struct wm_exec **out, struct wm_err *err);
+enum wm_status wm_exec_produce(struct wm_exec *x, uint32_t out, uint64_t off, uint64_t n, void *p,
+                               struct wm_err *err);
+/* Inputs unchanged (size, mtime) since bind? */
+enum wm_status wm_exec_check_inputs(struct wm_exec *x, struct wm_err *err);
+void wm_exec_close(struct wm_exec *x);
+
+#endif

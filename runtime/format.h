@@ -1,0 +1,57 @@
+/* runtime/format.h -- containers: one row in formats.def and one file in formats/ each. */
+#ifndef WM_RUNTIME_FORMAT_H
+#define WM_RUNTIME_FORMAT_H
+
+#include "runtime/manifest.h"
+#include "runtime/plan.h"
+
+enum wm_format_id {
+#define WM_FORMAT(id, name, suffix) WM_FMT_##id,
+#include "runtime/formats.def"
+#undef WM_FORMAT
+    WM_FMT_N
+};
+
+/* A tensor to be written; `off` is set by layout, relative to the file. */
+struct wm_wtensor {
+    struct wm_str name;      /* inside the file */
+    enum wm_dtype dtype;
+    uint32_t rank;
+    const int64_t *shape;
+    uint64_t nbytes;
+    uint64_t off;
+    uint32_t user;           /* the caller's number; kept by layout's reordering */
+};
+
+struct wm_wfile {
+    struct wm_str head, tail; /* constant bytes around the tensors; in the arena */
+    uint64_t size;            /* of the whole file */
+};
+
+struct wm_format {
+    const char *name, *suffix;
+    const char *index_name;   /* "model.safetensors.index.json", or NULL */
+    /* Do the first bytes (and the size) look like this container?  [n] <= 4096 */
+    bool (*probe)(const unsigned char *p, size_t n, uint64_t size);
+    /* Append the file's tensors.  m->file.item[file] is filled and opened as fd. */
+    enum wm_status (*read)(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file,
+                           struct wm_err *err);
+    /* Order the tensors as the container's reference writer does, set their offsets, make the bytes around them.
+     * NULL where the container can't be written. */
+    enum wm_status (*layout)(struct wm_arena *a, struct wm_wtensor *t, uint32_t n, struct wm_wfile *out,
+                             struct wm_err *err);
+    /* The order in which a sharded checkpoint is filled (by name; sorts t).  NULL: as layout's. */
+    /* Text of the index: weight_map of (tensor name -> file name).  NULL where there is none. */
+    struct wm_str (*index)(struct wm_arena *a, const struct wm_str *tensor, const struct wm_str *file,
+                           uint32_t n, uint64_t total_size);
+    /* "model-00002-of-00005.safetensors"; nshard == 1: "model.safetensors". */
+    struct wm_str (*shard_name)(struct wm_arena *a, uint32_t shard, uint32_t nshard);
+};
+
+extern const struct wm_format *const wm_formats[WM_FMT_N];
+
+const struct wm_format *wm_format_by_name(struct wm_str name, enum wm_format_id *id);
+/* By the suffix of a path ("out.safetensors"); NULL where unknown. */
+const struct wm_format *wm_format_by_suffix(struct wm_str path, enum wm_format_id *id);
+
+#endif

@@ -1,0 +1,71 @@
+/* runtime/manifest.h -- what is known of a checkpoint without reading its data: files and tensors.
+ *
+ * The readers of runtime/formats/ fill it.  Arrays live in the arena of the opening call; about 100 bytes a
+ * tensor beside its name. */
+#ifndef WM_RUNTIME_MANIFEST_H
+#define WM_RUNTIME_MANIFEST_H
+
+#include "base/arena.h"
+#include "base/dtype.h"
+#include "base/map.h"
+#include "base/status.h"
+#include "base/sys.h"
+
+enum { WM_MAX_RANK = 64 };
+
+struct wm_mfile {
+    struct wm_str path;     /* to open it */
+    struct wm_str name;     /* relative to the checkpoint's directory: "model-00001-of-00002.safetensors" */
+    uint64_t size;
+    int64_t mtime_sec, mtime_nsec;
+    uint64_t dev, ino;
+    uint32_t format;        /* enum wm_format_id */
+};
+
+struct wm_mtensor {
+    struct wm_str name;
+    uint32_t file;
+    enum wm_dtype dtype;
+    uint64_t off, nbytes;   /* of its first byte in the file; of its bytes when contiguous */
+    uint32_t rank;
+    const int64_t *shape;   /* [rank] */
+    const int64_t *stride;  /* [rank] in elements, or NULL: row-major and contiguous */
+};
+
+struct wm_manifest {
+    struct wm_arena *a;
+    struct wm_str path;     /* as the user named it */
+    struct wm_str dir;      /* directory of its files ("." where none) */
+    bool is_dir;
+    WM_VEC(struct wm_mfile) file;
+    WM_VEC(struct wm_mtensor) tensor;
+    uint64_t nbytes;        /* of all tensors */
+    struct wm_str note;     /* e.g. "tensors were under \"model\""; empty */
+};
+
+/* Which files of a directory to read. */
+struct wm_open_opts {
+    bool no_symlinks;
+    const struct wm_str *only; /* names relative to the directory, instead of the index or all; [nonly] */
+    uint32_t nonly;
+};
+
+/* Open a checkpoint: a file of a known format (by content), or a directory: by its index file, else all files of
+ * its one format in it, ordered by name.  Duplicate names across files are an error only where `only` is NULL.
+ * On failure err names file, tensor or offset, and reason. */
+enum wm_status wm_manifest_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
+                                const struct wm_open_opts *opts, struct wm_manifest **out,
+                                struct wm_err *err);
+
+/* Names of the regular files in a directory (relative, sorted bytewise, no recursion). */
+enum wm_status wm_list_dir(struct wm_arena *a, const struct wm_sys *sys, struct wm_str dir,
+                           struct wm_str **name, uint32_t *n, struct wm_err *err);
+
+/* A whole small file (config.json, a map), at most `max` bytes; a regular file only. */
+enum wm_status wm_read_file(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
+                            uint64_t max, struct wm_str *out, struct wm_err *err);
+
+/* A safe relative name: no empty, "." or ".." component, no NUL, not absolute. */
+bool wm_path_is_inside(struct wm_str name);
+
+#endif

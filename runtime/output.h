@@ -1,0 +1,33 @@
+/* runtime/output.h -- outputs that appear whole or not at all.
+ *
+ * One file: a temporary file beside it (O_EXCL, `.NAME.wmap-*`), reserved with fallocate(2), renamed when whole.
+ * A directory: a sibling directory is filled and renamed to the final name, exchanged with the old one where it
+ * replaces one (--force).  Stale temporaries of dead runs are swept at open.  A second run into the same place
+ * is refused (flock).  Nothing is left behind by wm_output_abort(). */
+#ifndef WM_RUNTIME_OUTPUT_H
+#define WM_RUNTIME_OUTPUT_H
+
+#include "runtime/manifest.h"
+#include "runtime/plan.h"
+
+struct wm_output;
+
+struct wm_output_opts {
+    bool force;             /* replace a directory that is not empty */
+    bool fsync;             /* data, rename, directory */
+    bool is_dir;            /* the output is a directory of files; else exactly one data file */
+};
+
+/* Create the temporaries for all files of the plan.  Refused: a file or directory of the output that is one of the
+ * inputs (by device and inode), a non-empty directory without force, an output inside an input directory's set. */
+enum wm_status wm_output_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
+                              const struct wm_plan *plan, const struct wm_output_opts *opts,
+                              struct wm_output **out, struct wm_err *err);
+/* The descriptor to write OUTFILE number i at. */
+int wm_output_fd(struct wm_output *o, uint32_t i);
+/* Sidecars, headers and index files are written by this; then everything is committed (renamed). */
+enum wm_status wm_output_commit(struct wm_output *o, struct wm_err *err);
+/* Remove everything. Safe after a failed commit, and from a signal's cleanup path. */
+void wm_output_abort(struct wm_output *o);
+
+#endif
