@@ -40,11 +40,10 @@ struct wm_format {
      * NULL where the container can't be written. */
     enum wm_status (*layout)(struct wm_arena *a, struct wm_wtensor *t, uint32_t n, struct wm_wfile *out,
                              struct wm_err *err);
-    /* The order in which a sharded checkpoint is filled (by name; sorts t).  NULL: as layout's. */
     /* Text of the index: weight_map of (tensor name -> file name).  NULL where there is none. */
     struct wm_str (*index)(struct wm_arena *a, const struct wm_str *tensor, const struct wm_str *file,
                            uint32_t n, uint64_t total_size);
-    /* "model-00002-of-00005.safetensors"; nshard == 1: "model.safetensors". */
+    /* Shards count from 1: (2, 5) is "model-00002-of-00005.safetensors"; nshard == 1: "model.safetensors". */
     struct wm_str (*shard_name)(struct wm_arena *a, uint32_t shard, uint32_t nshard);
 };
 

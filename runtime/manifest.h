@@ -11,7 +11,7 @@
 #include "base/status.h"
 #include "base/sys.h"
 
-enum { WM_MAX_RANK = 64 };
+enum { WM_MAX_RANK = 64, WM_MAX_NAME = 16 << 20 };
 
 struct wm_mfile {
     struct wm_str path;     /* to open it */
@@ -40,6 +40,8 @@ struct wm_manifest {
     WM_VEC(struct wm_mfile) file;
     WM_VEC(struct wm_mtensor) tensor;
     uint64_t nbytes;        /* of all tensors */
+    struct wm_map by_name;  /* name -> index in tensor; of several with one name, the last */
+    bool repeats;           /* the same name may be in several files (`only` was given) */
     struct wm_str note;     /* e.g. "tensors were under \"model\""; empty */
 };
 
@@ -56,6 +58,10 @@ struct wm_open_opts {
 enum wm_status wm_manifest_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
                                 const struct wm_open_opts *opts, struct wm_manifest **out,
                                 struct wm_err *err);
+
+/* For the readers of containers: the tensors from `first` on were appended for one file; check their
+ * names (UTF-8 is the reader's, no NUL, at most 16 MiB, not given twice) and count them. */
+enum wm_status wm_manifest_register(struct wm_manifest *m, uint32_t first, struct wm_err *err);
 
 /* Names of the regular files in a directory (relative, sorted bytewise, no recursion). */
 enum wm_status wm_list_dir(struct wm_arena *a, const struct wm_sys *sys, struct wm_str dir,

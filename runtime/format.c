@@ -1,0 +1,38 @@
+/* runtime/format.c -- the table of containers, from formats.def. */
+#include "runtime/format.h"
+
+#define WM_FORMAT(id, name, suffix) extern const struct wm_format wm_format_##id;
+#include "runtime/formats.def"
+#undef WM_FORMAT
+
+const struct wm_format *const wm_formats[WM_FMT_N] = {
+#define WM_FORMAT(id, name, suffix) &wm_format_##id,
+#include "runtime/formats.def"
+#undef WM_FORMAT
+};
+
+static const struct wm_format *
+found(int k, enum wm_format_id *id)
+{
+    if (id)
+        *id = (enum wm_format_id)k;
+    return wm_formats[k];
+}
+
+const struct wm_format *
+wm_format_by_name(struct wm_str name, enum wm_format_id *id)
+{
+    for (int k = 0; k < WM_FMT_N; k++)
+        if (wm_str_eq(name, wm_str_c(wm_formats[k]->name)))
+            return found(k, id);
+    return NULL;
+}
+
+const struct wm_format *
+wm_format_by_suffix(struct wm_str path, enum wm_format_id *id)
+{
+    for (int k = 0; k < WM_FMT_N; k++)
+        if (wm_str_ends(path, wm_str_c(wm_formats[k]->suffix)))
+            return found(k, id);
+    return NULL;
+}

@@ -1,0 +1,160 @@
+/* runtime/formats/safetensors_write.c -- headers and index files as the reference libraries make them.
+ *
+ * In: names, dtypes and shapes.  Out: the order of the tensors, their offsets, and the bytes before
+ * them, equal to what the safetensors library writes (with {"format": "pt"}); and the text of an
+ * index, equal to what Python's json.dumps(index, indent=2, sort_keys=True) gives. */
+#include "runtime/formats/safetensors.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/checked.h"
+#include "base/utf8.h"
+
+/* Wide types first, so that every tensor is aligned; then by name. */
+static int
+reference_order(const void *pa, const void *pb)
+{
+    const struct wm_wtensor *a = pa, *b = pb;
+
+    if (a->dtype != b->dtype)
+        return a->dtype > b->dtype ? -1 : 1;
+    return wm_str_cmp(a->name, b->name);
+}
+
+static void
+put_entry(struct wm_buf *b, const struct wm_wtensor *t, uint64_t begin)
+{
+    wm_buf_putc(b, ',');
+    wm_buf_json(b, t->name);
+    wm_buf_printf(b, ":{\"dtype\":\"%s\",\"shape\":[", wm_dtype_info[t->dtype].name);
+    for (uint32_t k = 0; k < t->rank; k++)
+        wm_buf_printf(b, k ? ",%" PRId64 : "%" PRId64, t->shape[k]);
+    wm_buf_printf(b, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", begin, begin + t->nbytes);
+}
+
+/* The 8 bytes of length at the beginning of head. */
+static void
+put_length(char *p, uint64_t n)
+{
+    for (int k = 0; k < 8; k++)
+        p[k] = (char)(n >> (8 * k) & 0xff);
+}
+
+enum wm_status
+wm_safetensors_layout(struct wm_arena *a, struct wm_wtensor *t, uint32_t n, struct wm_wfile *out,
+                      struct wm_err *err)
+{
+    struct wm_buf b;
+    uint64_t at = 0, size;
+
+    if (n > 1)
+        qsort(t, n, sizeof(*t), reference_order);
+    wm_buf_init(&b, a);
+    wm_buf_pad(&b, '\0', 8);
+    wm_buf_putz(&b, "{\"__metadata__\":{\"format\":\"pt\"}");
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t end;
+
+        if (i > 0 && wm_str_eq(t[i].name, t[i - 1].name))
+            return wm_fail(err, WM_EFORMAT, NULL, "two tensors named \"%.*s\" in one file",
+                           WM_STR_ARG(t[i].name));
+        if (!wm_utf8_valid(t[i].name, NULL) || wm_str_eq(t[i].name, WM_STR("__metadata__")))
+            return wm_fail(err, WM_ESUPPORT, NULL,
+                           "tensor \"%.*s\": safetensors can not hold this name",
+                           WM_STR_ARG(t[i].name));
+        if (!wm_ck_uadd(at, t[i].nbytes, &end))
+            return wm_fail(err, WM_ELIMIT, NULL, "tensor \"%.*s\": the file would be too large",
+                           WM_STR_ARG(t[i].name));
+        put_entry(&b, &t[i], at);
+        t[i].off = at;
+        at = end;
+    }
+    wm_buf_putc(&b, '}');
+    wm_buf_pad(&b, ' ', (8 - b.n % 8) % 8);
+    if (b.n - 8 > WM_SAFETENSORS_MAX_HEADER)
+        return wm_fail(err, WM_ELIMIT, NULL,
+                       "the header of %" PRIu32 " tensors would take %zu bytes; readers accept %d",
+                       n, b.n - 8, WM_SAFETENSORS_MAX_HEADER);
+    if (!wm_ck_uadd(at, b.n, &size) || size > INT64_MAX)
+        return wm_fail(err, WM_ELIMIT, NULL, "the file would be larger than 2^63 bytes");
+    put_length(b.p, b.n - 8);
+    for (uint32_t i = 0; i < n; i++)
+        t[i].off += b.n;
+    *out = (struct wm_wfile){.head = wm_buf_str(&b), .size = size};
+    return WM_OK;
+}
+
+/* A string as Python's json writes it: everything outside of printable ASCII is escaped. */
+static void
+put_ascii(struct wm_buf *b, struct wm_str s)
+{
+    static const char shorts[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\";
+
+    wm_buf_putc(b, '"');
+    for (size_t at = 0; at < s.n;) {
+        uint32_t c = 0xfffd;
+        size_t len = wm_utf8_next(s.p + at, s.n - at, &c);
+        const char *hit = c && c < 0x80 ? strchr(shorts, (int)c) : NULL;
+
+        at += len ? len : 1;
+        if (hit) {
+            wm_buf_putc(b, '\\');
+            wm_buf_putc(b, letters[hit - shorts]);
+        } else if (c >= ' ' && c <= '~') {
+            wm_buf_putc(b, (char)c);
+        } else if (c < 0x10000) {
+            wm_buf_printf(b, "\\u%04" PRIx32, c);
+        } else {
+            wm_buf_printf(b, "\\u%04" PRIx32 "\\u%04" PRIx32, 0xd800 + ((c - 0x10000) >> 10),
+                          0xdc00 + ((c - 0x10000) & 0x3ff));
+        }
+    }
+    wm_buf_putc(b, '"');
+}
+
+struct entry {
+    struct wm_str tensor, file;
+};
+
+static int
+by_tensor(const void *pa, const void *pb)
+{
+    const struct entry *a = pa, *b = pb;
+
+    return wm_str_cmp(a->tensor, b->tensor);
+}
+
+struct wm_str
+wm_safetensors_index(struct wm_arena *a, const struct wm_str *tensor, const struct wm_str *file,
+                     uint32_t n, uint64_t total_size)
+{
+    struct entry *e = WM_NEW_N(a, struct entry, n);
+    struct wm_buf b;
+
+    for (uint32_t i = 0; i < n; i++)
+        e[i] = (struct entry){tensor[i], file[i]};
+    if (n > 1)
+        qsort(e, n, sizeof(*e), by_tensor);
+    wm_buf_init(&b, a);
+    wm_buf_printf(&b, "{\n  \"metadata\": {\n    \"total_size\": %" PRIu64 "\n  },\n", total_size);
+    wm_buf_putz(&b, n ? "  \"weight_map\": {\n" : "  \"weight_map\": {");
+    for (uint32_t i = 0; i < n; i++) {
+        wm_buf_putz(&b, "    ");
+        put_ascii(&b, e[i].tensor);
+        wm_buf_putz(&b, ": ");
+        put_ascii(&b, e[i].file);
+        wm_buf_putz(&b, i + 1 < n ? ",\n" : "\n  ");
+    }
+    wm_buf_putz(&b, "}\n}\n");
+    return wm_buf_str(&b);
+}
+
+struct wm_str
+wm_safetensors_shard_name(struct wm_arena *a, uint32_t shard, uint32_t nshard)
+{
+    if (nshard == 1)
+        return WM_STR("model.safetensors");
+    return wm_arena_printf(a, "model-%05" PRIu32 "-of-%05" PRIu32 ".safetensors", shard, nshard);
+}

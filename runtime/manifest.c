@@ -1,0 +1,290 @@
+/* runtime/manifest.c -- opening checkpoints: which files, of which container, in which order.
+ *
+ * In: a path.  A file is taken by its content, and by its suffix where the content says nothing; a
+ * directory by the files asked for, else by its index file, else by all files of one container.
+ * Out: the manifest.  Every file is opened once and judged by that descriptor. */
+#include "runtime/manifest.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "base/checked.h"
+#include "runtime/format.h"
+#include "runtime/index.h"
+#include "runtime/io.h"
+
+enum { PROBE = 4096 };
+
+static enum wm_status
+check_name(const struct wm_manifest *m, const struct wm_mtensor *t, struct wm_err *err)
+{
+    const char *path = m->file.item[t->file].path.p;
+
+    if (t->name.n > WM_MAX_NAME)
+        return wm_fail(err, WM_ELIMIT, path,
+                       "tensor \"%.*s\": a name of %zu bytes; the limit is %d",
+                       WM_STR_ARG(t->name), t->name.n, WM_MAX_NAME);
+    if (t->name.n && memchr(t->name.p, '\0', t->name.n))
+        return wm_fail(err, WM_EFORMAT, path, "tensor \"%.*s\": a NUL in its name",
+                       WM_STR_ARG(t->name));
+    return WM_OK;
+}
+
+enum wm_status
+wm_manifest_register(struct wm_manifest *m, uint32_t first, struct wm_err *err)
+{
+    for (uint32_t i = first; i < m->tensor.n; i++) {
+        const struct wm_mtensor *t = &m->tensor.item[i], *old;
+        enum wm_status st = check_name(m, t, err);
+        uint32_t k;
+
+        if (st != WM_OK)
+            return st;
+        if (!wm_ck_uadd(m->nbytes, t->nbytes, &m->nbytes))
+            return wm_fail(err, WM_ELIMIT, m->path.p, "more than 2^64 bytes of tensors");
+        k = wm_map_put(&m->by_name, t->name, i);
+        if (k == i)
+            continue;
+        old = &m->tensor.item[k];
+        if (old->file == t->file)
+            return wm_fail(err, WM_EFORMAT, m->file.item[t->file].path.p,
+                           "duplicate tensor \"%.*s\"", WM_STR_ARG(t->name));
+        if (!m->repeats)
+            return wm_fail(err, WM_EFORMAT, m->file.item[t->file].path.p,
+                           "tensor \"%.*s\" is in %.*s, too", WM_STR_ARG(t->name),
+                           WM_STR_ARG(m->file.item[old->file].name));
+        wm_map_set(&m->by_name, t->name, i);
+    }
+    return WM_OK;
+}
+
+/* The container of an open file: by its first bytes, else by its name; WM_FMT_N: none. */
+static enum wm_status
+find_format(const struct wm_sys *sys, int fd, const struct wm_mfile *f, enum wm_format_id *id,
+            struct wm_err *err)
+{
+    unsigned char head[PROBE];
+    size_t n = f->size < PROBE ? (size_t)f->size : PROBE;
+    enum wm_status st = wm_io_pread(sys, fd, f->path.p, head, n, 0, err);
+
+    if (st != WM_OK)
+        return st;
+    for (int k = 0; k < WM_FMT_N; k++)
+        if (wm_formats[k]->probe(head, n, f->size)) {
+            *id = (enum wm_format_id)k;
+            return WM_OK;
+        }
+    if (!wm_format_by_suffix(f->path, id))
+        return wm_fail(err, WM_EFORMAT, f->path.p, "not a checkpoint file of a known format");
+    return WM_OK;
+}
+
+/* Add an open file and read its tensors; closes fd. */
+static enum wm_status
+add_open_file(struct wm_manifest *m, const struct wm_sys *sys, struct wm_str path,
+              struct wm_str name, int fd, const struct stat *st, struct wm_err *err)
+{
+    struct wm_mfile *f = WM_PUSH(m->a, &m->file);
+    enum wm_format_id id = WM_FMT_N;
+    enum wm_status rc;
+
+    *f = (struct wm_mfile){.path = path,
+                           .name = name,
+                           .size = (uint64_t)st->st_size,
+                           .mtime_sec = st->st_mtim.tv_sec,
+                           .mtime_nsec = st->st_mtim.tv_nsec,
+                           .dev = st->st_dev,
+                           .ino = st->st_ino};
+    rc = find_format(sys, fd, f, &id, err);
+    if (rc == WM_OK) {
+        f->format = id;
+        rc = wm_formats[id]->read(sys, fd, m, m->file.n - 1, err);
+    }
+    sys->close(fd);
+    return rc;
+}
+
+/* A file of the directory m->dir. */
+static enum wm_status
+add_file(struct wm_manifest *m, const struct wm_sys *sys, struct wm_str name, bool no_symlinks,
+         struct wm_err *err)
+{
+    struct wm_str path = wm_arena_printf(m->a, "%.*s/%.*s", WM_STR_ARG(m->dir), WM_STR_ARG(name));
+    struct stat st;
+    int fd;
+    enum wm_status rc = wm_io_open(sys, path.p, no_symlinks, &fd, &st, err);
+
+    if (rc != WM_OK)
+        return rc;
+    return add_open_file(m, sys, path, wm_arena_str(m->a, name), fd, &st, err);
+}
+
+static enum wm_status
+open_only(struct wm_manifest *m, const struct wm_sys *sys, const struct wm_open_opts *o,
+          struct wm_err *err)
+{
+    enum wm_status st = WM_OK;
+
+    m->repeats = true;
+    for (uint32_t i = 0; st == WM_OK && i < o->nonly; i++) {
+        if (!wm_path_is_inside(o->only[i]))
+            return wm_fail(err, WM_EUSAGE, m->path.p,
+                           "the file name \"%.*s\" does not stay inside the directory",
+                           WM_STR_ARG(o->only[i]));
+        st = add_file(m, sys, o->only[i], o->no_symlinks, err);
+    }
+    return st;
+}
+
+/* The shards of an index, and that both agree. */
+static enum wm_status
+open_index(struct wm_manifest *m, const struct wm_sys *sys, struct wm_str name,
+           const struct wm_open_opts *o, struct wm_err *err)
+{
+    struct wm_str path = wm_arena_printf(m->a, "%.*s/%.*s", WM_STR_ARG(m->dir), WM_STR_ARG(name));
+    struct wm_index x;
+    enum wm_status st = wm_index_read(m->a, sys, path, &x, err);
+
+    for (uint32_t i = 0; st == WM_OK && i < x.shard.n; i++) {
+        st = add_file(m, sys, x.shard.item[i], o->no_symlinks, err);
+        if (st != WM_OK && err->sys == ENOENT) {
+            err->status = WM_OK;
+            st = wm_fail(err, WM_EFORMAT, path.p, "it names \"%.*s\", which is not there",
+                         WM_STR_ARG(x.shard.item[i]));
+        }
+    }
+    return st == WM_OK ? wm_index_check(&x, m, err) : st;
+}
+
+/* The index file among the names of a directory: the container's usual one, else the only one that
+ * ends like it.  An empty name: there is none. */
+static enum wm_status
+pick_index(const struct wm_manifest *m, const struct wm_format *f, const struct wm_str *name,
+           uint32_t n, struct wm_str *out, struct wm_err *err)
+{
+    struct wm_str usual = wm_str_c(f->index_name), first = {0}, second = {0}, end;
+    const char *dot = strchr(f->index_name, '.');
+
+    end = wm_str_c(dot ? dot : f->index_name);
+    *out = WM_STR("");
+    for (uint32_t i = 0; i < n; i++) {
+        if (wm_str_eq(name[i], usual)) {
+            *out = name[i];
+            return WM_OK;
+        }
+        if (name[i].p[0] == '.' || !wm_str_ends(name[i], end))
+            continue;
+        if (first.p)
+            second = name[i];
+        else
+            first = name[i];
+    }
+    if (second.p)
+        return wm_fail(err, WM_EFORMAT, m->path.p,
+                       "several index files (\"%.*s\", \"%.*s\"): name the one that counts",
+                       WM_STR_ARG(first), WM_STR_ARG(second));
+    if (first.p)
+        *out = first;
+    return WM_OK;
+}
+
+/* Hidden files are never part of a checkpoint: they are left-overs of tools. */
+static bool
+is_of(struct wm_str name, const struct wm_format *f)
+{
+    return name.p[0] != '.' && wm_str_ends(name, wm_str_c(f->suffix));
+}
+
+static enum wm_status
+open_dir(struct wm_manifest *m, const struct wm_sys *sys, const struct wm_open_opts *o,
+         struct wm_err *err)
+{
+    struct wm_str *name, index;
+    uint32_t n;
+    enum wm_status st = wm_list_dir(m->a, sys, m->dir, &name, &n, err);
+
+    if (st != WM_OK)
+        return st;
+    for (int k = 0; k < WM_FMT_N; k++) {
+        const struct wm_format *f = wm_formats[k];
+        bool any = false;
+
+        if (f->index_name) {
+            st = pick_index(m, f, name, n, &index, err);
+            if (st != WM_OK)
+                return st;
+            if (index.n)
+                return open_index(m, sys, index, o, err);
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            if (!is_of(name[i], f))
+                continue;
+            any = true;
+            st = add_file(m, sys, name[i], o->no_symlinks, err);
+            if (st != WM_OK)
+                return st;
+        }
+        if (any)
+            return WM_OK;
+    }
+    return wm_fail(err, WM_EFORMAT, m->path.p, "no checkpoint files in this directory");
+}
+
+/* Directory and name of a path to a file. */
+static void
+split_path(struct wm_arena *a, struct wm_str path, struct wm_str *dir, struct wm_str *name)
+{
+    size_t at = path.n;
+
+    while (at > 0 && path.p[at - 1] != '/')
+        at--;
+    *name = (struct wm_str){path.p + at, path.n - at};
+    while (at > 1 && path.p[at - 1] == '/')
+        at--;
+    *dir = at ? wm_arena_str(a, (struct wm_str){path.p, at}) : WM_STR(".");
+}
+
+static enum wm_status
+open_file(struct wm_manifest *m, const struct wm_sys *sys, const struct wm_open_opts *o,
+          struct wm_err *err)
+{
+    struct wm_str name;
+    struct stat st;
+    int fd;
+    enum wm_status rc;
+
+    split_path(m->a, m->path, &m->dir, &name);
+    if (wm_str_ends(name, WM_STR(".index.json")))
+        return open_index(m, sys, name, o, err);
+    rc = wm_io_open(sys, m->path.p, o->no_symlinks, &fd, &st, err);
+    return rc == WM_OK ? add_open_file(m, sys, m->path, name, fd, &st, err) : rc;
+}
+
+enum wm_status
+wm_manifest_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
+                 const struct wm_open_opts *opts, struct wm_manifest **out, struct wm_err *err)
+{
+    static const struct wm_open_opts none;
+    struct wm_manifest *m = WM_NEW(a, struct wm_manifest);
+    const struct wm_open_opts *o = opts ? opts : &none;
+    struct stat st;
+    enum wm_status rc;
+
+    if (path.n == 0 || memchr(path.p, '\0', path.n))
+        return wm_fail(err, WM_EUSAGE, NULL, "\"%.*s\" is not a path", WM_STR_ARG(path));
+    m->a = a;
+    m->path = wm_arena_str(a, path);
+    wm_map_init(&m->by_name, a, 0);
+    if (sys->stat(m->path.p, &st) != 0)
+        return wm_fail_sys(err, errno, m->path.p, "cannot open");
+    if (S_ISDIR(st.st_mode)) {
+        m->is_dir = true;
+        m->dir = m->path;
+        rc = o->only ? open_only(m, sys, o, err) : open_dir(m, sys, o, err);
+    } else {
+        rc = open_file(m, sys, o, err);
+    }
+    if (rc == WM_OK)
+        *out = m;
+    return rc;
+}
