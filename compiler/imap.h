@@ -53,18 +53,25 @@ void wm_imap_add(struct wm_imap *m, const struct wm_box *box, const struct wm_di
 void wm_imap_identity(struct wm_imap *m, int64_t nelem, uint32_t slot);
 int64_t wm_imap_count(const struct wm_imap *m); /* elements written, saturating */
 
+/* The canonical form in place.  What invert, compose and cut give is canonical already. */
 void wm_imap_canon(struct wm_imap *m);
+void wm_imap_copy(struct wm_imap *out, const struct wm_imap *m, struct wm_arena *a);
+
+/* `out` of the functions below is initialised by the caller and appended to.  A map whose boxes were added by
+ * hand need not be canonical to be an input. */
 
 /* Exchange of sides: from "dst <- slot s, for each s" to one map per slot.  out[s] gets boxes that write the
  * tensor of slot s and read (slot 0 of the result + dst_slot).  Only one-operand boxes.  Dims with a zero src
  * stride (broadcast) are cut to their first index; with `copies` not NULL, the other indices go there as
- * two-operand boxes (slot[0], slot[1] = dst_slot both; bases differ; dst numbers them from 0) for a comparison. */
+ * two-operand boxes (slot[0], slot[1] = dst_slot both; bases differ; dst numbers them from 0) for a comparison.
+ * Boxes without operand (fills) are left out.  An element that two boxes read is written twice by the result:
+ * wm_imap_tiles() finds that.  False where a box has several operands or a slot is out of range. */
 bool wm_imap_invert(const struct wm_imap *m, uint32_t nslot, uint32_t dst_slot, struct wm_imap *out,
                     struct wm_imap *copies);
 
 /* Fusion.  `outer` writes Y and reads tensors X_0, X_1, ...; inner[k] writes X_k and reads S-slots.  The result
  * writes Y and reads S.  Element operations: `join(user, outer_elem, inner_elem)` gives the id of "first inner,
- * then outer".  Multi-operand outer boxes are allowed where every operand's inner boxes are one-operand copies;
+ * then outer" where neither is 0; NULL: such pairs are not expressible.  Multi-operand outer boxes are allowed where every operand's inner boxes are one-operand copies;
  * they are cut to the common refinement.  False: past the limit of boxes, or not expressible. */
 bool wm_imap_compose(const struct wm_imap *outer, const struct wm_imap *inner, uint32_t ninner,
                      uint32_t (*join)(void *user, uint32_t outer_elem, uint32_t inner_elem),
@@ -73,12 +80,12 @@ bool wm_imap_compose(const struct wm_imap *outer, const struct wm_imap *inner, u
 /* The part of the map that writes elements [lo, hi) (of the linear order), dst renumbered from 0 where rebase. */
 bool wm_imap_cut(const struct wm_imap *m, int64_t lo, int64_t hi, bool rebase, struct wm_imap *out);
 
-/* Proof: the boxes write each element of [0, nelem) exactly once.  On failure *at is the smallest element that
- * is missing or written twice, *twice says which. */
+/* Proof: the boxes write each element of [0, nelem) exactly once, and nothing else.  On failure *at is the smallest
+ * element that is missing, or written twice or outside (then *twice). */
 bool wm_imap_tiles(const struct wm_imap *m, int64_t nelem, int64_t *at, bool *twice);
 
 /* Same function on [0, nelem)?  Decided by common refinement, not by form.  On a difference *at is the smallest
- * element that comes from elsewhere. */
+ * element that comes from elsewhere or that only one of them writes.  Neither may write an element twice. */
 bool wm_imap_equal(const struct wm_imap *x, const struct wm_imap *y, int64_t nelem, int64_t *at);
 
 /* Where element `at` comes from: slot and element of each operand; false where nothing writes it. */
