@@ -54,4 +54,6 @@ const struct wm_sys wm_sys_real = {
     .opendir = opendir,
     .readdir = readdir,
     .closedir = closedir,
+    .realpath = realpath,
+    .fstatfs = fstatfs,
 };

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -40,6 +41,8 @@ struct wm_sys {
     DIR *(*opendir)(const char *path);
     struct dirent *(*readdir)(DIR *d);
     int (*closedir)(DIR *d);
+    char *(*realpath)(const char *path, char *out); /* out: PATH_MAX bytes */
+    int (*fstatfs)(int fd, struct statfs *st);
 };
 
 /* The real calls. */

@@ -280,6 +280,8 @@ wm_manifest_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str pat
     if (S_ISDIR(st.st_mode)) {
         m->is_dir = true;
         m->dir = m->path;
+        while (m->dir.n > 1 && m->dir.p[m->dir.n - 1] == '/')
+            m->dir.n--;
         rc = o->only ? open_only(m, sys, o, err) : open_dir(m, sys, o, err);
     } else {
         rc = open_file(m, sys, o, err);

@@ -27,7 +27,11 @@ enum wm_status wm_output_open(struct wm_arena *a, const struct wm_sys *sys, stru
 int wm_output_fd(struct wm_output *o, uint32_t i);
 /* Sidecars, headers and index files are written by this; then everything is committed (renamed). */
 enum wm_status wm_output_commit(struct wm_output *o, struct wm_err *err);
-/* Remove everything. Safe after a failed commit, and from a signal's cleanup path. */
+/* Close and remove everything that is not committed, and let go of the lock.  Safe after a commit, failed or not (NULL:
+ * nothing to do). */
 void wm_output_abort(struct wm_output *o);
+/* The part of it that a signal handler may call: removes the temporaries, touches no descriptor and no memory of
+ * others.  The process should end afterwards. */
+void wm_output_unlink(struct wm_output *o);
 
 #endif

@@ -1,0 +1,47 @@
+/* runtime/output_priv.h -- what the files of the output share. */
+#ifndef WM_RUNTIME_OUTPUT_PRIV_H
+#define WM_RUNTIME_OUTPUT_PRIV_H
+
+#include "base/map.h"
+#include "runtime/output.h"
+#include "runtime/place.h"
+
+struct wm_temp {
+    const char *path;  /* where it is now */
+    const char *final; /* where it is renamed to; NULL: it goes along with its directory */
+    bool is_dir;
+    int fd;            /* -1 when closed */
+    volatile bool done; /* renamed: no longer to be removed */
+};
+
+struct wm_output {
+    struct wm_arena *a;
+    const struct wm_sys *sys;
+    const struct wm_plan *plan;
+    struct wm_output_opts opts;
+    struct wm_place place;
+    bool is_dir;
+    char *root; /* the temporary directory, where is_dir */
+    const struct wm_plan_outfile *file;
+    const struct wm_plan_sidecar *sidecar;
+    const char *blob;
+    uint64_t nfile, nsidecar, nblob, total; /* total: bytes of all files */
+    struct wm_temp *temp;                   /* a list that never moves */
+    volatile uint32_t ntemp;
+    struct wm_temp **of_file; /* [nfile] */
+    struct wm_map made;       /* directories below root that exist */
+};
+
+/* Everything that can be refused before anything is created. */
+enum wm_status wm_output_check(struct wm_output *o, struct wm_err *err);
+
+struct wm_temp *wm_output_temp(struct wm_output *o, const char *path, const char *final,
+                               bool is_dir);
+enum wm_status wm_output_create(struct wm_output *o, const char *path, const char *final,
+                                struct wm_temp **out, struct wm_err *err);
+enum wm_status wm_output_parents(struct wm_output *o, struct wm_str name, struct wm_err *err);
+
+/* Heads and tails of the files, and all sidecars. */
+enum wm_status wm_output_write_small(struct wm_output *o, struct wm_err *err);
+
+#endif

@@ -1,0 +1,51 @@
+/* runtime/place.h -- where an output goes: its directory, its lock, names for temporaries.
+ *
+ * Everything that a run puts beside its target is named ".NAME.wmap-*": the lock, and temporaries
+ * that end in 16 hexadecimal digits.  Whoever holds the lock may remove the temporaries of runs that
+ * are dead. */
+#ifndef WM_RUNTIME_PLACE_H
+#define WM_RUNTIME_PLACE_H
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "base/sys.h"
+
+struct wm_place {
+    struct wm_arena *a;
+    const struct wm_sys *sys;
+    char *path;   /* the target, links resolved */
+    char *dir;    /* its directory, "." where it has none */
+    char *name;   /* its last component */
+    char *prefix; /* "DIR/.NAME.wmap-" */
+    char *lock;   /* path of the lock file */
+    int lock_fd;  /* -1: not held */
+    uint32_t seq; /* of the next temporary */
+    bool exists;
+    struct stat st; /* where it exists */
+};
+
+/* Resolve the target of an output.  Creates nothing. */
+enum wm_status wm_place_find(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
+                             struct wm_place *out, struct wm_err *err);
+
+/* Take the lock (refused where another run has it) and sweep what dead runs left.  On a file system
+ * without locks, nothing is swept. */
+enum wm_status wm_place_lock(struct wm_place *p, struct wm_err *err);
+void wm_place_unlock(struct wm_place *p);
+
+/* A new name for a temporary beside the target. */
+char *wm_place_temp(struct wm_place *p);
+
+/* Is `file` (or, through links, the file it stands for) inside the directory with this identity, at
+ * any depth?  A file that does not exist is in none. */
+bool wm_place_contains(const struct wm_sys *sys, struct wm_arena *a, const struct stat *dir,
+                       const char *file);
+
+/* 1: the directory has no entries, 0: it has some, -1: errno. */
+int wm_dir_is_empty(const struct wm_sys *sys, const char *path);
+
+/* Remove a file or a directory with all that is in it; links are removed, not followed. */
+enum wm_status wm_tree_remove(struct wm_arena *a, const struct wm_sys *sys, const char *path,
+                              struct wm_err *err);
+
+#endif
