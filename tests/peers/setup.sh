@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Makes the Python environment of the peer tests and prints its directory; does nothing when it is there already.
+#
+#   WMAP_VENV    where (default: ~/.cache/wmap/venv, outside the tree)
+#   WMAP_TORCH   which torch, as arguments for pip (default: torch==2.13.0).  Where PyPI's build with CUDA is not
+#                wanted: WMAP_TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+#
+# torch comes first and with what it needs; the rest is a closed list, installed without dependencies, so that
+# nothing replaces it.  The environment is built anew when that list, WMAP_TORCH or the Python version changes.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+venv=${WMAP_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/wmap/venv}
+torch=${WMAP_TORCH:-torch==2.13.0}
+python=${PYTHON:-python3}
+
+key=$({ "$python" --version; echo "$torch"; cat "$here/requirements.txt"; } | sha256sum | cut -d' ' -f1)
+stamp=$venv/.wmap-requirements
+
+mkdir -p "$(dirname "$venv")"
+exec 9>"$venv.lock"
+flock 9
+
+if [[ $(cat "$stamp" 2>/dev/null) != "$key" ]]; then
+    echo "making the environment of the peer tests in $venv (a few minutes, once)" >&2
+    "$python" -m venv --clear "$venv"
+    pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+    # shellcheck disable=SC2086  # WMAP_TORCH may hold several arguments
+    "${pip[@]}" $torch >&2
+    "${pip[@]}" --no-deps --requirement "$here/requirements.txt" >&2
+    echo "$key" >"$stamp"
+fi
+echo "$venv"
