@@ -44,7 +44,7 @@ struct wm_imap {
 };
 
 /* A limit on the boxes that one operation may make; past it the operation fails and the caller reports. */
-enum { WM_IMAP_MAX_BOXES = 1 << 22 };
+enum { WM_IMAP_MAX_BOXES = 1 << 20 };
 
 void wm_imap_init(struct wm_imap *m, struct wm_arena *a);
 /* Append a box and its dims (copied).  `box->dim` is set here. */
@@ -71,7 +71,7 @@ bool wm_imap_invert(const struct wm_imap *m, uint32_t nslot, uint32_t dst_slot, 
 
 /* Fusion.  `outer` writes Y and reads tensors X_0, X_1, ...; inner[k] writes X_k and reads S-slots.  The result
  * writes Y and reads S.  Element operations: `join(user, outer_elem, inner_elem)` gives the id of "first inner,
- * then outer" where neither is 0; NULL: such pairs are not expressible.  Multi-operand outer boxes are allowed where every operand's inner boxes are one-operand copies;
+ * then outer" where neither is 0, or WM_NONE where they do not combine (as with join = NULL).  Multi-operand outer boxes are allowed where every operand's inner boxes are one-operand copies;
  * they are cut to the common refinement.  False: past the limit of boxes, or not expressible. */
 bool wm_imap_compose(const struct wm_imap *outer, const struct wm_imap *inner, uint32_t ninner,
                      uint32_t (*join)(void *user, uint32_t outer_elem, uint32_t inner_elem),

@@ -32,7 +32,7 @@ join_elem(struct fuse *f, uint32_t *elem)
     if (!f->join)
         return false;
     *elem = f->join(f->user, outer, inner);
-    return true;
+    return *elem != UINT32_MAX;
 }
 
 /* A piece of a box with one operand: it takes all operands of the inner box. */

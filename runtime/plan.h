@@ -18,10 +18,11 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/dtype.h"
+#include "base/map.h"
 #include "base/source.h"
 #include "base/status.h"
 
-enum { WM_PLAN_VERSION = 1, WM_PLAN_OPERANDS = 3 };
+enum { WM_PLAN_VERSION = 1, WM_PLAN_OPERANDS = 3, WM_PLAN_RANK = 64 };
 
 enum wm_plan_section {
     WM_PS_STRINGS, /* bytes */
@@ -91,9 +92,9 @@ struct wm_plan_out {
 };
 
 struct wm_plan_geom {
-    uint64_t box, nbox;
+    uint64_t box, nbox;                              /* ascending dst_base */
     uint32_t nslot;
-    uint32_t unit;                                   /* bytes of one dst unit */
+    uint32_t unit;                                   /* bytes of one dst unit: 1, 2, 4, 8 or 16 */
     int64_t nunit;                                   /* size of the output in units */
 };
 
@@ -106,6 +107,8 @@ struct wm_plan_box {
     uint64_t dim;
 };
 
+/* Extents are at least 1.  The dims of a box are ordered by dst: each dst stride is greater than what the dims behind
+ * it reach over (src strides are free). */
 struct wm_plan_dim {
     int64_t extent, dst, src[WM_PLAN_OPERANDS];
 };
@@ -117,12 +120,13 @@ enum wm_elem_kind {
     WM_EL_CHAIN,   /* dst = steps applied to src[0] in order */
     WM_EL_EQUAL,   /* check: src[0] == src[1] to the bit */
     WM_EL_IS_FILL  /* check: src[0] == pattern */
+    /* A FILL in the geometry of a check is nothing to do. */
 };
 struct wm_plan_elem {
     uint32_t kind;
-    uint32_t src_unit;                               /* bytes of an operand's unit */
-    uint32_t dst_unit;
-    uint32_t src_dtype, dst_dtype;
+    uint32_t src_unit;                               /* of CHAIN: bytes of an operand's unit; all others work on */
+    uint32_t dst_unit;                               /* the geometry's unit and ignore both */
+    uint32_t src_dtype, dst_dtype;                   /* of CHAIN */
     uint32_t step, nstep;                            /* of CHAIN */
     uint8_t pattern[16];                             /* of FILL, IS_FILL: one unit */
     struct wm_plan_text note;                        /* for messages: "replica", "alias lm_head.weight" */
@@ -154,11 +158,19 @@ struct wm_plan {
 };
 
 /* Checks everything (magic, sections, every index, every box in bounds of its operands and outputs, each output
- * unit written exactly once) so that the executor need not. */
-enum wm_status wm_plan_open(const void *block, uint64_t size, struct wm_plan *out, struct wm_err *err);
+ * unit written exactly once, names unique and inside, files covered) so that the executor need not: a saved plan is
+ * hostile input.  `scratch` lends memory; nothing of *out refers to it. */
+enum wm_status wm_plan_open(struct wm_arena *scratch, const void *block, uint64_t size,
+                            struct wm_plan *out, struct wm_err *err);
 
+/* Bytes of one record of each section (1: bytes). */
+extern const uint32_t wm_plan_record[WM_PS_N];
+/* The records of a section; count may be NULL. */
 const void *wm_plan_section(const struct wm_plan *p, enum wm_plan_section s, uint64_t *count);
 struct wm_str wm_plan_str(const struct wm_plan *p, struct wm_plan_text t);
+const uint8_t *wm_plan_blob(const struct wm_plan *p, struct wm_plan_bytes b);
+/* Bytes of an operand's unit of a box with this element operation, in a geometry with this unit. */
+uint32_t wm_plan_src_unit(const struct wm_plan_elem *e, uint32_t unit);
 
 /* Stable text of the whole plan, for `dump --stage=plan`. */
 void wm_plan_print(const struct wm_plan *p, struct wm_buf *out);

@@ -1,0 +1,122 @@
+/* runtime/plan.c -- plan blocks: made from growing sections, read by section and index.
+ *
+ * Layout: the header, then the sections in order, each 8-byte aligned.  What a block must fulfil is checked by
+ * runtime/plan_verify.c before anything else looks at it. */
+#include "runtime/plan.h"
+
+#include <string.h>
+
+#include "base/checked.h"
+
+const uint32_t wm_plan_record[WM_PS_N] = {
+    [WM_PS_STRINGS] = 1,
+    [WM_PS_INFILE] = sizeof(struct wm_plan_infile),
+    [WM_PS_OUTFILE] = sizeof(struct wm_plan_outfile),
+    [WM_PS_IN] = sizeof(struct wm_plan_in),
+    [WM_PS_OUT] = sizeof(struct wm_plan_out),
+    [WM_PS_GEOM] = sizeof(struct wm_plan_geom),
+    [WM_PS_BOX] = sizeof(struct wm_plan_box),
+    [WM_PS_DIM] = sizeof(struct wm_plan_dim),
+    [WM_PS_SLOT] = sizeof(uint32_t),
+    [WM_PS_ELEM] = sizeof(struct wm_plan_elem),
+    [WM_PS_STEP] = sizeof(struct wm_plan_step),
+    [WM_PS_SHAPE] = sizeof(int64_t),
+    [WM_PS_BLOB] = 1,
+    [WM_PS_SIDECAR] = sizeof(struct wm_plan_sidecar),
+};
+
+const void *
+wm_plan_section(const struct wm_plan *p, enum wm_plan_section s, uint64_t *count)
+{
+    if (count)
+        *count = p->head->section[s].count;
+    return (const char *)p->head + p->head->section[s].off;
+}
+
+struct wm_str
+wm_plan_str(const struct wm_plan *p, struct wm_plan_text t)
+{
+    const char *text = wm_plan_section(p, WM_PS_STRINGS, NULL);
+
+    return (struct wm_str){text + t.off, t.len};
+}
+
+const uint8_t *
+wm_plan_blob(const struct wm_plan *p, struct wm_plan_bytes b)
+{
+    const uint8_t *blob = wm_plan_section(p, WM_PS_BLOB, NULL);
+
+    return blob + b.off;
+}
+
+uint32_t
+wm_plan_src_unit(const struct wm_plan_elem *e, uint32_t unit)
+{
+    return e->kind == WM_EL_CHAIN ? e->src_unit : unit;
+}
+
+/* ---- making ---- */
+
+void
+wm_plan_builder_init(struct wm_plan_builder *b, struct wm_arena *a)
+{
+    memset(b, 0, sizeof(*b));
+    b->a = a;
+}
+
+uint64_t
+wm_plan_add(struct wm_plan_builder *b, enum wm_plan_section s, const void *rec, uint64_t size,
+            uint64_t count)
+{
+    uint64_t first = b->section[s].n / size, n;
+    bool fits = wm_ck_umul(size, count, &n) && wm_ck_uadd(n, b->section[s].n, &n);
+
+    if (!fits || n > b->section[s].cap) {
+        uint64_t cap = fits ? (n < 256 ? 256 : n + n / 2) : UINT64_MAX; /* the latter: the arena's hook */
+
+        b->section[s].p = wm_arena_grow(b->a, b->section[s].p, b->section[s].n, cap, 1);
+        b->section[s].cap = cap;
+    }
+    if (n > b->section[s].n)
+        memcpy(b->section[s].p + b->section[s].n, rec, n - b->section[s].n);
+    b->section[s].n = n;
+    return first;
+}
+
+struct wm_plan_text
+wm_plan_add_text(struct wm_plan_builder *b, struct wm_str s)
+{
+    return (struct wm_plan_text){(uint32_t)wm_plan_add(b, WM_PS_STRINGS, s.p, 1, s.n),
+                                 (uint32_t)s.n};
+}
+
+struct wm_plan_bytes
+wm_plan_add_bytes(struct wm_plan_builder *b, const void *p, uint64_t n)
+{
+    return (struct wm_plan_bytes){wm_plan_add(b, WM_PS_BLOB, p, 1, n), n};
+}
+
+void *
+wm_plan_finish(struct wm_plan_builder *b, uint64_t *size)
+{
+    struct wm_plan_header h = {.magic = "wmplan\0\1",
+                               .version = WM_PLAN_VERSION,
+                               .out_bytes = b->out_bytes,
+                               .in_bytes = b->in_bytes};
+    uint64_t at = sizeof(h);
+    char *block;
+
+    for (int s = 0; s < WM_PS_N; s++) {
+        h.section[s].off = at;
+        h.section[s].count = b->section[s].n / wm_plan_record[s];
+        at += (b->section[s].n + 7) / 8 * 8;
+    }
+    h.size = at;
+    block = wm_arena_alloc(b->a, at);
+    memcpy(block, &h, sizeof(h));
+    for (int s = 0; s < WM_PS_N; s++)
+        if (b->section[s].n)
+            memcpy(block + h.section[s].off, b->section[s].p, b->section[s].n);
+    *size = at;
+    return block;
+}
