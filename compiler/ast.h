@@ -14,6 +14,23 @@
 #include "base/arena.h"
 #include "base/source.h"
 
+/* Brackets, blocks and expressions nest at most so deep: passes over the tree may recurse. */
+#define WM_DEPTH_MAX 256
+#define WM_NAME_MAX 255      /* bytes of a name */
+#define WM_STRING_MAX 16384  /* bytes of a string as written */
+
+/* Comments stay with the statement (or item, or line) before which they stand.  In lead, inside and tail lists an
+ * empty string is an empty line. */
+struct wm_comments {
+    struct wm_str *lead;      /* whole-line comments before it, each with its `#`, no line end */
+    uint32_t nlead;
+    bool blank_before;        /* an empty line stood before the comments / the statement */
+    struct wm_str trail;      /* comment behind it on its last line, or empty */
+    struct wm_str open;       /* comment behind its opening brace, on that line, or empty */
+    struct wm_str *inside;    /* comments between its tokens; the printer puts them before it */
+    uint32_t ninside;
+};
+
 /* ---- expressions (language: values) ---- */
 
 enum wm_expr_kind {
@@ -52,6 +69,7 @@ struct wm_expr {
     bool parens;        /* was written in parentheses (the printer decides anew; kept for messages) */
     struct wm_expr **arg;
     uint32_t narg;
+    uint32_t depth;     /* 1 more than its deepest argument; at most WM_DEPTH_MAX */
     struct wm_template *tmpl; /* of the string argument of exists("key"): a key template */
 };
 
@@ -67,7 +85,7 @@ enum wm_hole_kind {
 
 struct wm_hole {
     enum wm_hole_kind kind;
-    struct wm_span span;    /* inside the string */
+    struct wm_span span;    /* inside the string, of a hole with its braces */
     struct wm_str text;     /* of WM_HO_TEXT */
     struct wm_str name;     /* of index, words, capture: the name that stands first in the hole */
     struct wm_expr *expr;   /* of an index hole: NAME, or the shifted expression */
@@ -78,7 +96,7 @@ struct wm_hole {
 
 struct wm_template {
     struct wm_span span;    /* of the string with its quotes */
-    struct wm_str text;     /* spelling as written, with its quotes */
+    struct wm_str text;     /* spelling as written, with its quotes; empty in a tree that no text stands for */
     struct wm_hole *part;   /* adjacent texts are joined; never two WM_HO_TEXT in a row */
     uint32_t npart;
 };
@@ -125,7 +143,7 @@ struct wm_opcall {
     bool lossy;            /* `lossy cast(...)` */
     struct wm_expr **arg;  /* lists are WM_EX_LIST; dtypes are WM_EX_NAME */
     uint32_t narg;
-    bool parens;           /* `neg` and `neg()` are both accepted; printed as written */
+    bool parens;           /* `neg` and `neg()` are both accepted; printed as `neg` */
 };
 
 enum wm_clause_kind { WM_CL_WHERE, WM_CL_WHEN, WM_CL_OPTIONAL, WM_CL_BROADCAST, WM_CL_PICK, WM_CL_PAD };
@@ -241,19 +259,10 @@ struct wm_mapx {
     struct wm_mapx *arg[2];   /* INVERSE, CALL: [0]; COMPOSE: both */
     struct wm_binding *bind;  /* of CALL */
     uint32_t nbind;
+    uint32_t depth;           /* as of wm_expr */
 };
 
 /* ---- statements ---- */
-
-/* Comments stay with the statement (or item, or line) before which they stand. */
-struct wm_comments {
-    struct wm_str *lead;      /* whole-line comments before it, each with its `#`, no line end */
-    uint32_t nlead;
-    bool blank_before;        /* an empty line stood before the comments / the statement */
-    struct wm_str trail;      /* comment behind it on its last line, or empty */
-    struct wm_str *inside;    /* comments between its tokens; the printer puts them before it */
-    uint32_t ninside;
-};
 
 enum wm_stmt_kind {
     WM_ST_ERROR,
@@ -277,6 +286,8 @@ struct wm_if_arm {
     struct wm_expr *cond;     /* NULL: the final else */
     struct wm_stmt **body;
     uint32_t nbody;
+    struct wm_span brace;     /* its `{` */
+    struct wm_str open;       /* comment behind the opening brace */
     struct wm_str *tail;      /* comments before the closing brace */
     uint32_t ntail;
 };
@@ -309,6 +320,7 @@ struct wm_stmt {
     struct wm_if_arm *arm;    /* if */
     uint32_t narm;
     struct wm_template *path; /* import: a literal template */
+    struct wm_span brace;     /* the `{` of side, shard, within */
     struct wm_str *tail;      /* comments before the closing brace of side, shard, within */
     uint32_t ntail;
 };

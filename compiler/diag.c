@@ -186,8 +186,9 @@ wm_diags_finish(struct wm_diags *ds)
         struct wm_diag *d = ds->list.item[k];
         bool again = false;
 
-        /* Equal ones lie in one group of equal places and codes, not always side by side. */
-        for (uint32_t j = kept; j > 0 && !again && order(ds->list.item[j - 1], d) == 0; j--)
+        /* Equal ones lie in one group of equal places and codes, near each other but not always side by side;
+         * the group can be as large as a checkpoint. */
+        for (uint32_t j = kept, near = 32; j > 0 && near > 0 && !again; j--, near--)
             again = same(ds->list.item[j - 1], d);
         if (again)
             continue;

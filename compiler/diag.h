@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
+#include "base/map.h"
 #include "base/source.h"
 
 enum wm_severity { WM_SEV_ERROR, WM_SEV_WARNING };
