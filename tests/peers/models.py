@@ -1,7 +1,10 @@
 """Small models with random weights, saved as Hugging Face's library saves them."""
 
+import json
+
 import torch
 import transformers
+from conftest import load, save
 
 HEADS = {"grouped": (4, 2), "multi-query": (4, 1), "multi-head": (4, 4)}  # query heads, key heads
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
@@ -27,23 +30,37 @@ def sizes(heads="grouped", **more):
     }
 
 
-def make(directory, architecture, dtype="f32", shard=None, **config):
+def make(directory, architecture, dtype="f32", files=1, **config):
     """Save a model of transformers' class `architecture` with random weights in `directory`; return the model.
 
-    Every parameter is random, norms and biases too: what is swapped or forgotten shows.  With `shard` the files
-    hold at most that many bytes each, so that q, k and v of a layer lie in different ones."""
+    Every parameter and stored buffer is random, norms and biases too: what is swapped or forgotten shows."""
     cls = getattr(transformers, architecture)
     torch.manual_seed(0)
-    model = cls(cls.config_class(**config))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_()
-    model = model.to(DTYPES[dtype])
+    model = cls(cls.config_class(**config)).to(DTYPES[dtype])
+    for key, tensor in model.state_dict().items():
+        tensor.copy_(torch.randn(tensor.shape))
+        if key.endswith("e_score_correction_bias"):  # float32, whatever the rest is
+            model.get_submodule(key.rpartition(".")[0]).e_score_correction_bias = tensor.float()
     directory.mkdir(parents=True)
-    model.save_pretrained(directory, max_shard_size=shard or "5GB")
-    count = len(list(directory.glob("*.safetensors")))
-    assert count > 2 if shard else count == 1, count
+    model.save_pretrained(directory)
+    if files > 1:
+        deal(directory, files)
     return model
+
+
+def deal(directory, files):
+    """Deal the tensors of a saved model to several files, so that those which are fused come from different ones."""
+    tensors = load(directory)
+    (directory / "model.safetensors").unlink()
+    where = {}
+    for i in range(files):
+        name = f"model-{i + 1:05}-of-{files:05}.safetensors"
+        part = {k: tensors[k] for k in sorted(tensors)[i::files]}
+        save(part, directory / name)
+        where |= dict.fromkeys(part, name)
+    size = sum(t.numel() * t.element_size() for t in tensors.values())
+    index = {"metadata": {"total_size": size}, "weight_map": dict(sorted(where.items()))}
+    (directory / "model.safetensors.index.json").write_text(json.dumps(index, indent=2))
 
 
 class Source:

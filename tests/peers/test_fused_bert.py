@@ -14,7 +14,7 @@ SIZES |= {"vocab_size": 56, "max_position_embeddings": 16, "pad_token_id": 0, "b
 
 VARIANTS = {
     "bare encoder": ("BertModel", {}),
-    "bare encoder, bf16, sharded": ("BertModel", {"dtype": "bf16", "shard": "6KB"}),
+    "bare encoder, bf16, sharded": ("BertModel", {"dtype": "bf16", "files": 3}),
     "with the prefix bert.": ("BertForMaskedLM", {}),
     "with the prefix roberta., bf16": ("RobertaForMaskedLM", {"dtype": "bf16"}),
 }

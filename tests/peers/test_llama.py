@@ -14,9 +14,9 @@ VARIANTS = {
     "grouped": {},
     "grouped, bf16": {"dtype": "bf16"},
     "grouped, tied": {"tie_word_embeddings": True},
-    "grouped, sharded": {"shard": "6KB"},
+    "grouped, sharded": {"files": 3},
     "grouped, sharded, bf16, tied, bias": {
-        "shard": "3KB",
+        "files": 3,
         "dtype": "bf16",
         "tie_word_embeddings": True,
         **BIAS,
@@ -31,8 +31,8 @@ VARIANTS = {
 def llama(request, tmp_path_factory):
     variant = dict(VARIANTS[request.param])
     directory = tmp_path_factory.mktemp("llama") / "model"
-    dtype, shard = variant.pop("dtype", "f32"), variant.pop("shard", None)
-    model = make(directory, "LlamaForCausalLM", dtype, shard, **sizes(**variant))
+    dtype, files = variant.pop("dtype", "f32"), variant.pop("files", 1)
+    model = make(directory, "LlamaForCausalLM", dtype, files, **sizes(**variant))
     return Source(directory, model, load(directory))
 
 
@@ -109,7 +109,7 @@ LIT_NAMES = {
 def test_litgpt_script(wmap, tmp_path, capsys):
     """The whole of its script, from a directory to lit_model.pth."""
     directory = tmp_path / "TinyLlama-1.1B-Chat-v1.0"  # a name that the script knows; it looks at no size
-    make(directory, "LlamaForCausalLM", "bf16", "3KB", **sizes())
+    make(directory, "LlamaForCausalLM", "bf16", 3, **sizes())
     hf_to_lit.convert_hf_checkpoint(directory)
     want = torch.load(directory / "lit_model.pth", weights_only=True)
     wmap.check("litgpt/llama", directory, want)

@@ -15,7 +15,7 @@ VARIANTS = {
     "f32": {},
     "bf16": {"dtype": "bf16"},
     "untied": {"tie_word_embeddings": False},
-    "bf16, sharded": {"dtype": "bf16", "shard": "6KB"},
+    "bf16, sharded": {"dtype": "bf16", "files": 3},
 }
 
 

@@ -1,13 +1,13 @@
 """Packed experts against transformers 5: it makes them itself when it loads files with one tensor an expert."""
 
 import pytest
-from conftest import assert_same, load
+from conftest import assert_same, load, save
 from models import make, sizes
 from transformers import AutoModelForCausalLM
 
 VARIANTS = {
     "f32": {},
-    "bf16, sharded": {"dtype": "bf16", "shard": "6KB"},
+    "bf16, sharded": {"dtype": "bf16", "files": 3},
     "bf16, tied": {"dtype": "bf16", "tie_word_embeddings": True},
 }
 
@@ -24,9 +24,9 @@ def loaded(directory):
 
 def check(wmap, tmp_path, name, architecture, variant, **config):
     variant = dict(variant)
-    dtype, shard = variant.pop("dtype", "f32"), variant.pop("shard", None)
+    dtype, files = variant.pop("dtype", "f32"), variant.pop("files", 1)
     directory = tmp_path / "model"
-    make(directory, architecture, dtype, shard, **sizes(**variant, **config))
+    make(directory, architecture, dtype, files, **sizes(**variant, **config))
     want = loaded(directory)
     assert want.keys() != load(directory).keys(), "the model stores what its files store"
     packed = wmap.check(name, directory, want)
@@ -53,3 +53,59 @@ def test_qwen3_moe(wmap, tmp_path, variant):
 @pytest.mark.parametrize("dense", [{"mlp_only_layers": [1]}, {"decoder_sparse_step": 2}])
 def test_qwen3_moe_with_dense_layers(wmap, tmp_path, dense):
     check(wmap, tmp_path, "transformers5/qwen3_moe", "Qwen3MoeForCausalLM", {}, **QWEN3_MOE, **dense)
+
+
+# ---- the same packing for other families ----
+
+FAMILIES = {
+    "qwen2_moe": (
+        "Qwen2MoeForCausalLM",
+        {"num_experts": 5, "moe_intermediate_size": 12, "shared_expert_intermediate_size": 20}
+        | {"num_experts_per_tok": 2, "mlp_only_layers": [1]},
+    ),
+    "olmoe": ("OlmoeForCausalLM", {"num_experts": 5, "num_experts_per_tok": 2}),
+    "phimoe": ("PhimoeForCausalLM", {"num_local_experts": 5, "attention_bias": True}),
+    "deepseek_v3": (
+        "DeepseekV3ForCausalLM",
+        {"n_routed_experts": 6, "n_group": 2, "topk_group": 1, "num_experts_per_tok": 2}
+        | {"moe_intermediate_size": 12, "first_k_dense_replace": 1, "q_lora_rank": 8, "kv_lora_rank": 10}
+        | {"qk_nope_head_dim": 4, "qk_rope_head_dim": 6, "v_head_dim": 6},
+    ),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_family(wmap, tmp_path, family, variant):
+    architecture, config = FAMILIES[family]
+    check(wmap, tmp_path, f"transformers5/{family}", architecture, VARIANTS[variant], **config)
+
+
+@pytest.mark.parametrize("dtype", ["f32", "bf16"])
+def test_gpt_oss(wmap, tmp_path, dtype):
+    """Packed by transformers itself; unpacked by the formula."""
+    directory = tmp_path / "packed"
+    make(directory, "GptOssForCausalLM", dtype, **sizes(num_local_experts=5, head_dim=8, intermediate_size=24))
+    packed = load(directory)
+    assert packed["model.layers.0.mlp.experts.down_proj"].shape == (5, 24, 24)
+
+    apart = {}
+    for key, tensor in packed.items():
+        if ".mlp.experts." not in key:
+            apart[key] = tensor
+            continue
+        start, name = key.rsplit(".", 1)
+        kind = "bias" if name.endswith("_bias") else "weight"
+        for e in range(5):
+            if name.startswith("down_proj"):
+                apart[f"{start}.{e}.down_proj.{kind}"] = tensor[e].T if kind == "weight" else tensor[e]
+                continue
+            for p, part in enumerate(("gate", "up")):
+                half = tensor[e][..., p::2]
+                apart[f"{start}.{e}.{part}_proj.{kind}"] = half.T if kind == "weight" else half
+    source = tmp_path / "model"
+    source.mkdir()
+    (source / "config.json").write_bytes((directory / "config.json").read_bytes())
+    save(apart, source / "model.safetensors")
+    out = wmap.check("transformers5/gpt_oss", source, packed)
+    assert_same(loaded(out), loaded(directory))
