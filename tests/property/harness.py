@@ -1,0 +1,83 @@
+"""Runs a random map through the `wmap` program, there and back, and compares every byte with the evaluator."""
+
+import json
+import os
+import random
+import subprocess
+
+import st
+from wmapref import WmapError, load, run
+
+
+class Difference(Exception):
+    """What the program did that it should not have done; the text has seed and map."""
+
+
+def program():
+    return os.environ.get("WMAP_BIN")
+
+
+def wmap(arguments, timeout=120):
+    env = dict(os.environ, NO_COLOR="1", ASAN_OPTIONS="detect_leaks=1:exitcode=99", UBSAN_OPTIONS="halt_on_error=1")
+    return subprocess.run([program(), *map(str, arguments)], capture_output=True, text=True, errors="replace",
+                          timeout=timeout, env=env)
+
+
+def explain(case, what, detail=""):
+    return (f"seed {case.seed}: {what}\n{detail}\n--- map (start on the {'right' if case.backward else 'left'}, "
+            f"config {json.dumps(case.config)}, params {case.params})\n{case.text}\n--- inputs\n"
+            + "\n".join(f"{k} {t}" for k, t in case.inputs.items()))
+
+
+def compare(case, got, expected, what):
+    for key in expected:
+        if key not in got:
+            raise Difference(explain(case, f"{what}: {key} is missing"))
+    for key in got:
+        if key not in expected:
+            raise Difference(explain(case, f"{what}: {key} should not be there"))
+    for key, t in expected.items():
+        g = got[key]
+        if (g.dtype, g.shape) != (t.dtype, t.shape):
+            raise Difference(explain(case, f"{what}: {key} is {g}, not {t}"))
+        if not g.same(t):
+            raise Difference(explain(case, f"{what}: {key} differs", f"got\n{g.data}\nexpected\n{t.data}"))
+
+
+def arguments(case, map_path, config_path, source, target, backward, r):
+    out = ["run", map_path, "-i", source, "-o", target, "--config", config_path, "--quiet"]
+    for name, value in case.params.items():
+        out += ["-D", f"{name}={value}"]
+    if r.random() < 0.7:
+        out += ["--threads", r.choice([1, 1, 2, 3, 5])]
+    if r.random() < 0.4:
+        out += ["--max-memory", r.choice(["1MB", "2MB", "16MB"])]
+    return out + (["--reverse"] if backward else [])
+
+
+def has_files(module, backward_output):
+    return bool(module.sides["source" if backward_output else "target"].files)
+
+
+def check(case, place):
+    """Convert the inputs of a case, and convert the result back; a Difference if anything is not as it should be."""
+    r = random.Random(case.seed)
+    place.mkdir(parents=True, exist_ok=True)
+    map_path, config_path = place / "map.wmap", place / "config.json"
+    map_path.write_text(case.text)
+    config_path.write_text(json.dumps(case.config))
+    module = load(case.text)
+    state, source = case.inputs, place / "start"
+    st.write(source, state)
+    for step, backward in enumerate((case.backward, not case.backward)):
+        what = f"{'way back' if step else 'way there'} ({'backward' if backward else 'forward'})"
+        try:
+            expected = run(module, state, case.config, case.params, backward)
+        except WmapError as e:
+            raise Difference(explain(case, f"{what}: the evaluator refuses: {e}")) from e
+        target = place / ("back" if step else "there")
+        done = wmap(arguments(case, map_path, config_path, source, target, backward, r))
+        if done.returncode != 0:
+            raise Difference(explain(case, f"{what}: exit status {done.returncode}", done.stderr))
+        compare(case, st.read(target, has_files(module, backward)), expected, what)
+        state, source = expected, target
