@@ -182,18 +182,19 @@ wm_output_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
     st = wm_place_find(a, sys, path, &o->place, err);
     if (st == WM_OK)
         st = wm_output_check(o, err);
-    if (st == WM_OK) {
-        make_lists(o);
-        st = wm_place_lock(&o->place, err);
-    }
+    if (st != WM_OK)
+        return st;
+    make_lists(o);
+    *out = o; /* before anything is created: a signal may come at any time */
+    st = wm_place_lock(&o->place, err);
     if (st == WM_OK && o->is_dir)
         st = create_root(o, err);
     for (uint32_t i = 0; st == WM_OK && i < o->nfile; i++)
         st = create_file(o, i, err);
-    if (st == WM_OK)
-        *out = o;
-    else
+    if (st != WM_OK) {
         wm_output_abort(o);
+        *out = NULL;
+    }
     return st;
 }
 

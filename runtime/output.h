@@ -20,6 +20,8 @@ struct wm_output_opts {
 
 /* Create the temporaries for all files of the plan.  Refused: a file or directory of the output that is one of the
  * inputs (by device and inode), a non-empty directory without force, an output inside an input directory's set. */
+/* *out is set as soon as there is something to clean up, and NULL again after a failure: a signal handler, or an
+ * out-of-memory hook that does not return here, finds it there. */
 enum wm_status wm_output_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
                               const struct wm_plan *plan, const struct wm_output_opts *opts,
                               struct wm_output **out, struct wm_err *err);

@@ -80,6 +80,19 @@ exchange(struct wm_output *o, struct wm_err *err)
     return WM_OK;
 }
 
+/* The output is complete; what is left of the old one goes with the next run at the latest. */
+static enum wm_status
+remove_old(struct wm_output *o, struct wm_err *err)
+{
+    struct wm_err why = {0};
+
+    if (wm_tree_remove(o->a, o->sys, o->root, &why) == WM_OK)
+        return WM_OK;
+    return wm_fail(err, why.status, o->place.path,
+                   "is complete, but the directory that it replaces could not be removed (%s)",
+                   why.msg);
+}
+
 static enum wm_status
 commit_dir(struct wm_output *o, struct wm_err *err)
 {
@@ -102,10 +115,7 @@ commit_dir(struct wm_output *o, struct wm_err *err)
         if (st != WM_OK)
             return st;
     }
-    if (!replaced)
-        return WM_OK;
-    st = wm_tree_remove(o->a, o->sys, o->root, err);
-    return st;
+    return replaced ? remove_old(o, err) : WM_OK;
 }
 
 /* Sidecars were created after the data file, which is renamed last. */

@@ -233,6 +233,7 @@ try_lock(struct wm_place *p)
             return -2;
     } else if (p->sys->fstat(p->lock_fd, &mine) != 0) {
         e = errno;
+        p->sys->unlink(p->lock);
     } else if (p->sys->stat(p->lock, &named) == 0 && named.st_dev == mine.st_dev &&
                named.st_ino == mine.st_ino) {
         return 1;

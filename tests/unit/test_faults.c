@@ -1,0 +1,303 @@
+/* tests/unit/test_faults.c -- every system call of an output fails once, the first, the second, ...
+ *
+ * Whatever fails: the final name holds the old content or all of the new, success means the new, and
+ * the next run finds (and leaves) nothing behind. */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "runtime/output.h"
+#include "runtime/place.h"
+
+/* The table has no place for a context: this is the one of the test. */
+static struct {
+    long countdown; /* 0: this call fails */
+    int errnum;       /* 0: short counts only */
+    bool tripped;
+    const char *failed; /* its name */
+} fault;
+
+static bool
+trips(void)
+{
+    if (fault.countdown-- != 0)
+        return false;
+    fault.tripped = true;
+    errno = fault.errnum;
+    return true;
+}
+
+#define FAULT(type, name, bad, params, args)                                                       \
+    static type f_##name params                                                                    \
+    {                                                                                              \
+        bool bad_call = trips() && fault.errnum;                                                   \
+                                                                                                   \
+        if (bad_call)                                                                              \
+            fault.failed = #name;                                                                    \
+        return bad_call ? bad : wm_sys_real.name args;                                             \
+    }
+FAULT(int, open, -1, (const char *p, int f, mode_t m), (p, f, m))
+FAULT(int, fstat, -1, (int fd, struct stat *st), (fd, st))
+FAULT(int, stat, -1, (const char *p, struct stat *st), (p, st))
+FAULT(int, lstat, -1, (const char *p, struct stat *st), (p, st))
+FAULT(int, fallocate, -1, (int fd, off_t n), (fd, n))
+FAULT(int, ftruncate, -1, (int fd, off_t n), (fd, n))
+FAULT(int, fsync, -1, (int fd), (fd))
+FAULT(int, rename, -1, (const char *a, const char *b), (a, b))
+FAULT(int, exchange, -1, (const char *a, const char *b), (a, b))
+FAULT(int, mkdir, -1, (const char *p, mode_t m), (p, m))
+FAULT(int, rmdir, -1, (const char *p), (p))
+FAULT(int, unlink, -1, (const char *p), (p))
+FAULT(int, flock, -1, (int fd, int op), (fd, op))
+FAULT(DIR *, opendir, NULL, (const char *p), (p))
+FAULT(struct dirent *, readdir, NULL, (DIR * d), (d))
+FAULT(char *, realpath, NULL, (const char *p, char *out), (p, out))
+FAULT(int, fstatfs, -1, (int fd, struct statfs *st), (fd, st))
+
+/* Short counts instead of errors where errnum is 0. */
+static ssize_t
+f_pread(int fd, void *p, size_t n, off_t off)
+{
+    if (trips() && fault.errnum)
+        return -1;
+    return wm_sys_real.pread(fd, p, fault.tripped && n > 1 ? 1 : n, off);
+}
+
+static ssize_t
+f_pwrite(int fd, const void *p, size_t n, off_t off)
+{
+    if (trips() && fault.errnum)
+        return -1;
+    return wm_sys_real.pwrite(fd, p, fault.tripped && n > 1 ? 1 : n, off);
+}
+
+static int
+f_close(int fd)
+{
+    bool bad = trips();
+    int e = errno;
+
+    wm_sys_real.close(fd);
+    errno = e;
+    return bad && fault.errnum ? -1 : 0;
+}
+
+static struct wm_sys
+faulty(void)
+{
+    struct wm_sys s = wm_sys_real;
+
+    s.open = f_open, s.fstat = f_fstat, s.stat = f_stat, s.lstat = f_lstat;
+    s.fallocate = f_fallocate, s.ftruncate = f_ftruncate, s.fsync = f_fsync;
+    s.rename = f_rename, s.exchange = f_exchange, s.mkdir = f_mkdir, s.rmdir = f_rmdir;
+    s.unlink = f_unlink, s.flock = f_flock, s.opendir = f_opendir, s.readdir = f_readdir;
+    s.realpath = f_realpath, s.fstatfs = f_fstatfs;
+    s.pread = f_pread, s.pwrite = f_pwrite, s.close = f_close;
+    return s;
+}
+
+struct job {
+    struct wm_arena a;
+    struct wm_plan plan;
+    char dir[64];
+    const char *out;  /* path of the output */
+    const char *data; /* path of its data file */
+    bool is_dir, old;
+};
+
+static const char *
+in_dir(struct job *j, const char *name)
+{
+    return wm_arena_printf(&j->a, "%s/%s", j->dir, name).p;
+}
+
+static void
+put(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "wb");
+
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void
+make_job(struct job *j, bool is_dir, bool old)
+{
+    struct wm_plan_builder b;
+    struct wm_plan_outfile o = {.size = 12};
+    struct wm_plan_sidecar s = {.from = {0, 0}};
+    uint64_t size;
+
+    *j = (struct job){.dir = "/tmp/wmap-test-XXXXXX", .is_dir = is_dir, .old = old};
+    assert_non_null(mkdtemp(j->dir));
+    wm_arena_init(&j->a, &wm_sys_real, NULL, NULL);
+    j->out = in_dir(j, "out");
+    j->data = is_dir ? in_dir(j, "out/sub/x.bin") : j->out;
+    put(in_dir(j, "config.json"), "{}");
+    wm_plan_builder_init(&b, &j->a);
+    o.name = wm_plan_add_text(&b, WM_STR("sub/x.bin"));
+    o.head = wm_plan_add_bytes(&b, "head", 4);
+    o.tail = wm_plan_add_bytes(&b, "tail", 4);
+    wm_plan_add(&b, WM_PS_OUTFILE, &o, sizeof(o), 1);
+    s.name = wm_plan_add_text(&b, WM_STR("carried.json"));
+    s.from = wm_plan_add_text(&b, wm_str_c(in_dir(j, "config.json")));
+    wm_plan_add(&b, WM_PS_SIDECAR, &s, sizeof(s), 1);
+    j->plan.head = wm_plan_finish(&b, &size);
+}
+
+static void
+reset(struct job *j)
+{
+    struct wm_err err = {0};
+
+    assert_int_equal(wm_tree_remove(&j->a, &wm_sys_real, j->out, &err), WM_OK);
+    if (!j->old)
+        return;
+    if (j->is_dir) {
+        assert_int_equal(mkdir(j->out, 0777), 0);
+        assert_int_equal(mkdir(in_dir(j, "out/sub"), 0777), 0);
+    }
+    put(j->data, "old");
+}
+
+static enum wm_status
+run(struct job *j, const struct wm_sys *sys)
+{
+    struct wm_output_opts opts = {.is_dir = j->is_dir, .force = true, .fsync = true};
+    struct wm_err err = {0};
+    struct wm_output *o = NULL;
+    enum wm_status st = wm_output_open(&j->a, sys, wm_str_c(j->out), &j->plan, &opts, &o, &err);
+
+    if (st == WM_OK) {
+        assert_int_equal(pwrite(wm_output_fd(o, 0), "DATA", 4, 4), 4);
+        st = wm_output_commit(o, &err);
+    }
+    wm_output_abort(o);
+    if (st != WM_OK) {
+        assert_true(err.status == st && err.msg[0] != '\0');
+        assert_null(strchr(err.msg, '\n'));
+    }
+    return st;
+}
+
+/* 'o' the old content, 'n' the new, '-' nothing, '?' anything else */
+static char
+look(struct job *j)
+{
+    struct wm_err err = {0};
+    struct wm_str s;
+    struct stat st;
+
+    if (lstat(j->out, &st) != 0)
+        return '-';
+    if (wm_read_file(&j->a, &wm_sys_real, wm_str_c(j->data), 100, &s, &err) != WM_OK)
+        return '?';
+    if (wm_str_eq(s, WM_STR("old")))
+        return 'o';
+    return wm_str_eq(s, WM_STR("headDATAtail")) ? 'n' : '?';
+}
+
+static void
+assert_no_rest(struct job *j)
+{
+    DIR *d = opendir(j->dir);
+    struct dirent *e;
+
+    assert_non_null(d);
+    while ((e = readdir(d)))
+        if (e->d_name[0] == '.' && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            fail_msg("left behind: %s", e->d_name);
+    closedir(d);
+}
+
+/* Is all of an output open-then-commit harmless when call number n fails?  False: no such call. */
+static bool
+fail_call(struct job *j, long n, int errnum)
+{
+    struct wm_sys sys = faulty();
+    enum wm_status st;
+    char seen;
+
+    reset(j);
+    fault.countdown = n;
+    fault.errnum = errnum;
+    fault.tripped = false;
+    fault.failed = "";
+    st = run(j, &sys);
+    seen = look(j);
+    if (st == WM_OK ? seen != 'n' : seen != 'n' && seen != (j->old ? 'o' : '-'))
+        fail_msg("call %ld, errno %d: status %d, and the output is '%c'", n, errnum, (int)st, seen);
+    if (errnum == 0)
+        assert_int_equal(st, WM_OK); /* short counts are no errors */
+    if (seen != 'n' && strcmp(fault.failed, "unlink") != 0 && strcmp(fault.failed, "rmdir") != 0 &&
+        strcmp(fault.failed, "flock") != 0)
+        assert_no_rest(j);
+    assert_int_equal(run(j, &wm_sys_real), WM_OK);
+    assert_int_equal(look(j), 'n');
+    assert_no_rest(j);
+    return fault.tripped;
+}
+
+static void
+all_calls(bool is_dir, bool old)
+{
+    static const int errnums[] = {EIO, ENOSPC, EACCES, EINVAL, EINTR, 0};
+    struct wm_err err = {0};
+    struct job j;
+    long n;
+
+    make_job(&j, is_dir, old);
+    for (size_t e = 0; e < WM_COUNTOF(errnums); e++) {
+        for (n = 0; fail_call(&j, n, errnums[e]); n++)
+            ;
+        assert_true(n > 20);
+    }
+    print_message("  %ld calls\n", n);
+    assert_int_equal(wm_tree_remove(&j.a, &wm_sys_real, j.dir, &err), WM_OK);
+    wm_arena_fini(&j.a);
+}
+
+static void
+a_new_file(void **state)
+{
+    (void)state;
+    all_calls(false, false);
+}
+
+static void
+a_replaced_file(void **state)
+{
+    (void)state;
+    all_calls(false, true);
+}
+
+static void
+a_new_directory(void **state)
+{
+    (void)state;
+    all_calls(true, false);
+}
+
+static void
+a_replaced_directory(void **state)
+{
+    (void)state;
+    all_calls(true, true);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_new_file),
+        cmocka_unit_test(a_replaced_file),
+        cmocka_unit_test(a_new_directory),
+        cmocka_unit_test(a_replaced_directory),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
