@@ -156,9 +156,9 @@ put_rows(struct printer *p, const struct wm_row *row, uint32_t n, uint32_t inden
 }
 
 static bool
-must_break(const struct wm_stmt *s, const struct wm_row *row, uint32_t indent)
+must_break(struct printer *p, const struct wm_stmt *s, uint32_t indent, struct wm_row *row)
 {
-    return (s->kind == WM_ST_RULE || s->kind == WM_ST_OVERRIDE) && indent + wm_row_width(row) > WM_LINE_MAX;
+    return (s->kind == WM_ST_RULE || s->kind == WM_ST_OVERRIDE) && !wm_row_fit(p->a, s->rule, indent, row);
 }
 
 /* A block of neighbouring rows, from stmt[0] on; gives how many it took. */
@@ -176,7 +176,7 @@ put_row_block(struct printer *p, struct wm_stmt **stmt, uint32_t n, uint32_t ind
         if (taken > 0 && !follows_closely(stmt[taken]->comments))
             break;
         row_of_stmt(p, stmt[taken], &row);
-        if (must_break(stmt[taken], &row, indent)) {
+        if (must_break(p, stmt[taken], indent, &row)) {
             if (taken > 0)
                 break;
             wm_buf_pad(p->out, ' ', indent);

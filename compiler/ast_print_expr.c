@@ -314,6 +314,24 @@ wm_print_pattern(const struct wm_pattern *p, struct wm_buf *out)
 
 /* ---- map expressions ---- */
 
+/* A path of the command line that would not be read as one needs quotes. */
+static void
+put_map_name(struct wm_str name, struct wm_buf *out)
+{
+    bool quotes = name.n == 0;
+
+    for (size_t k = 0; k < name.n; k++)
+        quotes |= strchr(" \t\r\n\f\v\"~>()\\", name.p[k]) != NULL;
+    if (quotes)
+        wm_buf_putc(out, '"');
+    if (quotes)
+        put_quoted(name, false, out);
+    else
+        wm_buf_puts(out, name);
+    if (quotes)
+        wm_buf_putc(out, '"');
+}
+
 void
 wm_print_mapx(const struct wm_mapx *m, struct wm_buf *out)
 {
@@ -323,7 +341,7 @@ wm_print_mapx(const struct wm_mapx *m, struct wm_buf *out)
                                            : false;
 
     if (m->kind == WM_MX_NAME) {
-        wm_buf_puts(out, m->name);
+        put_map_name(m->name, out);
         return;
     }
     if (m->kind == WM_MX_INVERSE)

@@ -137,14 +137,15 @@ wm_print_rows(const struct wm_row *row, uint32_t n, uint32_t indent, struct wm_b
     for (uint32_t k = 0; k < n; k++) {
         scratch.n = 0;
         width[k] = put_row(&row[k], &w, &scratch);
-        if (row[k].trail.n && width[k] > comment)
+        if (row[k].trail.n && row[k].below.n == 0 && width[k] > comment)
             comment = width[k];
     }
     for (uint32_t k = 0; k < n; k++) {
         wm_buf_pad(out, ' ', indent);
         put_row(&row[k], &w, out);
+        wm_buf_puts(out, row[k].below);
         if (row[k].trail.n) {
-            wm_buf_pad(out, ' ', comment - width[k] + 2);
+            wm_buf_pad(out, ' ', row[k].below.n ? 2 : comment - width[k] + 2);
             wm_buf_puts(out, row[k].trail);
         }
         wm_buf_putc(out, '\n');

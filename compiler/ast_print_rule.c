@@ -4,6 +4,8 @@
  * one per line if they must, the arrow and the right side on a line of their own, and a line for each clause. */
 #include "compiler/ast_print.h"
 
+enum { FURTHER = 2 }; /* the indent of a rule's further lines */
+
 const char *
 wm_print_arrow(enum wm_arrow arrow)
 {
@@ -130,9 +132,23 @@ wm_row_of_rule(struct wm_arena *a, const struct wm_rule_ast *r, bool override, s
             wm_buf_putz(&cell[4], "  ");
         wm_print_clause(&r->clause[k], &cell[4]);
     }
-    *row = (struct wm_row){.trail = WM_STR("")};
+    *row = (struct wm_row){.trail = WM_STR(""), .below = WM_STR("")};
     for (int k = 0; k < 5; k++)
         row->cell[k] = wm_buf_str(&cell[k]);
+}
+
+bool
+wm_row_fit(struct wm_arena *a, const struct wm_rule_ast *r, uint32_t indent, struct wm_row *row)
+{
+    struct wm_buf below;
+
+    if (indent + wm_row_width(row) <= WM_LINE_MAX)
+        return true;
+    row->cell[4] = WM_STR("");
+    wm_buf_init(&below, a);
+    wm_print_clauses_broken(r->clause, r->nclause, indent + FURTHER, &below);
+    row->below = wm_buf_str(&below);
+    return indent + wm_row_width(row) <= WM_LINE_MAX;
 }
 
 void
@@ -257,18 +273,18 @@ void
 wm_print_rule_broken(const struct wm_rule_ast *r, bool override, uint32_t indent, struct wm_buf *out)
 {
     const char *arrow = wm_print_arrow(r->arrow);
-    uint32_t behind = indent + 4 + (uint32_t)strlen(arrow) + 1;
+    uint32_t behind = indent + FURTHER + (uint32_t)strlen(arrow) + 1;
 
     if (override)
         wm_buf_putz(out, "override ");
     put_terms(r, 0, indent + (override ? 9 : 0), out);
-    new_line(indent + 4, out);
+    new_line(indent + FURTHER, out);
     wm_buf_printf(out, "%s ", arrow);
     if (r->nop > 0) {
         put_ops(r, behind, out);
-        new_line(indent + 4, out);
+        new_line(indent + FURTHER, out);
         wm_buf_printf(out, "%s ", arrow);
     }
     put_terms(r, 1, behind, out);
-    wm_print_clauses_broken(r->clause, r->nclause, indent + 4, out);
+    wm_print_clauses_broken(r->clause, r->nclause, indent + FURTHER, out);
 }

@@ -60,6 +60,12 @@ is_modifier(int kind)
     return (kind >= TOK_PARTS && kind <= TOK_UNEVEN) || kind == TOK_PAD || kind == TOK_FILL;
 }
 
+static bool
+is_map(int kind)
+{
+    return kind == TOK_NAME || kind == TOK_STRING || kind == TOK_PATH || kind == TOK_TILDE || kind == TOK_LPAREN;
+}
+
 /* Tokens that go by one name together, where `sign` and `also` are wanted. */
 static const struct notion {
     int sign, also;
@@ -72,6 +78,7 @@ static const struct notion {
     {TOK_LET,       TOK_PARAM,     is_statement, "a statement"         },
     {TOK_FORMAT,    TOK_ALIAS,     is_item,      "an item of the side" },
     {TOK_GROUPS,    TOK_UNEVEN,    is_modifier,  "a detail of the split"},
+    {TOK_PATH,      TOK_TILDE,     is_map,       "a map"               },
 };
 
 /* What was expected, as pieces of a sentence; at most 8, then the most telling ones. */
@@ -93,7 +100,7 @@ describe(const struct wanted *w, struct wm_arena *a, struct wm_str out[8])
 
         for (uint32_t j = 0; j < nactive && !covered; j++)
             covered = active[j]->has(kind);
-        if (covered || kind == TOK_BROKEN)
+        if (covered || kind == TOK_BROKEN || (kind == TOK_END && wants(w, TOK_LET)))
             continue;
         /* Kinds of tokens say what they are, others are quoted as they are spelled. */
         out[n++] = kind == TOK_END || (kind >= TOK_NAME && kind <= TOK_START_MAPX)
@@ -126,7 +133,9 @@ quote(struct wm_syntax *ps, struct wm_token t)
     struct wm_buf b;
 
     if (t.kind == TOK_END)
-        return wm_str_c(ps->goal == WM_GOAL_HOLE ? "end of the hole" : "end of the map");
+        return wm_str_c(ps->goal == WM_GOAL_HOLE   ? "end of the hole"
+                        : ps->goal == WM_GOAL_MAPX ? "end of the expression"
+                                                   : "end of the map");
     wm_buf_init(&b, ps->a);
     if (t.kind == TOK_STRING || t.kind == TOK_DOC) {
         wm_buf_putz(&b, "string ");

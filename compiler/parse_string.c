@@ -91,6 +91,10 @@ escape(struct wm_syntax *ps, struct wm_str s, uint32_t off, struct wm_buf *out)
     if (s.n > 1 && s.p[1] == 'u') {
         d = wm_syntax_error(ps, WM_E_BAD_ESCAPE, span, "no code point stands behind \\u");
         wm_note(ps->diags, d, "write its number in braces, in hexadecimal: \\u{e9}");
+        /* Its braces are none of the key's. */
+        for (n = 3; s.n > 3 && s.p[2] == '{' && n < s.n && n < 12; n++)
+            if (s.p[n] == '}')
+                return n + 1;
     } else {
         n = s.n > 1 ? wm_utf8_next(s.p + 1, s.n - 1, NULL) : 0;
         span.len = 1 + (uint32_t)n;

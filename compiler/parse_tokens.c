@@ -160,8 +160,9 @@ mark_description(struct wm_syntax *ps, struct wm_token *t)
     if (t->kind == TOK_STRING && ps->declaring && ps->parens == 0 && ends_value(ps->last.kind) &&
         !begins_rule(peek_kind(ps)))
         t->kind = TOK_DOC;
-    if (ps->last.kind == TOK_MAP || ps->last.kind == TOK_PARAM)
-        ps->declaring = t->kind == TOK_NAME || wm_token_is_soft(t->kind);
+    if ((ps->last.kind == TOK_MAP || ps->last.kind == TOK_PARAM) &&
+        (t->kind == TOK_NAME || wm_token_is_soft(t->kind)))
+        ps->declaring = true;
     else if (t->kind == TOK_DOC || t->kind == TOK_LBRACE || t->kind == TOK_RBRACE || t->kind == TOK_BOTH ||
              t->kind == TOK_FORWARD || t->kind == TOK_BACKWARD || (t->first && is_starter(t->kind)))
         ps->declaring = false;

@@ -40,7 +40,8 @@ read_all(struct wm_arena *a, const char *path)
 static void
 put(const struct wm_buf *b)
 {
-    fwrite(b->p, 1, b->n, stdout);
+    if (b->n > 0)
+        fwrite(b->p, 1, b->n, stdout);
 }
 
 static struct wm_file_ast *
@@ -52,7 +53,7 @@ parse(struct tool *t, const char *name, struct wm_str text)
 static int
 diagnostics(struct tool *t, bool json)
 {
-    struct wm_render how = {.max = 20};
+    struct wm_render how = {.max = 100};
     struct wm_buf b;
 
     wm_buf_init(&b, &t->a);

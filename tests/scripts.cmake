@@ -1,0 +1,9 @@
+# Tests that are scripts.  Append yours.
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+
+# Golden tests of the parser, the printer and the diagnostics; run.py --bless writes them anew.
+add_executable(golden ${CMAKE_CURRENT_SOURCE_DIR}/golden/golden.c)
+target_link_libraries(golden PRIVATE wmap_compiler)
+wmap_warnings(golden)
+add_test(NAME golden/text COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/golden/run.py $<TARGET_FILE:golden>)
+set_tests_properties(golden/text PROPERTIES LABELS golden)
