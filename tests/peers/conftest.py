@@ -1,11 +1,11 @@
 """Peer tests: wmap against the code of the systems whose layouts it converts.
 
-A test makes a small model with random weights (models.py), saves it as Hugging Face does, lets the peer's own code (or
-a formula in numpy) make the reference, and compares `wmap run` to the byte, forwards and back.  What a test needs is
-imported at the top of its file: an environment that lacks a peer fails, it never skips.
+A test makes a small model with random weights (models.py), saves it as Hugging Face does, lets the
+peer's own code (or a formula in numpy) make the reference, and compares `wmap run` to the byte,
+forwards and back. What a test needs is imported at the top of its file: an environment that lacks a
+peer fails, it never skips.
 
-WMAP_BIN names the binary (default: build/release/wmap), setup.sh makes the environment.
-"""
+WMAP_BIN names the binary (default: build/release/wmap), setup.sh makes the environment."""
 
 import os
 import shutil
@@ -70,15 +70,18 @@ class Wmap:
         command = [str(self.binary), *map(str, args)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == status, (
-            f"{' '.join(command)}\nstatus {done.returncode}, expected {status}\n{done.stdout}{done.stderr}"
+            f"{' '.join(command)}\nstatus {done.returncode}, expected {status}\n"
+            f"{done.stdout}{done.stderr}"
         )
         return done
 
     def check(self, name, source, want, *options, back=None):
-        """Convert `source` (a directory as Hugging Face saves it) by the map `name`, compare with the tensors `want`
-        and return to the source, or to the tensors `back` where the way back is not the way it came.
+        """Convert `source` (a directory as Hugging Face saves it) by the map `name`, compare with
+        the tensors `want` and return to the source, or to the tensors `back` where the way back is
+        not the way it came.
 
-        A reference that is one file must be that file to the byte, as the safetensors library writes it."""
+        A reference that is one file must be that file to the byte, as the safetensors library
+        writes it."""
         there = self.directory / "there"
         again = self.directory / "again"
         reference = self.directory / "reference.safetensors"

@@ -4,6 +4,7 @@ import json
 
 import torch
 import transformers
+
 from conftest import load, save
 
 HEADS = {"grouped": (4, 2), "multi-query": (4, 1), "multi-head": (4, 4)}  # query heads, key heads
@@ -31,9 +32,11 @@ def sizes(heads="grouped", **more):
 
 
 def make(directory, architecture, dtype="f32", files=1, **config):
-    """Save a model of transformers' class `architecture` with random weights in `directory`; return the model.
+    """Save a model of transformers' class `architecture` with random weights in `directory`; return
+    the model.
 
-    Every parameter and stored buffer is random, norms and biases too: what is swapped or forgotten shows."""
+    Every parameter and stored buffer is random, norms and biases too: what is swapped or
+    forgotten shows."""
     cls = getattr(transformers, architecture)
     torch.manual_seed(0)
     model = cls(cls.config_class(**config)).to(DTYPES[dtype])
@@ -49,7 +52,8 @@ def make(directory, architecture, dtype="f32", files=1, **config):
 
 
 def deal(directory, files):
-    """Deal the tensors of a saved model to several files, so that those which are fused come from different ones."""
+    """Deal the tensors of a saved model to several files, so that those which are fused come
+    from different ones."""
     tensors = load(directory)
     (directory / "model.safetensors").unlink()
     where = {}

@@ -6,11 +6,23 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from conftest import load
 from models import make
 
-SIZES = {"hidden_size": 24, "intermediate_size": 40, "num_hidden_layers": 3, "num_attention_heads": 4}
-SIZES |= {"vocab_size": 56, "max_position_embeddings": 16, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+SIZES = {
+    "hidden_size": 24,
+    "intermediate_size": 40,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+}
+SIZES |= {
+    "vocab_size": 56,
+    "max_position_embeddings": 16,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
 
 VARIANTS = {
     "bare encoder": ("BertModel", {}),
@@ -50,5 +62,10 @@ def test_a_real_model(wmap, tmp_path):
     tensors = load(directory)
     assert tensors["embeddings.position_ids"].dtype == torch.int64
     there = wmap.check("fused/bert", directory, fuse(tensors))
-    for sidecar in ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"):
+    for sidecar in (
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "vocab.txt",
+        "special_tokens_map.json",
+    ):
         assert (there / sidecar).read_bytes() == (directory / sidecar).read_bytes()

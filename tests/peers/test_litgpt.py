@@ -1,19 +1,26 @@
-"""The other families of LitGPT, against its own conversion scripts.  Llama itself is in test_llama.py.
+"""The other families of LitGPT, against its own conversion scripts. Llama itself is in
+test_llama.py.
 
-Names and shapes of each reference are also those of LitGPT's model of that configuration, so that what is right by a
-formula, where a script has a defect, is what the model loads."""
+Names and shapes of each reference are also those of LitGPT's model of that configuration, so
+that what is right by a formula, where a script has a defect, is what the model loads."""
 
 from functools import partial
 
 import pytest
 import torch
-from conftest import assert_same, load
 from litgpt import GPT, Config
 from litgpt.scripts import convert_hf_checkpoint as hf_to_lit
 from litgpt.scripts import convert_lit_checkpoint as lit_to_hf
+
+from conftest import assert_same, load
 from models import make, sizes
 
-RMS = {"norm_class_name": "RMSNorm", "mlp_class_name": "LLaMAMLP", "bias": False, "parallel_residual": False}
+RMS = {
+    "norm_class_name": "RMSNorm",
+    "mlp_class_name": "LLaMAMLP",
+    "bias": False,
+    "parallel_residual": False,
+}
 GEMMA = {**RMS, "mlp_class_name": "GemmaMLP"}
 POST = {"post_attention_norm": True, "post_mlp_norm": True}
 MOE = {**RMS, "mlp_class_name": "LLaMAMoE", "n_expert": 5, "n_expert_per_token": 2}
@@ -38,7 +45,8 @@ def lit_config(config, name, **more):
 
 
 def check(wmap, tmp_path, name, architecture, model, lit, forward, backward, supply=None):
-    """`forward` and `backward` are the peer's functions, given its Config; no `backward`: the script has a defect.
+    """`forward` and `backward` are the peer's functions, given its Config; no `backward`: the
+    script has a defect.
 
     `supply` gives the reference what the peer leaves out."""
     model = dict(model)
@@ -243,9 +251,15 @@ def test_falcon(wmap, tmp_path, case):
 
 
 def test_falcon_rw(wmap, tmp_path):
-    """One group a head, biases and two norms, one after the other: its script refuses it, its model can have it."""
+    """One group a head, biases and two norms, one after the other: its script refuses it, its
+    model can have it."""
     directory = tmp_path / "model"
-    options = {"new_decoder_architecture": False, "multi_query": False, "parallel_attn": False, "bias": True}
+    options = {
+        "new_decoder_architecture": False,
+        "multi_query": False,
+        "parallel_attn": False,
+        "bias": True,
+    }
     config = make(directory, "FalconForCausalLM", **FALCON, **options).config
     tensors = load(directory)
     heads, d = config.num_attention_heads, config.hidden_size // config.num_attention_heads
@@ -282,10 +296,14 @@ def test_stablelm_with_biases(wmap, tmp_path):
     model = make(directory, "StableLmForCausalLM", use_qkv_bias=True, **sizes("multi-head"))
     tensors = load(directory)
     config = lit_config(
-        model.config, "stablelm-2-1_6b", **{**RMS, "norm_class_name": "LayerNorm", "attn_bias": True}
+        model.config,
+        "stablelm-2-1_6b",
+        **{**RMS, "norm_class_name": "LayerNorm", "attn_bias": True},
     )
     want, biases = {}, {k: v for k, v in tensors.items() if k.endswith("_proj.bias")}
-    hf_to_lit.copy_weights_hf_llama(config, {}, want, {k: v for k, v in tensors.items() if k not in biases})
+    hf_to_lit.copy_weights_hf_llama(
+        config, {}, want, {k: v for k, v in tensors.items() if k not in biases}
+    )
     embedding = {"model.embed_tokens.weight": tensors["model.embed_tokens.weight"]}
     fused = {}
     hf_to_lit.copy_weights_qwen_2_5(config, {}, fused, {**embedding, **biases})
@@ -306,7 +324,9 @@ def test_qwen3_moe_with_dense_layers(wmap, tmp_path):
     config = lit_config(model.config, "Qwen3-30B-A3B", **MOE, **more)
     dense = {k: v for k, v in tensors.items() if k.startswith("model.layers.0.mlp.")}
     want = {}
-    hf_to_lit.copy_weights_qwen_3(config, {}, want, {k: v for k, v in tensors.items() if k not in dense})
+    hf_to_lit.copy_weights_qwen_3(
+        config, {}, want, {k: v for k, v in tensors.items() if k not in dense}
+    )
     for hf, lit in (("gate", "fc_1"), ("up", "fc_2"), ("down", "proj")):
         want[f"transformer.h.0.mlp.{lit}.weight"] = tensors[f"model.layers.0.mlp.{hf}_proj.weight"]
     with torch.device("meta"):

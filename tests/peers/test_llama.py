@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from conftest import assert_same, load, save
 from litgpt import GPT, Config
 from litgpt.scripts import convert_hf_checkpoint as hf_to_lit
 from litgpt.scripts import convert_lit_checkpoint as lit_to_hf
-from models import Source, make, sizes
 from olmo_core.nn.hf.convert import convert_state_from_hf, convert_state_to_hf
+
+from conftest import assert_same, load, save
+from models import Source, make, sizes
 
 BIAS = {"attention_bias": True, "mlp_bias": True}
 VARIANTS = {
@@ -21,7 +22,11 @@ VARIANTS = {
         "tie_word_embeddings": True,
         **BIAS,
     },
-    "multi-query, bf16, tied": {"heads": "multi-query", "dtype": "bf16", "tie_word_embeddings": True},
+    "multi-query, bf16, tied": {
+        "heads": "multi-query",
+        "dtype": "bf16",
+        "tie_word_embeddings": True,
+    },
     "multi-head, bias": {"heads": "multi-head", **BIAS},
     "wide heads": {"head_dim": 10},
 }
@@ -108,7 +113,9 @@ LIT_NAMES = {
 
 def test_litgpt_script(wmap, tmp_path, capsys):
     """The whole of its script, from a directory to lit_model.pth."""
-    directory = tmp_path / "TinyLlama-1.1B-Chat-v1.0"  # a name that the script knows; it looks at no size
+    directory = (
+        tmp_path / "TinyLlama-1.1B-Chat-v1.0"
+    )  # a name that the script knows; it looks at no size
     make(directory, "LlamaForCausalLM", "bf16", 3, **sizes())
     hf_to_lit.convert_hf_checkpoint(directory)
     want = torch.load(directory / "lit_model.pth", weights_only=True)
@@ -179,14 +186,24 @@ OLMO_NAMES = {
 
 
 def to_meta(source, heads_of_k=None):
-    """The formula: in each head, member `half` of pair i moves from half * d/2 + i to 2 * i + half."""
+    """The formula: in each head, member `half` of pair i moves from half * d/2 + i to 2 * i +
+    half."""
     config, want = source.config, {}
     for key, tensor in untied(source).items():
         key = rename(key, META_NAMES)
         if "attention.wq" in key or "attention.wk" in key:
-            heads = config.num_attention_heads if "wq" in key else heads_of_k or config.num_key_value_heads
+            heads = (
+                config.num_attention_heads
+                if "wq" in key
+                else heads_of_k or config.num_key_value_heads
+            )
             d = tensor.shape[0] // heads
-            rows = [h * d + half * d // 2 + i for h in range(heads) for i in range(d // 2) for half in (0, 1)]
+            rows = [
+                h * d + half * d // 2 + i
+                for h in range(heads)
+                for i in range(d // 2)
+                for half in (0, 1)
+            ]
             tensor = tensor[rows]
         want[key] = tensor
     return want
@@ -228,7 +245,9 @@ def test_meta_rope_freqs_are_ignored(wmap, tmp_path):
 # ---- what all four leave out ----
 
 
-@pytest.mark.parametrize("name", ["meta/llama", "litgpt/llama", "litgpt/legacy_llama", "olmo_core/llama"])
+@pytest.mark.parametrize(
+    "name", ["meta/llama", "litgpt/llama", "litgpt/legacy_llama", "olmo_core/llama"]
+)
 def test_rotary_buffers_are_ignored(wmap, tmp_path, name):
     """Files of older libraries hold inv_freq of every layer; no other layout has it."""
     directory = tmp_path / "model"

@@ -1,9 +1,11 @@
-"""GPT-2 as nanoGPT has it, against the formula: its from_pretrained transposes four matrices of a block."""
+"""GPT-2 as nanoGPT has it, against the formula: its from_pretrained transposes four matrices of
+a block."""
 
 import json
 
 import pytest
 import torch
+
 from conftest import assert_same, load, save
 from models import make
 
@@ -41,7 +43,10 @@ def test_gpt2_with_bare_keys(wmap, tmp_path):
     directory = tmp_path / "model"
     make(directory, "GPT2LMHeadModel", **SIZES)
     tensors = load(directory)
-    save({k.removeprefix("transformer."): v for k, v in tensors.items()}, directory / "model.safetensors")
+    save(
+        {k.removeprefix("transformer."): v for k, v in tensors.items()},
+        directory / "model.safetensors",
+    )
     wmap.check("nanogpt/gpt2", directory, to_nanogpt(tensors), "-D", "bare=true")
 
 
@@ -52,7 +57,9 @@ def test_masks_are_ignored(wmap, tmp_path, prefix):
     make(directory, "GPT2LMHeadModel", **SIZES)
     tensors = load(directory)
     named = {prefix + k.removeprefix("transformer."): v for k, v in tensors.items()}
-    hf_masks = {f"{prefix}h.{i}.attn.{b}": torch.ones(1) for i in range(3) for b in ("bias", "masked_bias")}
+    hf_masks = {
+        f"{prefix}h.{i}.attn.{b}": torch.ones(1) for i in range(3) for b in ("bias", "masked_bias")
+    }
     save(named | hf_masks, directory / "model.safetensors")
     options = ["-D", f"bare={json.dumps(not prefix)}"]
     nano = tmp_path / "nano"

@@ -4,13 +4,14 @@ import json
 
 import pytest
 import torch
-from conftest import assert_same, load, save
-from models import Source, make, sizes
 from olmo_core.nn.hf.convert import (
     convert_hybrid_state_to_hf,
     convert_state_from_hf,
     convert_state_to_hf,
 )
+
+from conftest import assert_same, load, save
+from models import Source, make, sizes
 
 VARIANTS = {
     "grouped": {},
@@ -38,7 +39,12 @@ def check(wmap, name, model_type, source):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_olmo2(wmap, tmp_path, variant):
-    check(wmap, "olmo_core/olmo2", "olmo2", source(tmp_path / "model", "Olmo2ForCausalLM", VARIANTS[variant]))
+    check(
+        wmap,
+        "olmo_core/olmo2",
+        "olmo2",
+        source(tmp_path / "model", "Olmo2ForCausalLM", VARIANTS[variant]),
+    )
 
 
 def test_olmo2_with_biases(wmap, tmp_path):
@@ -47,7 +53,12 @@ def test_olmo2_with_biases(wmap, tmp_path):
     plain = {k: v for k, v in olmo2.tensors.items() if not k.endswith(".bias")}
     want = convert_state_from_hf(olmo2.config, plain, model_type="olmo2")
     for layer in range(olmo2.config.num_hidden_layers):
-        for hf, olmo in (("q_proj", "w_q"), ("k_proj", "w_k"), ("v_proj", "w_v"), ("o_proj", "w_out")):
+        for hf, olmo in (
+            ("q_proj", "w_q"),
+            ("k_proj", "w_k"),
+            ("v_proj", "w_v"),
+            ("o_proj", "w_out"),
+        ):
             bias = olmo2.tensors[f"model.layers.{layer}.self_attn.{hf}.bias"]
             want[f"blocks.{layer}.attention.{olmo}.bias"] = bias
     wmap.check("olmo_core/olmo2", olmo2.directory, want)
@@ -55,7 +66,12 @@ def test_olmo2_with_biases(wmap, tmp_path):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_olmo3(wmap, tmp_path, variant):
-    check(wmap, "olmo_core/olmo3", "olmo3", source(tmp_path / "model", "Olmo3ForCausalLM", VARIANTS[variant]))
+    check(
+        wmap,
+        "olmo_core/olmo3",
+        "olmo3",
+        source(tmp_path / "model", "Olmo3ForCausalLM", VARIANTS[variant]),
+    )
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -66,8 +82,13 @@ def test_qwen3(wmap, tmp_path, variant):
 
 @pytest.mark.parametrize("variant", ["f32", "bf16", "bf16, sharded"])
 def test_gemma3(wmap, tmp_path, variant):
-    """Norms grow by one in their own type: forwards and back as there, but back is not where it came from."""
-    options = {"f32": {}, "bf16": {"dtype": "bf16"}, "bf16, sharded": {"dtype": "bf16", "files": 3}}[variant]
+    """Norms grow by one in their own type: forwards and back as there, but back is not where it
+    came from."""
+    options = {
+        "f32": {},
+        "bf16": {"dtype": "bf16"},
+        "bf16, sharded": {"dtype": "bf16", "files": 3},
+    }[variant]
     gemma3 = source(tmp_path / "model", "Gemma3ForCausalLM", options, head_dim=8)
     want = convert_state_from_hf(gemma3.config, dict(gemma3.tensors), model_type="gemma3_text")
     back = convert_state_to_hf(gemma3.config, dict(want))
@@ -83,7 +104,8 @@ MOE_VARIANTS = ["grouped", "grouped, bf16, sharded", "multi-head, bf16, tied"]
 
 
 def experts(source, want, dropless):
-    """The formula: all experts on top of each other, transposed but for w1 and w3 of a dropless model."""
+    """The formula: all experts on top of each other, transposed but for w1 and w3 of a dropless
+    model."""
     for key in [k for k in want if ".feed_forward_moe.experts." in k]:
         del want[key]
     for layer in range(source.config.num_hidden_layers):
@@ -102,7 +124,8 @@ def test_flex_olmo(wmap, tmp_path, variant):
 
 
 def test_flex_olmo_dropless(wmap, tmp_path):
-    """Its checkpoint script re-lays w1 and w3, by the same reshapes as here, after the converter."""
+    """Its checkpoint script re-lays w1 and w3, by the same reshapes as here, after the
+    converter."""
     flex = source(tmp_path / "model", "FlexOlmoForCausalLM", {}, **MOE)
     want = convert_state_from_hf(flex.config, dict(flex.tensors), model_type="flex_olmo")
     for key in [k for k in want if k.endswith((".mlp.w1", ".mlp.w3"))]:
@@ -115,7 +138,8 @@ def test_flex_olmo_dropless(wmap, tmp_path):
 @pytest.mark.parametrize("dropless", [False, True])
 @pytest.mark.parametrize("variant", MOE_VARIANTS)
 def test_olmoe(wmap, tmp_path, variant, dropless):
-    """Its converter, told that this is a Llama, is right about the norms; experts by the formula."""
+    """Its converter, told that this is a Llama, is right about the norms; experts by the
+    formula."""
     olmoe = source(tmp_path / "model", "OlmoeForCausalLM", VARIANTS[variant], **MOE)
     want = convert_state_from_hf(olmoe.config, dict(olmoe.tensors), model_type="llama")
     want = experts(olmoe, want, dropless)
@@ -126,10 +150,15 @@ def test_olmoe(wmap, tmp_path, variant, dropless):
 
 
 def test_hybrid(wmap, tmp_path):
-    """From OLMo-core's tensors, as its modules name them: its converter only goes to Hugging Face."""
+    """From OLMo-core's tensors, as its modules name them: its converter only goes to Hugging
+    Face."""
     types = ["linear_attention", "linear_attention", "full_attention"]
     torch.manual_seed(0)
-    olmo = {"embeddings.weight": (56, 24), "lm_head.norm.weight": (24,), "lm_head.w_out.weight": (56, 24)}
+    olmo = {
+        "embeddings.weight": (56, 24),
+        "lm_head.norm.weight": (24,),
+        "lm_head.w_out.weight": (56, 24),
+    }
     for layer, kind in enumerate(types):
         block = dict.fromkeys(("attention_norm.weight", "feed_forward_norm.weight"), (24,))
         block |= {"feed_forward.w1.weight": (40, 24), "feed_forward.w2.weight": (24, 40)}

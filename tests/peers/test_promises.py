@@ -1,7 +1,9 @@
-"""What shapes cannot tell: mistakes that fit are shown wrong by `verify`, mistakes that do not fit are refused."""
+"""What shapes cannot tell: mistakes that fit are shown wrong by `verify`, mistakes that do not
+fit are refused."""
 
 import pytest
 import torch
+
 from conftest import MAPS, load, save
 from models import make, sizes
 
@@ -48,7 +50,8 @@ def test_keys_permuted_with_the_heads_of_queries(wmap, tmp_path):
 
 
 def test_keys_permuted_with_the_heads_of_queries_where_it_does_not_fit(wmap, tmp_path):
-    """With heads of 6, four half-heads do not fill the 12 rows of k: refused, and nothing is written."""
+    """With heads of 6, four half-heads do not fill the 12 rows of k: refused, and nothing is
+    written."""
     directory = tmp_path / "model"
     make(directory, "LlamaForCausalLM", **sizes())
     wrong = variant_of("meta/llama", tmp_path, "config.num_key_value_heads ?? heads", "heads")
@@ -57,7 +60,12 @@ def test_keys_permuted_with_the_heads_of_queries_where_it_does_not_fit(wmap, tmp
     assert not (tmp_path / "out").exists()
 
 
-QWEN3_MOE = {"num_experts": 12, "moe_intermediate_size": 12, "num_experts_per_tok": 2, "head_dim": 8}
+QWEN3_MOE = {
+    "num_experts": 12,
+    "moe_intermediate_size": 12,
+    "num_experts_per_tok": 2,
+    "head_dim": 8,
+}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +116,8 @@ def test_a_square_matrix_transposed_or_not(wmap, tmp_path):
     ],
 )
 def test_an_uneven_split(wmap, tmp_path, rule):
-    """Five rows into two or four parts: torch.chunk would make 3 and 2, or three tensors instead of four."""
+    """Five rows into two or four parts: torch.chunk would make 3 and 2, or three tensors instead
+    of four."""
     source = tmp_path / "source.safetensors"
     save({"w": torch.randn(5, 4)}, source)
     path = tmp_path / "uneven.wmap"

@@ -1,9 +1,11 @@
-"""Packed experts against transformers 5: it makes them itself when it loads files with one tensor an expert."""
+"""Packed experts against transformers 5: it makes them itself when it loads files with one
+tensor an expert."""
 
 import pytest
+from transformers import AutoModelForCausalLM
+
 from conftest import assert_same, load, save
 from models import make, sizes
-from transformers import AutoModelForCausalLM
 
 VARIANTS = {
     "f32": {},
@@ -13,8 +15,11 @@ VARIANTS = {
 
 
 def loaded(directory):
-    """The tensors of the model that from_pretrained makes of a directory, a tied head left out as in files."""
-    model, report = AutoModelForCausalLM.from_pretrained(directory, dtype="auto", output_loading_info=True)
+    """The tensors of the model that from_pretrained makes of a directory, a tied head left out
+    as in files."""
+    model, report = AutoModelForCausalLM.from_pretrained(
+        directory, dtype="auto", output_loading_info=True
+    )
     assert not any(report.values()), report
     tensors = model.state_dict()
     if model.config.tie_word_embeddings:
@@ -36,7 +41,12 @@ def check(wmap, tmp_path, name, architecture, variant, **config):
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_mixtral(wmap, tmp_path, variant):
     check(
-        wmap, tmp_path, "transformers5/mixtral", "MixtralForCausalLM", VARIANTS[variant], num_local_experts=5
+        wmap,
+        tmp_path,
+        "transformers5/mixtral",
+        "MixtralForCausalLM",
+        VARIANTS[variant],
+        num_local_experts=5,
     )
 
 
@@ -46,13 +56,20 @@ QWEN3_MOE = {"num_experts": 5, "moe_intermediate_size": 12, "num_experts_per_tok
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_qwen3_moe(wmap, tmp_path, variant):
     check(
-        wmap, tmp_path, "transformers5/qwen3_moe", "Qwen3MoeForCausalLM", VARIANTS[variant], **QWEN3_MOE
+        wmap,
+        tmp_path,
+        "transformers5/qwen3_moe",
+        "Qwen3MoeForCausalLM",
+        VARIANTS[variant],
+        **QWEN3_MOE,
     )
 
 
 @pytest.mark.parametrize("dense", [{"mlp_only_layers": [1]}, {"decoder_sparse_step": 2}])
 def test_qwen3_moe_with_dense_layers(wmap, tmp_path, dense):
-    check(wmap, tmp_path, "transformers5/qwen3_moe", "Qwen3MoeForCausalLM", {}, **QWEN3_MOE, **dense)
+    check(
+        wmap, tmp_path, "transformers5/qwen3_moe", "Qwen3MoeForCausalLM", {}, **QWEN3_MOE, **dense
+    )
 
 
 # ---- the same packing for other families ----
@@ -68,7 +85,12 @@ FAMILIES = {
     "deepseek_v3": (
         "DeepseekV3ForCausalLM",
         {"n_routed_experts": 6, "n_group": 2, "topk_group": 1, "num_experts_per_tok": 2}
-        | {"moe_intermediate_size": 12, "first_k_dense_replace": 1, "q_lora_rank": 8, "kv_lora_rank": 10}
+        | {
+            "moe_intermediate_size": 12,
+            "first_k_dense_replace": 1,
+            "q_lora_rank": 8,
+            "kv_lora_rank": 10,
+        }
         | {"qk_nope_head_dim": 4, "qk_rope_head_dim": 6, "v_head_dim": 6},
     ),
 }
@@ -85,7 +107,12 @@ def test_family(wmap, tmp_path, family, variant):
 def test_gpt_oss(wmap, tmp_path, dtype):
     """Packed by transformers itself; unpacked by the formula."""
     directory = tmp_path / "packed"
-    make(directory, "GptOssForCausalLM", dtype, **sizes(num_local_experts=5, head_dim=8, intermediate_size=24))
+    make(
+        directory,
+        "GptOssForCausalLM",
+        dtype,
+        **sizes(num_local_experts=5, head_dim=8, intermediate_size=24),
+    )
     packed = load(directory)
     assert packed["model.layers.0.mlp.experts.down_proj"].shape == (5, 24, 24)
 
@@ -98,7 +125,9 @@ def test_gpt_oss(wmap, tmp_path, dtype):
         kind = "bias" if name.endswith("_bias") else "weight"
         for e in range(5):
             if name.startswith("down_proj"):
-                apart[f"{start}.{e}.down_proj.{kind}"] = tensor[e].T if kind == "weight" else tensor[e]
+                apart[f"{start}.{e}.down_proj.{kind}"] = (
+                    tensor[e].T if kind == "weight" else tensor[e]
+                )
                 continue
             for p, part in enumerate(("gate", "up")):
                 half = tensor[e][..., p::2]
