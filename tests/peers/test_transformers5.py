@@ -1,7 +1,10 @@
 """Packed experts against transformers 5: it makes them itself when it loads files with one
 tensor an expert."""
 
+import json
+
 import pytest
+import torch
 from transformers import AutoModelForCausalLM
 
 from conftest import assert_same, load, save
@@ -138,3 +141,31 @@ def test_gpt_oss(wmap, tmp_path, dtype):
     save(apart, source / "model.safetensors")
     out = wmap.check("transformers5/gpt_oss", source, packed)
     assert_same(loaded(out), loaded(directory))
+
+
+@pytest.mark.parametrize("family", ["qwen3_moe", "deepseek_v3"])
+def test_fp8_blocks(wmap, tmp_path, family):
+    """Weights in FP8 and their scales are packed alike, as its FP8Experts names them."""
+    torch.manual_seed(0)
+    apart, packed = {}, {}
+    for name, rows, columns in (("gate", 6, 4), ("up", 6, 4), ("down", 4, 6)):
+        for e in range(3):
+            start = f"model.layers.1.mlp.experts.{e}.{name}_proj"
+            apart[f"{start}.weight"] = torch.randn(rows, columns).to(torch.float8_e4m3fn)
+            apart[f"{start}.weight_scale_inv"] = torch.randn(rows // 2, columns // 2)
+    for kind, suffix in (("weight", ""), ("weight_scale_inv", "_scale_inv")):
+        part = {
+            name: [apart[f"model.layers.1.mlp.experts.{e}.{name}_proj.{kind}"] for e in range(3)]
+            for name in ("gate", "up", "down")
+        }
+        start = "model.layers.1.mlp.experts"
+        both = [torch.cat(pair) for pair in zip(part["gate"], part["up"])]
+        packed[f"{start}.gate_up_proj{suffix}"] = torch.stack(both)
+        packed[f"{start}.down_proj{suffix}"] = torch.stack(part["down"])
+    directory = tmp_path / "model"
+    directory.mkdir()
+    save(apart, directory / "model.safetensors")
+    config = {"model_type": family, "num_hidden_layers": 2, "first_k_dense_replace": 1}
+    config |= {"num_experts": 3, "n_routed_experts": 3, "mlp_only_layers": [0]}
+    (directory / "config.json").write_text(json.dumps(config))
+    wmap.check(f"transformers5/{family}", directory, packed)
