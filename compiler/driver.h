@@ -7,6 +7,9 @@
 #include "runtime/manifest.h"
 #include "runtime/plan.h"
 
+struct wm_module;
+struct cJSON;
+
 /* One compilation: everything in it lives in the arena. */
 struct wm_cc {
     struct wm_arena *a;
@@ -14,10 +17,17 @@ struct wm_cc {
     struct wm_sources sources;
     struct wm_diags diags;
     WM_VEC(struct wm_str) path;      /* directories of map libraries, tried in order */
+    WM_VEC(struct wm_module *) module; /* loaded ones, by path */
+    WM_VEC(struct cJSON *) json;         /* config trees: cJSON allocates them itself */
+    WM_VEC(struct wm_str) loading;   /* paths of the modules being loaded, to find cycles */
 };
 
 /* cc->a and cc->sys are set; the rest is made here. */
 void wm_cc_init(struct wm_cc *cc, struct wm_arena *a, const struct wm_sys *sys);
+/* Frees what is not in the arena. */
+void wm_cc_fini(struct wm_cc *cc);
+/* Keep a cJSON tree until wm_cc_fini. */
+void wm_cc_own_json(struct wm_cc *cc, struct cJSON *json);
 
 /* A checked map expression: one map, an inverse, or a composition (see compiler/module.h). */
 struct wm_chain;

@@ -61,18 +61,19 @@ struct wm_elem {
     struct wm_str note;
 };
 
+struct wm_bind;
+
 struct wm_graph {
     struct wm_cc *cc;
     WM_VEC(struct wm_geom) geom;
     WM_VEC(struct wm_elem) elem;
     const struct wm_manifest *manifest;
-    struct wm_stage *stage;         /* the fused one: input tensors -> output tensors */
-    uint32_t *in_tensor;            /* number of `in` -> manifest tensor */
-    struct wm_side *out_side;       /* format, carry, emit of the output */
-    struct wm_benv *out_env;
+    struct wm_stage *stage;         /* the fused one: tensors of the manifest, by number -> output tensors */
+    struct wm_bind *out_bind;       /* of the last link: its side's items */
     struct wm_str out_format;       /* of the map's side; may be empty */
+    struct wm_str out_file;         /* the side's only file, where its name is fixed; may be empty */
+    WM_VEC(struct wm_str) out_files; /* files that the output must have even where they hold nothing (ranks) */
     WM_VEC(struct wm_str) carry;    /* sidecar files: paths relative to the input's directory */
-    struct wm_map claims;
     WM_VEC(struct wm_str) not_carried; /* keys of rules for the other direction only */
 };
 
@@ -81,10 +82,16 @@ uint32_t wm_graph_elem(struct wm_graph *g, const struct wm_elem *e);   /* finds 
 uint32_t wm_graph_geom(struct wm_graph *g, const struct wm_imap *m, uint32_t nslot); /* adds */
 struct wm_gt *wm_tset_add(struct wm_cc *cc, struct wm_tset *ts, const struct wm_gt *t);
 
+int64_t wm_gt_numel(const struct wm_gt *t);
+/* One more output of a stage: input tensor number `in`, unchanged, under the name and file of `as`. */
+void wm_stage_pass(struct wm_graph *g, struct wm_stage *s, uint32_t in, const struct wm_gt *as);
+
 /* first then second, as one.  False: too many boxes (reported). */
 struct wm_stage *wm_stage_fuse(struct wm_graph *g, struct wm_stage *first, struct wm_stage *second);
 
-/* "first inner, then outer" for wm_imap_compose; user = the graph. */
+/* "first inner, then outer" for wm_imap_compose; user = the graph.  Constants are folded.  A check (IS_FILL) of what is
+ * a FILL of the same constant gives that FILL: such boxes need no check.  WM_NONE: the two do not combine, or the
+ * constant has no image (a cast that it does not survive, a check of it that can only fail). */
 uint32_t wm_elem_join(void *graph, uint32_t outer, uint32_t inner);
 
 /* Keys with places: "key" + NUL + "rank=3,stage=0"; parts in the order of the index numbers. */

@@ -47,7 +47,8 @@ struct wm_var {
     struct wm_str name;
     struct wm_span span;
     uint32_t index;              /* INDEX, COMPOSITE: index number of the rule's module */
-    uint32_t nword;              /* WORDS */
+    const struct wm_str *word;   /* WORDS: as first listed, [nword] */
+    uint32_t nword;
     uint32_t *component;         /* COMPOSITE: variables of the rule */
     uint32_t ncomponent;
     bool common;                 /* stands in every key (or file name) of both sides: one value an instance */
@@ -63,7 +64,10 @@ struct wm_axis {
     uint32_t index;              /* module index that gives the size, or WM_NONE */
     const struct wm_expr *size;  /* from where, or from the let or param of that name; NULL: solved */
     struct wm_str from;          /* "where", "let", "param", "index", "words": for messages */
+    uint32_t where;              /* number of its where binding + 1; 0: none */
+    bool named;                  /* size is the let or param of that name: evaluate the name */
     bool broadcast;
+    uint32_t pick_of, pick_part; /* picked through a composite index: which, and which component; else WM_NONE */
     const struct wm_expr *pick;  /* NULL: not picked */
     const struct wm_expr *pad;   /* NULL: no pad */
     bool in_pattern[2], in_key[2];
@@ -124,15 +128,30 @@ struct wm_rule {
     } side[2];
     WM_VEC(struct wm_cond) cond;
     WM_VEC(struct wm_binding) where;
+    bool is_override;
     bool optional;
     WM_VEC(const struct wm_expr *) optional_if; /* all must hold; none: always */
     bool has_pattern;            /* else whole tensors, or a pipeline of operations */
     bool pipeline;               /* operations that are not elementwise: bound by them, not by products */
     bool captures;               /* not a named rule */
     uint32_t id;                 /* number in the module that runs it */
+    const struct wm_stmt *used_by; /* the `use` that brought it, or NULL */
+};
+
+/* A `file` line: which keys its files hold, and under which names. */
+struct wm_file_line {
+    const struct wm_side_item *item;
+    struct wm_rule *scope;       /* its variables, as of a rule */
+    struct wm_key name;          /* of the file */
+    struct wm_key holds;         /* keys; one capture without a name where the text has none */
+    struct wm_key as;            /* names inside; equal to holds where the text has none */
+    bool has_holds, has_as;
+    uint32_t *place;             /* variables of the name that holds lacks: file indices; [nplace] */
+    uint32_t nplace;
 };
 
 struct wm_side {
+    WM_VEC(struct wm_file_line) file;
     struct wm_str name;
     struct wm_span span;
     WM_VEC(const struct wm_side_item *) item;
@@ -162,12 +181,17 @@ struct wm_module *wm_module_of_text(struct wm_cc *cc, struct wm_str path, struct
                                     struct wm_err *err);
 const struct wm_name *wm_module_find(struct wm_module *m, struct wm_str name);
 
-/* Resolve and check a rule; appended to m->rule. */
+/* Lets, params and indices: expressions sound, no cycles. */
+void wm_check_names(struct wm_module *m);
+/* The items of source and target. */
+void wm_check_sides(struct wm_module *m);
+/* Resolve and check all rules of the text; appended to m->rule. */
 void wm_check_rules(struct wm_module *m);
 /* Names, types, arity of an expression.  `vars`: the rule whose variables it may use, or NULL. */
 bool wm_check_expr(struct wm_module *m, const struct wm_expr *e, const struct wm_rule *vars);
-/* Does its value depend on an index or capture? */
-bool wm_expr_per_index(struct wm_module *m, const struct wm_expr *e);
+bool wm_check_bool(struct wm_module *m, const struct wm_expr *e, const struct wm_rule *vars);
+/* Does a node of that kind (and name, if not empty) occur in it? */
+bool wm_expr_mentions(const struct wm_expr *e, enum wm_expr_kind kind, struct wm_str name);
 /* Products, pairing, solvability of one rule. */
 void wm_check_pattern(struct wm_module *m, struct wm_rule *r);
 /* Keys of all rules against each other. */
@@ -175,9 +199,8 @@ void wm_check_keys(struct wm_module *m);
 void wm_check_ops(struct wm_module *m, struct wm_rule *r);
 void wm_check_shards(struct wm_module *m);
 
-/* Resolve a template (prefix may be NULL) in the scope of a rule; variables are added to r->var. */
-bool wm_resolve_key(struct wm_module *m, struct wm_rule *r, const struct wm_template *prefix,
-                    const struct wm_template *t, struct wm_key *out);
+/* The word of a words variable (as it was first listed). */
+struct wm_str wm_var_word(const struct wm_rule *r, uint32_t var, int64_t ordinal);
 
 /* ---- chains ---- */
 

@@ -184,6 +184,22 @@ check_copies(struct pipe *p, struct wm_opx *x, const struct wm_imap *copies, con
     return true;
 }
 
+/* As wm_elem_join, and remembers that a check met another constant. */
+struct fill_join {
+    struct wm_graph *g;
+    bool clash;
+};
+
+static uint32_t
+join_fill(void *user, uint32_t outer, uint32_t inner)
+{
+    struct fill_join *f = user;
+    uint32_t elem = wm_elem_join(f->g, outer, inner);
+
+    f->clash = f->clash || elem == WM_NONE;
+    return elem;
+}
+
 /* Padding that undoing drops, as the reading side has it: undo the steps so far on the constant. */
 static bool
 check_fills(struct pipe *p, struct wm_opx *x, const struct wm_imap *index, const struct wm_imap *cur)
@@ -191,6 +207,7 @@ check_fills(struct pipe *p, struct wm_opx *x, const struct wm_imap *index, const
     struct wm_imap m, looked;
     struct wm_dim dim[WM_MAX_RANK + 1];
     uint32_t chain = wm_elem_chain(p->g, p->step.item, p->step.n, p->first);
+    struct fill_join f = {p->g, false};
 
     wm_imap_init(&m, p->a);
     wm_imap_init(&looked, p->a);
@@ -214,11 +231,8 @@ check_fills(struct pipe *p, struct wm_opx *x, const struct wm_imap *index, const
     }
     if (m.box.n == 0)
         return true;
-    if (!wm_imap_compose(&m, cur, 1, wm_elem_join, p->g, &looked))
-        return too_many(x);
-    for (uint32_t i = 0; i < looked.box.n; i++)
-        if (looked.box.item[i].elem == WM_NONE)
-            return wm_op_error(x, WM_E_OP_SHAPE, "it drops padding of another value");
+    if (!wm_imap_compose(&m, cur, 1, join_fill, &f, &looked))
+        return f.clash ? wm_op_error(x, WM_E_OP_SHAPE, "it drops padding of another value") : too_many(x);
     add_check(p, &looked, 0, false);
     return true;
 }
@@ -370,6 +384,10 @@ part(struct pipe *p, uint32_t k)
     if (!count_pieces(p, k, &n))
         return false;
     x->nin = (uint32_t)n;
+    if (n == 0) {
+        p->n = 0;
+        return true;
+    }
     to = WM_NEW_N(p->a, struct wm_shape, n);
     map = p->counting ? NULL : new_maps(p, x->nin);
     if (!x->op->unshape(x, &p->shape[0], to))

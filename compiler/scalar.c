@@ -189,9 +189,10 @@ wm_scalar_encode(enum wm_dtype t, struct wm_value v, uint8_t pattern[16])
         v = (struct wm_value){.kind = WM_V_FLOAT, .u.f = (double)v.u.i};
     }
     if (t == WM_DT_F8_E8M0) {
-        int e = 0;
+        int e = 129;
 
-        fits = v.kind == WM_V_FLOAT && frexp(v.u.f, &e) == 0.5 && e >= -126 && e <= 128;
+        fits = v.kind == WM_V_FLOAT &&
+               (isnan(v.u.f) || (frexp(v.u.f, &e) == 0.5 && e >= -126 && e <= 128));
         bits = (uint64_t)(e + 126);
     } else if (v.kind == WM_V_FLOAT) {
         fits = encode_float(t, v.u.f, &bits);

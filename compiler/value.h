@@ -9,6 +9,8 @@
 
 struct cJSON;
 
+enum { WM_MAX_INDEX = 1 << 24 }; /* values of one index */
+
 enum wm_vkind {
     WM_V_ERROR, WM_V_NULL, WM_V_INT, WM_V_FLOAT, WM_V_BOOL, WM_V_STR, WM_V_LIST, WM_V_OBJECT
 };
@@ -91,6 +93,17 @@ bool wm_eval_bool(struct wm_benv *be, struct wm_menv *me, const struct wm_scope 
                   const struct wm_expr *e, bool *out);
 /* Values of an index (composite: none); reports. */
 const struct wm_index_values *wm_index_get(struct wm_benv *be, struct wm_menv *me, uint32_t index);
+/* Number of values of an index, composites included (len(rank)). */
+bool wm_index_count(struct wm_benv *be, struct wm_menv *me, uint32_t index, int64_t *out);
+/* The tuple of component values of a composite's value: v = (c0 * n1 + c1) * n2 + c2, by ordinals. */
+bool wm_index_split(struct wm_benv *be, struct wm_menv *me, uint32_t index, int64_t v, int64_t *component);
+/* Position of a value in its index; -1: not in it. */
+int64_t wm_index_ordinal(const struct wm_index_values *iv, int64_t value);
+static inline int64_t
+wm_index_value(const struct wm_index_values *iv, int64_t ordinal)
+{
+    return iv->value ? iv->value[ordinal] : ordinal;
+}
 void wm_value_print(struct wm_value v, struct wm_buf *out);
 const char *wm_vkind_name(enum wm_vkind k);
 

@@ -1,0 +1,293 @@
+/* compiler/bind.c -- binds a chain of maps to the headers of an input.
+ *
+ * Each link takes the tensors that the one before it leaves, as if they lay in files, through its reading side, its rules
+ * and its writing side; all of that is fused into one stage.  No tensor in between ever exists. */
+#include "compiler/bind.h"
+
+#include <cjson/cJSON.h>
+#include <fnmatch.h>
+
+#include "compiler/check.h"
+
+/* ---- configuration ---- */
+
+static enum wm_status
+find_config(struct wm_cc *cc, const struct wm_manifest *in, const struct wm_bind_opts *o, struct wm_benv *be,
+            struct wm_err *err)
+{
+    struct wm_str path = o->config;
+    const struct cJSON *c = NULL;
+    struct stat st;
+
+    if (path.n == 0) {
+        path = wm_arena_printf(cc->a, "%.*s/config.json", WM_STR_ARG(in->dir));
+        if (cc->sys->stat(path.p, &st) != 0) {
+            be->config_why = wm_arena_printf(cc->a, "there is no %.*s; name one with --config", WM_STR_ARG(path));
+            return WM_OK;
+        }
+    }
+    if (wm_config_read(cc, path, &c, err) != WM_OK)
+        return err->status;
+    if (o->config.n == 0 && !cJSON_GetObjectItemCaseSensitive(c, "model_type")) {
+        be->config_why = wm_arena_printf(cc->a, "%.*s has no model_type, so it is not taken; name one with --config",
+                                         WM_STR_ARG(path));
+        return WM_OK;
+    }
+    be->config = c;
+    be->config_path = path;
+    return WM_OK;
+}
+
+/* Every -D must be a parameter of some map of the chain. */
+static void
+check_defines(struct wm_cc *cc, const struct wm_chain *c, const struct wm_bind_opts *o)
+{
+    for (uint32_t i = 0; i < o->ndefine; i++) {
+        struct wm_str d = o->define[i];
+        const char *eq = memchr(d.p, '=', d.n);
+        struct wm_str name = {d.p, eq ? (size_t)(eq - d.p) : d.n};
+        bool found = false;
+        WM_VEC(struct wm_str) names = {0};
+        struct wm_diag *dg;
+        struct wm_str near;
+
+        for (uint32_t m = 0; m < cc->module.n; m++)
+            for (uint32_t k = 0; k < cc->module.item[m]->name_list.n; k++) {
+                const struct wm_name *nm = &cc->module.item[m]->name_list.item[k];
+
+                if (nm->kind != WM_NM_PARAM)
+                    continue;
+                *WM_PUSH(cc->a, &names) = nm->name;
+                found |= wm_str_eq(nm->name, name);
+            }
+        if (found && eq)
+            continue;
+        dg = wm_report_at(&cc->diags, WM_E_PARAM_UNKNOWN, c->spec,
+                          eq ? "-D %.*s: no parameter of that name" : "-D %.*s: write NAME=VALUE",
+                          WM_STR_ARG(name));
+        near = wm_suggest(cc->a, name, names.item, names.n);
+        if (near.n)
+            wm_note(&cc->diags, dg, "did you mean %.*s?", WM_STR_ARG(near));
+    }
+}
+
+/* ---- one link ---- */
+
+static bool
+key_exists(void *user, struct wm_str key)
+{
+    const struct wm_bind *b = user;
+
+    return wm_map_get(&b->in->by_key, key) != WM_NONE;
+}
+
+static void
+list_files(struct wm_bind *b, const struct wm_tset *placed, const struct wm_manifest *manifest)
+{
+    struct wm_map seen;
+
+    if (manifest) {
+        for (uint32_t i = 0; i < manifest->file.n; i++)
+            *WM_PUSH(b->cc->a, &b->in_files) = manifest->file.item[i].name;
+        return;
+    }
+    wm_map_init(&seen, b->cc->a, 16);
+    for (uint32_t i = 0; i < placed->t.n; i++)
+        if (wm_map_put(&seen, placed->t.item[i].file, b->in_files.n) == b->in_files.n)
+            *WM_PUSH(b->cc->a, &b->in_files) = placed->t.item[i].file;
+}
+
+/* The tensors of a side without files and shards are its keys as they are. */
+static bool
+index_keys(struct wm_bind *b, struct wm_tset *placed)
+{
+    wm_map_init(&placed->by_key, b->cc->a, placed->t.n);
+    for (uint32_t i = 0; i < placed->t.n; i++) {
+        uint32_t was = wm_map_put(&placed->by_key, placed->t.item[i].key, i);
+
+        if (was != i) {
+            wm_report_at(&b->cc->diags, WM_E_KEY_CLASH, placed->t.item[i].file,
+                         "`%.*s` is in two files, also in %.*s", WM_STR_ARG(placed->t.item[i].key),
+                         WM_STR_ARG(placed->t.item[was].file));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+has_shards(const struct wm_module *m, int side)
+{
+    for (uint32_t i = 0; i < m->shard.n; i++)
+        if (m->shard.item[i]->side == side)
+            return true;
+    return false;
+}
+
+static struct wm_stage *
+bind_link(struct wm_bind *b, struct wm_tset *placed)
+{
+    struct wm_graph *g = b->g;
+    struct wm_stage *read = NULL, *out;
+    struct wm_tset *in = placed;
+    uint32_t before = b->cc->diags.nerror;
+
+    if (!wm_bind_aliases(b, 0) || !wm_bind_aliases(b, 1))
+        return NULL;
+    if (b->m->side[b->rs].file.n || has_shards(b->m, b->rs)) {
+        read = wm_bind_read_side(b, placed);
+        if (!read)
+            return NULL;
+        in = read->out;
+    } else if (!index_keys(b, placed)) {
+        return NULL;
+    }
+    b->in = in;
+    b->used = WM_NEW_N(b->cc->a, uint8_t, in->t.n);
+    b->reader = WM_NEW_N(b->cc->a, const struct wm_rule *, in->t.n);
+    b->stage = wm_stage_new(g, in);
+    wm_buf_init(&b->key, b->cc->a);
+    if (!wm_bind_rules(b) || b->cc->diags.nerror != before)
+        return NULL;
+    wm_compare_aliases(b, b->stage);
+    out = b->cc->diags.nerror == before ? wm_bind_write_side(b, b->stage) : NULL;
+    return out ? wm_stage_fuse(g, read, out) : NULL;
+}
+
+/* ---- what goes with the output ---- */
+
+/* Sidecar files: the globs of both sides, over the input's directory; never its tensor files. */
+static enum wm_status
+find_carried(struct wm_bind *b, struct wm_graph *g, struct wm_err *err)
+{
+    struct wm_str *name;
+    uint32_t n;
+    enum wm_status st;
+    bool any = false;
+
+    for (int s = 0; s < 2; s++)
+        for (uint32_t i = 0; i < b->m->side[s].item.n; i++)
+            any |= b->m->side[s].item.item[i]->kind == WM_SI_CARRY;
+    if (!any)
+        return WM_OK;
+    st = wm_list_dir(b->cc->a, b->cc->sys, g->manifest->dir, &name, &n, err);
+    for (uint32_t f = 0; st == WM_OK && f < n; f++) {
+        bool carry = false;
+
+        for (int s = 0; s < 2; s++)
+            for (uint32_t i = 0; i < b->m->side[s].item.n; i++) {
+                const struct wm_side_item *it = b->m->side[s].item.item[i];
+
+                for (uint32_t t = 0; t < it->ntmpl && it->kind == WM_SI_CARRY; t++)
+                    carry |= it->tmpl[t]->npart == 1 &&
+                             fnmatch(wm_arena_cstr(b->cc->a, it->tmpl[t]->part[0].text),
+                                     wm_arena_cstr(b->cc->a, name[f]), 0) == 0;
+            }
+        for (uint32_t i = 0; carry && i < g->manifest->file.n; i++)
+            carry = !wm_str_eq(g->manifest->file.item[i].name, name[f]);
+        if (carry && !wm_str_ends(name[f], WM_STR(".index.json")))
+            *WM_PUSH(b->cc->a, &g->carry) = name[f];
+    }
+    return st;
+}
+
+static void
+find_format(struct wm_bind *b, struct wm_graph *g)
+{
+    const struct wm_side *s = &b->m->side[b->ws];
+
+    for (uint32_t i = 0; i < s->item.n; i++)
+        if (s->item.item[i]->kind == WM_SI_FORMAT)
+            g->out_format = s->item.item[i]->name;
+    for (uint32_t i = 0; i < s->file.n && s->file.n == 1; i++)
+        if (s->file.item[i].name.npart == 1 && s->file.item[i].name.part[0].kind == WM_KP_TEXT)
+            g->out_file = s->file.item[i].name.part[0].text;
+}
+
+static void
+warn_not_carried(struct wm_cc *cc, const struct wm_graph *g)
+{
+    struct wm_diag *d;
+
+    if (g->not_carried.n == 0)
+        return;
+    d = wm_report_at(&cc->diags, WM_E_NOT_CARRIED, g->manifest->path,
+                     "%u tensor%s of one-way rules %s not carried in this direction", g->not_carried.n,
+                     g->not_carried.n == 1 ? "" : "s", g->not_carried.n == 1 ? "is" : "are");
+    for (uint32_t i = 0; i < g->not_carried.n && i < 8; i++)
+        wm_note(&cc->diags, d, "%s", wm_place_show(cc->a, g->not_carried.item[i]).p);
+}
+
+static struct wm_tset *
+input_set(struct wm_cc *cc, const struct wm_manifest *in)
+{
+    struct wm_tset *ts = WM_NEW(cc->a, struct wm_tset);
+
+    for (uint32_t i = 0; i < in->tensor.n; i++) {
+        const struct wm_mtensor *t = &in->tensor.item[i];
+
+        wm_tset_add(cc, ts, &(struct wm_gt){.file = in->file.item[t->file].name, .key = t->name,
+                                            .dtype = t->dtype, .rank = t->rank, .shape = t->shape});
+    }
+    return ts;
+}
+
+enum wm_status
+wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, const struct wm_bind_opts *o,
+        struct wm_graph **out, struct wm_err *err)
+{
+    struct wm_graph *g = WM_NEW(cc->a, struct wm_graph);
+    struct wm_tset *placed = input_set(cc, in);
+    struct wm_benv config = {0};
+    enum wm_status st = find_config(cc, in, o, &config, err);
+    uint32_t before = cc->diags.nerror;
+
+    if (st != WM_OK)
+        return st;
+    g->cc = cc;
+    g->manifest = in;
+    *WM_PUSH(cc->a, &g->elem) = (struct wm_elem){.kind = WM_EL_COPY};
+    *WM_PUSH(cc->a, &g->geom) = (struct wm_geom){.nslot = 1};
+    check_defines(cc, c, o);
+    for (uint32_t i = 0; i < c->link.n && cc->diags.nerror == before; i++) {
+        const struct wm_chain_link *l = &c->link.item[o->reverse ? c->link.n - 1 - i : i];
+        struct wm_bind *b = WM_NEW(cc->a, struct wm_bind);
+        struct wm_stage *s;
+
+        *b = (struct wm_bind){.cc = cc, .g = g, .o = o, .be = config, .m = l->module,
+                              .back = l->inverse != o->reverse};
+        b->rs = b->back;
+        b->ws = !b->back;
+        b->be.cc = cc;
+        b->be.exists = key_exists;
+        b->be.keys = wm_values_in_keys;
+        b->be.user = b;
+        b->be.arg = l->arg.item;
+        b->be.narg = l->arg.n;
+        b->be.define = o->define;
+        b->be.ndefine = o->ndefine;
+        wm_menv_of(&b->be, l->module);
+        list_files(b, placed, i == 0 ? in : NULL);
+        s = bind_link(b, placed);
+        if (!s)
+            break;
+        g->stage = wm_stage_fuse(g, g->stage, s);
+        if (!g->stage)
+            break;
+        placed = g->stage->out;
+        st = find_carried(b, g, err);
+        if (st != WM_OK)
+            return st;
+        find_format(b, g);
+        g->out_bind = b;
+    }
+    warn_not_carried(cc, g);
+    if (cc->diags.nerror != before)
+        return WM_NO;
+    if (g->stage->out->t.n == 0 && in->tensor.n > 0) {
+        wm_report_at(&cc->diags, WM_E_NO_OUTPUT, in->path, "the map makes no tensor of this input");
+        return WM_NO;
+    }
+    *out = g;
+    return WM_OK;
+}

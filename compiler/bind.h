@@ -1,0 +1,109 @@
+/* compiler/bind.h -- what the binding passes share: one map in one direction over one set of tensors. */
+#ifndef WM_COMPILER_BIND_H
+#define WM_COMPILER_BIND_H
+
+#include "compiler/graph.h"
+#include "compiler/value.h"
+
+/* Keys that a named rule claims, to hold weaker rules off (language: key templates). */
+struct wm_claims {
+    struct wm_map key[2];        /* by side */
+};
+
+/* An `ignore` template, resolved in a scope of its own. */
+struct wm_ignore {
+    struct wm_rule *scope;
+    struct wm_key key;
+};
+
+/* Missing tensors of one term, folded. */
+struct wm_missing {
+    const struct wm_rule *rule;
+    uint32_t term;
+    uint32_t count;
+    WM_VEC(struct wm_str) which; /* "layer 3" */
+};
+
+struct wm_bind {
+    struct wm_cc *cc;
+    struct wm_graph *g;
+    const struct wm_bind_opts *o;
+    struct wm_benv be;
+    struct wm_module *m;
+    bool back;
+    int rs, ws;                  /* sides read and written */
+    WM_VEC(struct wm_str) in_files; /* names of all files of the input (those without tensors, too) */
+    struct wm_tset *in;          /* logical tensors of the side that is read, by_key filled */
+    struct wm_stage *stage;      /* rules: in -> logical tensors of the other side */
+    const struct wm_rule **reader; /* [in->t.n] the rule that reads it, or NULL */
+    uint8_t *used;               /* [in->t.n] enum wm_use */
+    struct wm_claims claims;
+    bool need_claims;            /* the map has weaker rules */
+    WM_VEC(struct wm_ignore) ignore[2];
+    struct wm_map alias[2];      /* key x -> number in alias_y, by side */
+    WM_VEC(struct wm_str) alias_x[2];
+    WM_VEC(struct wm_str) alias_y[2];
+    WM_VEC(struct wm_span) alias_span[2];
+    WM_VEC(struct wm_missing) missing;
+    WM_VEC(const struct wm_rule *) writer; /* parallel to stage->out */
+    WM_VEC(const struct wm_rule *) rules;  /* in order of strength: named ones first */
+    struct wm_buf key;           /* scratch */
+};
+
+enum wm_use { WM_USE_NONE, WM_USE_READ, WM_USE_IGNORED, WM_USE_NOT_CARRIED };
+
+/* Values of a rule's variables in one instance. */
+struct wm_inst {
+    const struct wm_rule *rule;
+    struct wm_menv *me;
+    int64_t *value;              /* [var] */
+    struct wm_str *text;         /* [var] captures */
+    bool *known;                 /* [var] */
+    struct wm_scope scope;
+};
+
+struct wm_rule_cache;
+void wm_inst_init(struct wm_bind *b, const struct wm_rule *r, struct wm_inst *x);
+/* Values of the components of composites follow; call after setting values. */
+bool wm_inst_compose(struct wm_bind *b, struct wm_inst *x);
+/* Do the rule's conditions hold?  false in *ok: an error was reported. */
+bool wm_inst_holds(struct wm_bind *b, const struct wm_inst *x, bool *ok);
+/* Print a key, with its place, into b->key. */
+bool wm_inst_key(struct wm_bind *b, const struct wm_inst *x, const struct wm_rterm *t, struct wm_str *out);
+/* "layer 3, expert 5" of the variables of a key. */
+struct wm_str wm_inst_show(struct wm_bind *b, const struct wm_inst *x, const struct wm_key *k);
+
+/* Report, folded, what a rule lacks and what no rule names. */
+void wm_report_missing(struct wm_bind *b);
+void wm_report_unexpected(struct wm_bind *b);
+/* The callback of wm_benv for `in keys`. */
+bool wm_values_in_keys(void *bind, struct wm_menv *me, uint32_t index, struct wm_index_values *out);
+
+enum { WM_MAX_PARTS = 256 };     /* parts of a key template */
+
+/* All rules of the map over b->in: makes b->stage.  False: diagnostics. */
+bool wm_bind_rules(struct wm_bind *b);
+/* One instance of a rule. */
+bool wm_bind_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *cache);
+
+/* Is the key ignored on that side?  Is it the `y` of an alias of the side that is read? */
+bool wm_is_ignored(struct wm_bind *b, int side, struct wm_str key);
+bool wm_is_alias_source(const struct wm_bind *b, struct wm_str key);
+
+/* The side that is read: tensors in files -> logical tensors; the side that is written: the reverse.  NULL:
+ * diagnostics. */
+struct wm_stage *wm_bind_read_side(struct wm_bind *b, struct wm_tset *placed);
+struct wm_stage *wm_bind_write_side(struct wm_bind *b, struct wm_stage *rules);
+/* Checks for aliases of which both keys are there, when they are read. */
+void wm_compare_aliases(struct wm_bind *b, struct wm_stage *rules);
+/* Is a printed number a value of an index variable? *n: how many it has. */
+bool wm_var_in_range(struct wm_bind *b, struct wm_inst *x, uint32_t var, int64_t value, int64_t *n);
+/* Fill b->alias[side] and b->ignore[side]. */
+bool wm_bind_aliases(struct wm_bind *b, int side);
+
+/* Shard blocks (compiler/shard.c): rank tensors -> whole ones, and whole -> rank ones.  `in` is returned where the
+ * side has none. */
+struct wm_stage *wm_shard_read(struct wm_bind *b, struct wm_stage *in);
+struct wm_stage *wm_shard_write(struct wm_bind *b, struct wm_stage *in);
+
+#endif

@@ -1,0 +1,65 @@
+/* compiler/bind_geom.h -- geometry of one rule for one set of sizes.
+ *
+ * All instances of a rule with the same sizes and dtypes share a variant: its boxes, made once.  The tensors of an
+ * instance's reading side are numbered term by term, the values of a term's key axes in row-major order; an output
+ * refers to them through its own list of slots. */
+#ifndef WM_COMPILER_BIND_GEOM_H
+#define WM_COMPILER_BIND_GEOM_H
+
+#include "compiler/bind.h"
+#include "compiler/pattern.h"
+
+/* An output, or a check, of a variant. */
+struct wm_vout {
+    uint32_t geom;
+    uint32_t nslot;
+    uint32_t *slot;              /* instance slots */
+    int64_t nunit;
+    uint32_t rank;
+    const int64_t *shape;
+    enum wm_dtype dtype;
+    bool replica, pad;
+};
+
+struct wm_variant {
+    struct wm_vout *out;         /* [sum of the writing terms' combinations], term by term */
+    uint32_t nout;
+    WM_VEC(struct wm_vout) check;
+};
+
+/* Sizes of an instance. */
+struct wm_sizes {
+    int64_t *axis;               /* [rule->axis.n], -1: unknown */
+    uint32_t rest_rank;
+    const int64_t *rest;
+    enum wm_dtype dtype;         /* of the inputs */
+    const struct wm_gt **pipe;   /* the input tensors, of a rule by operations: [npipe] */
+    uint32_t npipe;
+};
+
+struct wm_rule_cache {
+    struct wm_map seen;          /* signature -> number in variant */
+    WM_VEC(struct wm_variant *) variant;
+    struct wm_buf sig;
+    int64_t *size;               /* scratch of one instance: [axis.n] */
+    WM_VEC(uint32_t) tensor;     /* scratch of one instance */
+};
+
+/* How many tensors a term stands for in one instance, and the position of each key axis in number n of them.  A picked
+ * axis has one position. */
+int64_t wm_term_count(const struct wm_rterm *t, const struct wm_rule *r, const struct wm_sizes *z);
+void wm_term_position(struct wm_bind *b, const struct wm_inst *x, const struct wm_rterm *t,
+                      const struct wm_sizes *z, int64_t n, int64_t *pos);
+
+/* Renumber the slots of a map to those that it uses; out->slot says which they were. */
+void wm_compact_slots(struct wm_arena *a, struct wm_imap *map, struct wm_vout *out);
+
+/* The variant of these sizes; NULL: diagnostics. */
+struct wm_variant *wm_variant_get(struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *z,
+                                  struct wm_rule_cache *cache);
+
+
+/* The same for a pipeline of operations; made in compiler/bind_pipe.c. */
+struct wm_variant *wm_pipe_variant(struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *z);
+
+#endif

@@ -1,0 +1,434 @@
+/* compiler/bind_rules.c -- all rules over the tensors that are read.
+ *
+ * Named rules first: each tuple of their common variables is an instance.  Then the rules with captures, the stronger
+ * before the weaker: each match of an input key that no stronger rule claims is an instance. */
+#include <stdlib.h>
+
+#include "compiler/bind_geom.h"
+#include "compiler/check.h"
+
+static void
+cache_init(struct wm_bind *b, const struct wm_rule *r, struct wm_rule_cache *c)
+{
+    *c = (struct wm_rule_cache){.size = WM_NEW_N(b->cc->a, int64_t, r->axis.n)};
+    wm_map_init(&c->seen, b->cc->a, 8);
+    wm_buf_init(&c->sig, b->cc->a);
+}
+
+/* ---- named rules ---- */
+
+/* Number of values of a variable that one instance fixes. */
+static bool
+count_of(struct wm_bind *b, const struct wm_inst *x, const struct wm_var *v, int64_t *n)
+{
+    const struct wm_index_values *iv;
+
+    if (v->kind == WM_VAR_WORDS)
+        return *n = v->nword, true;
+    iv = wm_index_get(&b->be, x->me, v->index);
+    *n = iv->n;
+    return iv->known;
+}
+
+static void
+set_value(struct wm_bind *b, struct wm_inst *x, uint32_t var, int64_t ordinal)
+{
+    const struct wm_var *v = &x->rule->var.item[var];
+
+    x->known[var] = true;
+    x->value[var] = v->kind == WM_VAR_WORDS
+                        ? ordinal
+                        : wm_index_value(wm_index_get(&b->be, x->me, v->index), ordinal);
+}
+
+/* What one tuple of values leads to. */
+typedef bool instance_fn(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *c);
+
+static bool
+each_tuple(struct wm_bind *b, struct wm_inst *x, instance_fn *fn, struct wm_rule_cache *cache)
+{
+    const struct wm_rule *r = x->rule;
+    uint32_t var[WM_MAX_RANK], n = 0, i;
+    int64_t count[WM_MAX_RANK], at[WM_MAX_RANK] = {0};
+    bool ok = true;
+
+    for (uint32_t v = 0; v < r->var.n && n < WM_MAX_RANK; v++) {
+        const struct wm_var *d = &r->var.item[v];
+
+        if (!d->common || d->kind == WM_VAR_COMPOSITE || d->kind == WM_VAR_CAPTURE)
+            continue;
+        if (!count_of(b, x, d, &count[n]))
+            return false;
+        if (count[n] == 0)
+            return true;
+        var[n++] = v;
+    }
+    do {
+        for (i = 0; i < n; i++)
+            set_value(b, x, var[i], at[i]);
+        if (wm_inst_compose(b, x) && wm_inst_holds(b, x, &ok))
+            ok &= fn(b, x, cache);
+        for (i = n; i > 0 && ++at[i - 1] == count[i - 1]; i--)
+            at[i - 1] = 0;
+    } while (i > 0 && (ok || b->cc->diags.nerror < 100));
+    return ok;
+}
+
+/* A one-way rule in the other direction: its keys are known, and are not carried. */
+static bool
+not_carried(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *c)
+{
+    (void)c;
+    for (uint32_t t = 0; t < x->rule->side[b->rs].nterm; t++) {
+        struct wm_str key;
+        uint32_t in;
+
+        if (!wm_inst_key(b, x, &x->rule->side[b->rs].term[t], &key))
+            return false;
+        if (b->need_claims)
+            wm_map_put(&b->claims.key[b->rs], wm_arena_str(b->cc->a, key), x->rule->id);
+        in = wm_map_get(&b->in->by_key, key);
+        if (in == WM_NONE || b->used[in])
+            continue;
+        b->used[in] = WM_USE_NOT_CARRIED;
+        *WM_PUSH(b->cc->a, &b->g->not_carried) = b->in->t.item[in].key;
+    }
+    return true;
+}
+
+static bool
+runs_here(const struct wm_bind *b, const struct wm_rule *r)
+{
+    return r->arrow == WM_AR_BOTH || r->arrow == (b->back ? WM_AR_BACKWARD : WM_AR_FORWARD);
+}
+
+static bool
+bind_named(struct wm_bind *b, const struct wm_rule *r)
+{
+    struct wm_rule_cache c;
+    struct wm_inst x;
+
+    cache_init(b, r, &c);
+    wm_inst_init(b, r, &x);
+    return each_tuple(b, &x, runs_here(b, r) ? wm_bind_instance : not_carried, &c);
+}
+
+/* ---- rules with captures ---- */
+
+/* The value of an index whose printed form is `printed`; -1: none. */
+static int64_t
+unshift(struct wm_bind *b, struct wm_inst *x, const struct wm_kpart *p, int64_t printed)
+{
+    const struct wm_var *v = &x->rule->var.item[p->var];
+    int64_t n;
+
+    if (v->kind == WM_VAR_COMPOSITE || !p->shift)
+        return printed;
+    n = wm_index_get(&b->be, x->me, v->index)->n;
+    for (int64_t i = 0; i < n; i++) {
+        struct wm_value s;
+
+        set_value(b, x, p->var, i);
+        s = wm_eval(&b->be, x->me, &x->scope, p->shift);
+        if (s.kind == WM_V_INT && s.u.i == printed)
+            return x->value[p->var];
+    }
+    return -1;
+}
+
+static bool
+set_index(struct wm_bind *b, struct wm_inst *x, uint32_t var, int64_t value)
+{
+    const struct wm_var *v = &x->rule->var.item[var];
+    int64_t part[WM_MAX_RANK];
+
+    if (v->kind == WM_VAR_COMPOSITE) {
+        if (!wm_index_split(&b->be, x->me, v->index, value, part))
+            return false;
+        for (uint32_t c = 0; c < v->ncomponent; c++) {
+            x->value[v->component[c]] = part[c];
+            x->known[v->component[c]] = true;
+        }
+        return true;
+    }
+    if (wm_index_ordinal(wm_index_get(&b->be, x->me, v->index), value) < 0)
+        return false;
+    x->value[var] = value;
+    x->known[var] = true;
+    return true;
+}
+
+/* Does the term's template match the key, in range?  Sets the instance's variables. */
+static bool
+match(struct wm_bind *b, struct wm_inst *x, const struct wm_rterm *t, struct wm_str joined)
+{
+    int64_t value[WM_MAX_PARTS];
+    struct wm_str cap[WM_MAX_PARTS];
+
+    if (t->key.npart > WM_MAX_PARTS || !wm_key_match(&t->key, wm_place_key(joined), value, cap))
+        return false;
+    for (uint32_t v = 0; v < x->rule->var.n; v++)
+        x->known[v] = false;
+    for (uint32_t i = 0; i < t->key.npart; i++) {
+        const struct wm_kpart *p = &t->key.part[i];
+
+        if (p->kind == WM_KP_CAPTURE) {
+            x->text[p->var] = cap[i];
+            x->known[p->var] = true;
+        } else if (p->kind == WM_KP_WORDS) {
+            x->value[p->var] = value[i];
+            x->known[p->var] = true;
+        } else if (p->kind == WM_KP_INDEX &&
+                   !set_index(b, x, p->var, unshift(b, x, p, value[i]))) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < t->nplace; i++) {
+        int64_t v;
+
+        if (!wm_place_get(joined, x->rule->var.item[t->place[i]].name, &v) ||
+            !set_index(b, x, t->place[i], v))
+            return false;
+    }
+    return wm_inst_compose(b, x);
+}
+
+/* Does a stronger rule with captures claim the key on that side? */
+static bool
+claimed(struct wm_bind *b, uint32_t strength, int side, struct wm_str key)
+{
+    bool ok = true;
+
+    if (wm_map_get(&b->claims.key[side], key) != WM_NONE || wm_is_ignored(b, side, wm_place_key(key)) ||
+        wm_map_get(&b->alias[side], key) != WM_NONE)
+        return true;
+    for (uint32_t i = 0; i < strength; i++) {
+        const struct wm_rule *r = b->rules.item[i];
+        struct wm_inst x;
+
+        if (!r->captures)
+            continue;
+        wm_inst_init(b, r, &x);
+        for (uint32_t t = 0; t < r->side[side].nterm; t++)
+            if (match(b, &x, &r->side[side].term[t], key) && wm_inst_holds(b, &x, &ok))
+                return true;
+    }
+    return false;
+}
+
+/* May the instance exist: does no stronger rule claim one of its keys on either side? */
+static bool
+free_of_claims(struct wm_bind *b, struct wm_inst *x, uint32_t strength)
+{
+    for (int s = 0; s < 2; s++)
+        for (uint32_t t = 0; t < x->rule->side[s].nterm; t++) {
+            struct wm_str key;
+
+            if (x->rule->side[s].term[t].nkey_axis > 0)
+                continue; /* its keys are not one; they clash at bind if they do */
+            if (!wm_inst_key(b, x, &x->rule->side[s].term[t], &key) ||
+                claimed(b, strength, s, wm_arena_str(b->cc->a, key)))
+                return false;
+        }
+    return true;
+}
+
+/* The common variables of an instance as text: an instance is bound once, whichever of its keys led to it. */
+static struct wm_str
+identity(struct wm_bind *b, const struct wm_inst *x)
+{
+    struct wm_buf id;
+
+    wm_buf_init(&id, b->cc->a);
+    for (uint32_t v = 0; v < x->rule->var.n; v++) {
+        const struct wm_var *d = &x->rule->var.item[v];
+
+        if (!d->common || d->kind == WM_VAR_COMPOSITE)
+            continue;
+        if (d->kind == WM_VAR_CAPTURE)
+            wm_buf_puts(&id, x->text[v]);
+        else
+            wm_buf_printf(&id, "%lld", (long long)x->value[v]);
+        wm_buf_putc(&id, '\0');
+    }
+    return wm_buf_str(&id);
+}
+
+static bool
+bind_match(struct wm_bind *b, struct wm_inst *x, uint32_t strength, const struct wm_rterm *term,
+           struct wm_map *done, struct wm_rule_cache *c)
+{
+    bool ok = true;
+    struct wm_str id, key;
+    uint32_t in;
+
+    if (!wm_inst_holds(b, x, &ok) || !free_of_claims(b, x, strength))
+        return ok;
+    if (!runs_here(b, x->rule)) {
+        if (wm_inst_key(b, x, term, &key) && (in = wm_map_get(&b->in->by_key, key)) != WM_NONE &&
+            !b->used[in]) {
+            b->used[in] = WM_USE_NOT_CARRIED;
+            *WM_PUSH(b->cc->a, &b->g->not_carried) = b->in->t.item[in].key;
+        }
+        return true;
+    }
+    id = identity(b, x);
+    if (wm_map_get(done, id) != WM_NONE)
+        return true;
+    wm_map_put(done, id, 0);
+    return wm_bind_instance(b, x, c);
+}
+
+static bool
+bind_captures(struct wm_bind *b, uint32_t strength)
+{
+    const struct wm_rule *r = b->rules.item[strength];
+    struct wm_rule_cache c;
+    struct wm_inst x;
+    struct wm_map done;
+    bool ok = true;
+
+    cache_init(b, r, &c);
+    wm_inst_init(b, r, &x);
+    wm_map_init(&done, b->cc->a, 64);
+    for (uint32_t i = 0; i < b->in->t.n && (ok || b->cc->diags.nerror < 100); i++) {
+        if (b->used[i] && r->arrow == WM_AR_BOTH)
+            continue;
+        for (uint32_t t = 0; t < r->side[b->rs].nterm; t++)
+            if (match(b, &x, &r->side[b->rs].term[t], b->in->t.item[i].key))
+                ok &= bind_match(b, &x, strength, &r->side[b->rs].term[t], &done, &c);
+    }
+    return ok;
+}
+
+/* ---- strength ---- */
+
+/* Is a template of x strictly inside one of y (and none the other way round)? */
+static bool
+stronger(struct wm_arena *a, const struct wm_rule *x, const struct wm_rule *y)
+{
+    for (int s = 0; s < 2; s++)
+        for (uint32_t i = 0; i < x->side[s].nterm; i++)
+            for (uint32_t j = 0; j < y->side[s].nterm; j++) {
+                const struct wm_key *p = &x->side[s].term[i].key, *q = &y->side[s].term[j].key;
+
+                if (wm_key_inside(a, p, q, NULL) && !wm_key_inside(a, q, p, NULL))
+                    return true;
+            }
+    return false;
+}
+
+static void
+order_rules(struct wm_bind *b)
+{
+    struct wm_arena *a = b->cc->a;
+    uint32_t first;
+
+    for (uint32_t i = 0; i < b->m->rule.n; i++)
+        if (!b->m->rule.item[i]->captures)
+            *WM_PUSH(a, &b->rules) = b->m->rule.item[i];
+    first = b->rules.n;
+    for (uint32_t i = 0; i < b->m->rule.n; i++) {
+        const struct wm_rule *r = b->m->rule.item[i];
+        uint32_t at = b->rules.n;
+
+        if (!r->captures)
+            continue;
+        *WM_PUSH(a, &b->rules) = r;
+        /* before the first rule that it is stronger than; a handful of them, so insertion will do */
+        for (uint32_t k = first; k < b->rules.n - 1; k++)
+            if (stronger(a, r, b->rules.item[k])) {
+                at = k;
+                break;
+            }
+        for (uint32_t k = b->rules.n - 1; k > at; k--)
+            b->rules.item[k] = b->rules.item[k - 1];
+        b->rules.item[at] = r;
+    }
+    b->need_claims = first < b->rules.n;
+}
+
+static void
+use_ignored(struct wm_bind *b)
+{
+    for (uint32_t i = 0; i < b->in->t.n; i++)
+        if (!b->used[i] && wm_is_ignored(b, b->rs, wm_place_key(b->in->t.item[i].key)))
+            b->used[i] = WM_USE_IGNORED;
+}
+
+bool
+wm_bind_rules(struct wm_bind *b)
+{
+    bool ok = true;
+    uint32_t i = 0;
+
+    order_rules(b);
+    for (int s = 0; s < 2; s++)
+        wm_map_init(&b->claims.key[s], b->cc->a, b->need_claims ? b->in->t.n : 1);
+    for (; i < b->rules.n && !b->rules.item[i]->captures; i++)
+        ok &= bind_named(b, b->rules.item[i]);
+    use_ignored(b);
+    for (; i < b->rules.n; i++)
+        ok &= bind_captures(b, i);
+    wm_report_missing(b);
+    wm_report_unexpected(b);
+    return ok;
+}
+
+/* ---- `index expert in keys` ---- */
+
+/* Largest value that a key of the side that is read shows for the index, and which values there are. */
+struct seen {
+    uint8_t *is;
+    int64_t max, cap;
+};
+
+static void
+see(struct wm_bind *b, const struct wm_rule *r, const struct wm_rterm *t, uint32_t index, struct seen *s)
+{
+    int64_t value[WM_MAX_PARTS];
+    struct wm_str cap[WM_MAX_PARTS];
+
+    for (uint32_t p = 0; p < t->key.npart && t->key.npart <= WM_MAX_PARTS; p++) {
+        const struct wm_kpart *part = &t->key.part[p];
+
+        if (part->kind != WM_KP_INDEX || part->shift || r->var.item[part->var].kind != WM_VAR_INDEX ||
+            r->var.item[part->var].index != index)
+            continue;
+        for (uint32_t i = 0; i < b->in->t.n; i++) {
+            if (!wm_key_match(&t->key, wm_place_key(b->in->t.item[i].key), value, cap) ||
+                value[p] >= WM_MAX_INDEX)
+                continue;
+            if (value[p] >= s->cap) {
+                int64_t n = value[p] * 2 + 64;
+
+                s->is = wm_arena_grow(b->cc->a, s->is, (size_t)s->cap, (size_t)n, 1);
+                s->cap = n;
+            }
+            s->is[value[p]] = 1;
+            s->max = value[p] > s->max ? value[p] : s->max;
+        }
+    }
+}
+
+bool
+wm_values_in_keys(void *bind, struct wm_menv *me, uint32_t index, struct wm_index_values *out)
+{
+    struct wm_bind *b = bind;
+    struct seen s = {.max = -1};
+    const struct wm_index_def *def = &me->mod->index.item[index];
+
+    for (uint32_t i = 0; i < b->m->rule.n; i++)
+        for (uint32_t t = 0; t < b->m->rule.item[i]->side[b->rs].nterm; t++)
+            if (b->m->rule.item[i]->mod == me->mod)
+                see(b, b->m->rule.item[i], &b->m->rule.item[i]->side[b->rs].term[t], index, &s);
+    for (int64_t v = 0; v <= s.max; v++)
+        if (!s.is[v]) {
+            wm_report(&b->cc->diags, WM_E_KEYS_HOLE, def->stmt->name_span,
+                      "the keys show `%.*s` up to %lld, but %lld is missing", WM_STR_ARG(def->name),
+                      (long long)s.max, (long long)v);
+            return false;
+        }
+    out->n = s.max + 1;
+    return true;
+}

@@ -1,0 +1,510 @@
+/* compiler/bind_side.c -- the sides of a map at bind: aliases, ignored keys, and which file holds which key.
+ *
+ * Reading: tensors in files become logical tensors (keys with places).  Writing: the reverse.  A side without file lines
+ * takes names as keys. */
+#include "compiler/bind.h"
+#include "compiler/check.h"
+
+/* ---- aliases and ignored keys ---- */
+
+static bool
+item_holds(struct wm_bind *b, const struct wm_side_item *it, struct wm_menv *me, bool *ok)
+{
+    bool yes = true;
+
+    if (it->when && !wm_eval_bool(&b->be, me, NULL, it->when, &yes))
+        *ok = false;
+    return yes;
+}
+
+/* A scope's templates for all values of its variables: fn gets one text per template. */
+static bool
+add_alias(struct wm_bind *b, int side, struct wm_inst *x, const struct wm_rterm *t, struct wm_span span)
+{
+    struct wm_str key[2];
+
+    for (int i = 0; i < 2; i++) {
+        if (!wm_inst_key(b, x, &t[i], &key[i]))
+            return false;
+        key[i] = wm_arena_str(b->cc->a, key[i]);
+    }
+    wm_map_set(&b->alias[side], key[0], b->alias_x[side].n);
+    *WM_PUSH(b->cc->a, &b->alias_x[side]) = key[0];
+    *WM_PUSH(b->cc->a, &b->alias_y[side]) = key[1];
+    *WM_PUSH(b->cc->a, &b->alias_span[side]) = span;
+    return true;
+}
+
+static bool
+alias_item(struct wm_bind *b, int side, const struct wm_side_item *it, struct wm_module *m)
+{
+    struct wm_rule *scope = wm_scope_new(m, it->span);
+    struct wm_rterm t[2] = {{.nplace = 0}, {.nplace = 0}};
+    int64_t count[WM_MAX_RANK], at[WM_MAX_RANK] = {0};
+    struct wm_inst x;
+    uint32_t i;
+
+    for (i = 0; i < 2; i++)
+        wm_declare_holes(m, scope, it->tmpl[i]);
+    for (i = 0; i < 2; i++)
+        if (!wm_resolve_templates(m, scope, (const struct wm_template *const *)&it->tmpl[i], 1, &t[i].key))
+            return false;
+    wm_inst_init(b, scope, &x);
+    for (i = 0; i < scope->var.n; i++) {
+        const struct wm_var *v = &scope->var.item[i];
+
+        count[i] = v->kind == WM_VAR_WORDS ? v->nword
+                   : v->kind == WM_VAR_INDEX ? wm_index_get(&b->be, x.me, v->index)->n : 1;
+        if (count[i] == 0)
+            return true;
+    }
+    do {
+        for (i = 0; i < scope->var.n; i++) {
+            const struct wm_var *v = &scope->var.item[i];
+
+            x.known[i] = true;
+            x.value[i] = v->kind == WM_VAR_INDEX
+                             ? wm_index_value(wm_index_get(&b->be, x.me, v->index), at[i]) : at[i];
+        }
+        if (wm_inst_compose(b, &x) && !add_alias(b, side, &x, t, it->span))
+            return false;
+        for (i = scope->var.n; i > 0 && ++at[i - 1] == count[i - 1]; i--)
+            at[i - 1] = 0;
+    } while (i > 0);
+    return true;
+}
+
+static void
+ignore_item(struct wm_bind *b, int side, const struct wm_side_item *it, struct wm_module *m)
+{
+    for (uint32_t i = 0; i < it->ntmpl; i++) {
+        struct wm_ignore *g = WM_PUSH(b->cc->a, &b->ignore[side]);
+
+        g->scope = wm_scope_new(m, it->span);
+        wm_declare_holes(m, g->scope, it->tmpl[i]);
+        if (!wm_resolve_templates(m, g->scope, (const struct wm_template *const *)&it->tmpl[i], 1, &g->key))
+            b->ignore[side].n--;
+    }
+}
+
+bool
+wm_bind_aliases(struct wm_bind *b, int side)
+{
+    struct wm_side *sd = &b->m->side[side];
+    bool ok = true;
+
+    wm_map_init(&b->alias[side], b->cc->a, 4);
+    for (uint32_t i = 0; i < sd->item.n; i++) {
+        const struct wm_side_item *it = sd->item.item[i];
+        struct wm_menv *me = wm_menv_of(&b->be, sd->item_mod.item[i]);
+
+        if (it->kind != WM_SI_ALIAS && it->kind != WM_SI_IGNORE)
+            continue;
+        if (!item_holds(b, it, me, &ok))
+            continue;
+        if (it->kind == WM_SI_ALIAS)
+            ok &= alias_item(b, side, it, me->mod);
+        else
+            ignore_item(b, side, it, me->mod);
+    }
+    return ok;
+}
+
+bool
+wm_is_ignored(struct wm_bind *b, int side, struct wm_str key)
+{
+    int64_t value[WM_MAX_PARTS];
+    struct wm_str cap[WM_MAX_PARTS];
+
+    for (uint32_t i = 0; i < b->ignore[side].n; i++) {
+        const struct wm_ignore *g = &b->ignore[side].item[i];
+        bool in = true;
+
+        if (g->key.npart > WM_MAX_PARTS || !wm_key_match(&g->key, key, value, cap))
+            continue;
+        /* an index in the template means its values, no other number */
+        for (uint32_t p = 0; p < g->key.npart && in; p++) {
+            const struct wm_kpart *part = &g->key.part[p];
+            const struct wm_var *v = part->kind == WM_KP_INDEX ? &g->scope->var.item[part->var] : NULL;
+
+            if (v && v->kind == WM_VAR_INDEX && !part->shift &&
+                !g->scope->mod->index.item[v->index].in_keys)
+                in = wm_index_ordinal(wm_index_get(&b->be, wm_menv_of(&b->be, g->scope->mod), v->index),
+                                      value[p]) >= 0;
+        }
+        if (in)
+            return true;
+    }
+    return false;
+}
+
+bool
+wm_is_alias_source(const struct wm_bind *b, struct wm_str key)
+{
+    for (uint32_t i = 0; i < b->alias_y[b->rs].n; i++)
+        if (wm_str_eq(b->alias_y[b->rs].item[i], key))
+            return true;
+    return false;
+}
+
+/* ---- comparisons that aliases ask for ---- */
+
+static void
+check_equal(struct wm_bind *b, struct wm_stage *s, uint32_t x, uint32_t y, struct wm_span span)
+{
+    const struct wm_gt *gt = &s->in->t.item[x], *other = &s->in->t.item[y];
+    struct wm_box box = {.nsrc = 2, .rank = 1, .slot = {0, 1}};
+    struct wm_dim dim = {.extent = wm_gt_numel(gt), .dst = 1, .src = {1, 1}};
+    struct wm_imap map;
+
+    if (gt->dtype != other->dtype || gt->rank != other->rank ||
+        memcmp(gt->shape, other->shape, gt->rank * sizeof(*gt->shape)) != 0) {
+        wm_report(&b->cc->diags, WM_E_ALIAS, span, "`%s` and `%s` differ in shape or dtype, so they are no alias",
+                  wm_place_show(b->cc->a, gt->key).p, wm_place_show(b->cc->a, other->key).p);
+        return;
+    }
+    if (dim.extent == 0)
+        return;
+    box.elem = wm_graph_elem(b->g, &(struct wm_elem){
+                                       .kind = WM_EL_EQUAL, .from = gt->dtype, .to = gt->dtype,
+                                       .note = wm_arena_printf(b->cc->a, "alias %s",
+                                                               wm_place_show(b->cc->a, gt->key).p)});
+    wm_imap_init(&map, b->cc->a);
+    wm_imap_add(&map, &box, &dim);
+    wm_imap_canon(&map);
+    *WM_PUSH(b->cc->a, &s->check) =
+        (struct wm_make){.geom = wm_graph_geom(b->g, &map, 2), .slot = s->slot.n, .nunit = dim.extent,
+                         .span = span};
+    *WM_PUSH(b->cc->a, &s->slot) = x;
+    *WM_PUSH(b->cc->a, &s->slot) = y;
+}
+
+/* Reading: where both x and y are there, they must be equal. */
+void
+wm_compare_aliases(struct wm_bind *b, struct wm_stage *rules)
+{
+    for (uint32_t i = 0; i < b->alias_x[b->rs].n; i++) {
+        uint32_t x = wm_map_get(&b->in->by_key, b->alias_x[b->rs].item[i]);
+        uint32_t y = wm_map_get(&b->in->by_key, b->alias_y[b->rs].item[i]);
+
+        if (x == WM_NONE || y == WM_NONE)
+            continue;
+        b->used[x] = b->used[x] ? b->used[x] : WM_USE_READ;
+        check_equal(b, rules, x, y, b->alias_span[b->rs].item[i]);
+    }
+}
+
+static bool
+same_make(const struct wm_stage *s, uint32_t x, uint32_t y)
+{
+    const struct wm_make *p = &s->make.item[x], *q = &s->make.item[y];
+
+    return p->geom == WM_GEOM_IDENTITY && q->geom == WM_GEOM_IDENTITY &&
+           s->slot.item[p->slot] == s->slot.item[q->slot];
+}
+
+/* Writing: x is left out where y is written, too. */
+static struct wm_stage *
+drop_aliases(struct wm_bind *b, struct wm_stage *rules)
+{
+    struct wm_stage *s = wm_stage_new(b->g, rules->out);
+    bool *drop = WM_NEW_N(b->cc->a, bool, rules->out->t.n), any = false;
+
+    for (uint32_t i = 0; i < b->alias_x[b->ws].n; i++) {
+        uint32_t x = wm_map_get(&rules->out->by_key, b->alias_x[b->ws].item[i]);
+        uint32_t y = wm_map_get(&rules->out->by_key, b->alias_y[b->ws].item[i]);
+
+        if (x == WM_NONE || y == WM_NONE)
+            continue;
+        drop[x] = any = true;
+        if (!same_make(rules, x, y))
+            check_equal(b, s, x, y, b->alias_span[b->ws].item[i]);
+    }
+    if (!any)
+        return rules;
+    for (uint32_t i = 0; i < rules->out->t.n; i++)
+        if (!drop[i]) {
+            wm_map_put(&s->out->by_key, rules->out->t.item[i].key, s->out->t.n);
+            wm_stage_pass(b->g, s, i, &rules->out->t.item[i]);
+        }
+    return wm_stage_fuse(b->g, rules, s);
+}
+
+/* ---- files ---- */
+
+/* A file line with room to match and print its templates. */
+struct line {
+    const struct wm_file_line *f;
+    struct wm_inst x;
+    struct wm_map files;         /* names of the files seen, for the stray and the missing */
+};
+
+static struct line *
+lines_of(struct wm_bind *b, int side)
+{
+    const struct wm_side *sd = &b->m->side[side];
+    struct line *l = WM_NEW_N(b->cc->a, struct line, sd->file.n);
+
+    for (uint32_t i = 0; i < sd->file.n; i++) {
+        l[i].f = &sd->file.item[i];
+        wm_inst_init(b, l[i].f->scope, &l[i].x);
+        wm_map_init(&l[i].files, b->cc->a, 16);
+    }
+    return l;
+}
+
+/* Match a template and set the variables it has; those set already must agree.  *out_of_range: it matches but for the
+ * values of an index. */
+static bool
+bind_text(struct wm_bind *b, struct wm_inst *x, const struct wm_key *k, struct wm_str text, bool *range)
+{
+    int64_t value[WM_MAX_PARTS];
+    struct wm_str cap[WM_MAX_PARTS];
+
+    if (k->npart > WM_MAX_PARTS || !wm_key_match(k, text, value, cap))
+        return false;
+    for (uint32_t i = 0; i < k->npart; i++) {
+        const struct wm_kpart *p = &k->part[i];
+        int64_t n;
+
+        if (p->kind == WM_KP_TEXT)
+            continue;
+        if (p->kind == WM_KP_CAPTURE) {
+            if (x->known[p->var] && !wm_str_eq(x->text[p->var], cap[i]))
+                return false;
+            x->text[p->var] = cap[i];
+        } else {
+            if (x->known[p->var] && x->value[p->var] != value[i])
+                return false;
+            if (p->kind == WM_KP_INDEX && !p->shift &&
+                !wm_var_in_range(b, x, p->var, value[i], &n)) {
+                *range = true;
+                return false;
+            }
+            x->value[p->var] = value[i];
+        }
+        x->known[p->var] = true;
+    }
+    return true;
+}
+
+bool
+wm_var_in_range(struct wm_bind *b, struct wm_inst *x, uint32_t var, int64_t value, int64_t *n)
+{
+    const struct wm_var *v = &x->rule->var.item[var];
+
+    if (v->kind == WM_VAR_INDEX) {
+        const struct wm_index_values *iv = wm_index_get(&b->be, x->me, v->index);
+
+        *n = iv->n;
+        return wm_index_ordinal(iv, value) >= 0;
+    }
+    return wm_index_count(&b->be, x->me, v->index, n) && value >= 0 && value < *n;
+}
+
+static void
+forget(struct wm_inst *x)
+{
+    for (uint32_t v = 0; v < x->rule->var.n; v++)
+        x->known[v] = false;
+}
+
+/* The key of a tensor `name` in `file` by one line: `name` matches `as`, and gives the key by `holds`. */
+static bool
+key_by_line(struct wm_bind *b, struct line *l, struct wm_str file, struct wm_str name, struct wm_str *key,
+            bool *range)
+{
+    struct wm_rterm t = {.key = l->f->holds, .place = l->f->place, .nplace = l->f->nplace};
+
+    forget(&l->x);
+    if (!bind_text(b, &l->x, &l->f->name, file, range))
+        return false;
+    if (!l->f->has_holds) {
+        struct wm_kpart cap = {.kind = WM_KP_TEXT, .text = name};
+
+        t.key = (struct wm_key){.part = &cap, .npart = 1};
+        return wm_inst_key(b, &l->x, &t, key);
+    }
+    return bind_text(b, &l->x, &l->f->as, name, range) && wm_inst_key(b, &l->x, &t, key);
+}
+
+/* All files of the file indices must be there: print the name for every tuple of values. */
+static bool
+all_files(struct wm_bind *b, struct line *l)
+{
+    const struct wm_file_line *f = l->f;
+    int64_t count[WM_MAX_RANK], at[WM_MAX_RANK] = {0};
+    struct wm_rterm t = {.key = f->name};
+    uint32_t missing = 0, i;
+    struct wm_diag *d = NULL;
+
+    if (f->nplace == 0)
+        return true;
+    for (i = 0; i < f->name.npart; i++)
+        if (f->name.part[i].kind != WM_KP_TEXT && !l->x.known[f->name.part[i].var] && l->files.n == 0)
+            break;
+    for (i = 0; i < f->name.npart; i++) {
+        bool place = f->name.part[i].kind == WM_KP_TEXT;
+
+        for (uint32_t k = 0; k < f->nplace; k++)
+            place |= f->name.part[i].var == f->place[k];
+        if (!place)
+            return true; /* names depend on keys, too */
+    }
+    for (uint32_t k = 0; k < f->nplace; k++)
+        if (!wm_index_count(&b->be, l->x.me, f->scope->var.item[f->place[k]].index, &count[k]))
+            return false;
+        else if (count[k] == 0)
+            return true;
+    do {
+        struct wm_str name;
+
+        for (uint32_t k = 0; k < f->nplace; k++) {
+            const struct wm_var *v = &f->scope->var.item[f->place[k]];
+
+            l->x.known[f->place[k]] = true;
+            l->x.value[f->place[k]] = v->kind == WM_VAR_INDEX
+                                          ? wm_index_value(wm_index_get(&b->be, l->x.me, v->index), at[k])
+                                          : at[k];
+        }
+        if (!wm_inst_key(b, &l->x, &t, &name))
+            return false;
+        if (wm_map_get(&l->files, name) == WM_NONE && missing++ < 4) {
+            if (!d)
+                d = wm_report_at(&b->cc->diags, WM_E_FILES, b->g->manifest->path, "the file %.*s is missing",
+                                 WM_STR_ARG(name));
+            else
+                wm_note(&b->cc->diags, d, "%.*s is missing, too", WM_STR_ARG(name));
+        }
+        for (i = f->nplace; i > 0 && ++at[i - 1] == count[i - 1]; i--)
+            at[i - 1] = 0;
+    } while (i > 0);
+    return missing == 0;
+}
+
+static void
+note_files(struct wm_bind *b, struct line *l, uint32_t n)
+{
+    /* files without tensors count as there, too */
+    for (uint32_t i = 0; i < b->in_files.n; i++)
+        for (uint32_t k = 0; k < n; k++) {
+            bool range = false;
+
+            forget(&l[k].x);
+            if (bind_text(b, &l[k].x, &l[k].f->name, b->in_files.item[i], &range)) {
+                wm_map_put(&l[k].files, b->in_files.item[i], 0);
+                break;
+            }
+            if (range) {
+                wm_report_at(&b->cc->diags, WM_E_FILES, b->g->manifest->path,
+                             "the file %.*s is stray: its number is out of range", WM_STR_ARG(b->in_files.item[i]));
+                break;
+            }
+        }
+}
+
+struct wm_stage *
+wm_bind_read_side(struct wm_bind *b, struct wm_tset *placed)
+{
+    struct wm_stage *s;
+    struct line *l = lines_of(b, b->rs);
+    uint32_t n = b->m->side[b->rs].file.n, before = b->cc->diags.nerror;
+
+    s = wm_stage_new(b->g, placed);
+    wm_map_init(&s->out->by_key, b->cc->a, placed->t.n);
+    note_files(b, l, n);
+    for (uint32_t i = 0; i < placed->t.n; i++) {
+        struct wm_gt t = placed->t.item[i];
+        bool found = n == 0, range = false;
+        struct wm_str key = t.key;
+        uint32_t id;
+
+        for (uint32_t k = 0; k < n && !found; k++)
+            found = key_by_line(b, &l[k], t.file, t.key, &key, &range);
+        if (!found) {
+            if (!range)
+                wm_report_at(&b->cc->diags, WM_E_UNEXPECTED, t.file, "%.*s: no file line of the map holds it",
+                             WM_STR_ARG(t.key));
+            continue;
+        }
+        t.key = n ? wm_arena_str(b->cc->a, key) : key;
+        t.file = WM_STR("");
+        id = wm_map_put(&s->out->by_key, t.key, s->out->t.n);
+        if (id != s->out->t.n) {
+            wm_report_at(&b->cc->diags, WM_E_KEY_CLASH, placed->t.item[i].file,
+                         "`%s` is in two files, also in %.*s", wm_place_show(b->cc->a, t.key).p,
+                         WM_STR_ARG(placed->t.item[s->slot.item[s->make.item[id].slot]].file));
+            continue;
+        }
+        wm_stage_pass(b->g, s, i, &t);
+    }
+    for (uint32_t k = 0; k < n; k++)
+        all_files(b, &l[k]);
+    if (b->cc->diags.nerror != before)
+        return NULL;
+    return wm_shard_read(b, s);
+}
+
+/* The file and the name inside it of a logical tensor, by the first line that holds its key. */
+static bool
+place_by_line(struct wm_bind *b, struct line *l, struct wm_str joined, struct wm_gt *out)
+{
+    struct wm_str key = wm_place_key(joined), name;
+    struct wm_rterm t = {0};
+    bool range = false;
+
+    forget(&l->x);
+    for (uint32_t k = 0; k < l->f->nplace; k++) {
+        uint32_t v = l->f->place[k];
+
+        if (!wm_place_get(joined, l->f->scope->var.item[v].name, &l->x.value[v]))
+            return false;
+        l->x.known[v] = true;
+    }
+    if (l->f->has_holds && !bind_text(b, &l->x, &l->f->holds, key, &range))
+        return false;
+    wm_inst_compose(b, &l->x);
+    t.key = l->f->name;
+    if (!wm_inst_key(b, &l->x, &t, &name))
+        return false;
+    out->file = wm_arena_str(b->cc->a, name);
+    if (!wm_path_is_inside(out->file)) {
+        wm_report(&b->cc->diags, WM_E_OUTPUT_NAME, l->f->item->span, "the key %.*s would make the file \"%.*s\"",
+                  WM_STR_ARG(key), WM_STR_ARG(out->file));
+        return false;
+    }
+    out->key = key;
+    if (l->f->has_holds) {
+        t.key = l->f->as;
+        if (!wm_inst_key(b, &l->x, &t, &name))
+            return false;
+        out->key = wm_arena_str(b->cc->a, name);
+    }
+    return true;
+}
+
+struct wm_stage *
+wm_bind_write_side(struct wm_bind *b, struct wm_stage *rules)
+{
+    uint32_t n = b->m->side[b->ws].file.n, before = b->cc->diags.nerror;
+    struct line *l = lines_of(b, b->ws);
+    struct wm_stage *s, *in = drop_aliases(b, rules);
+
+    if (in)
+        in = wm_shard_write(b, in);
+    if (!in || n == 0)
+        return in;
+    s = wm_stage_new(b->g, in->out);
+    for (uint32_t i = 0; i < in->out->t.n; i++) {
+        struct wm_gt t = in->out->t.item[i];
+        bool found = false;
+
+        for (uint32_t k = 0; k < n && !found && b->cc->diags.nerror == before; k++)
+            found = place_by_line(b, &l[k], in->out->t.item[i].key, &t);
+        if (!found && b->cc->diags.nerror == before)
+            wm_report(&b->cc->diags, WM_E_FILE_LINE, b->m->side[b->ws].span, "no file line holds the key `%s`",
+                      wm_place_show(b->cc->a, t.key).p);
+        wm_stage_pass(b->g, s, i, &t);
+    }
+    return b->cc->diags.nerror == before ? wm_stage_fuse(b->g, in, s) : NULL;
+}

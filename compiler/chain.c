@@ -1,0 +1,333 @@
+/* compiler/chain.c -- map expressions: names to modules, inverses and compositions to a chain of links.
+ *
+ * `~(a >> b)` is `~b >> ~a`; arguments go to the maps that they stand behind.  Names of the command line are files or
+ * names of the library; names in a file are its imports, its own `map n = ...` and its rules map. */
+#include "compiler/check.h"
+#include "compiler/invert.h"
+#include "runtime/manifest.h"
+
+enum { WM_CHAIN_MAX = 64, WM_CHAIN_DEPTH = 32 };
+
+struct build {
+    struct wm_cc *cc;
+    struct wm_chain *chain;
+    struct wm_err *err;
+    uint32_t depth;
+};
+
+static bool add(struct build *x, struct wm_module *m, const struct wm_mapx *e, bool inverse,
+                const struct wm_chain_link *outer);
+
+void
+wm_cc_init(struct wm_cc *cc, struct wm_arena *a, const struct wm_sys *sys)
+{
+    *cc = (struct wm_cc){.a = a, .sys = sys};
+    cc->sources.a = a;
+    wm_diags_init(&cc->diags, a, &cc->sources);
+}
+
+/* ---- the library ---- */
+
+static bool
+is_file(struct wm_cc *cc, struct wm_str path)
+{
+    struct stat st;
+
+    return cc->sys->stat(wm_arena_cstr(cc->a, path), &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static bool
+is_path(struct wm_str name)
+{
+    return wm_str_ends(name, WM_STR(".wmap")) || wm_str_starts(name, WM_STR("./")) ||
+           wm_str_starts(name, WM_STR("../")) || wm_str_starts(name, WM_STR("/"));
+}
+
+static void
+unknown_map(struct build *x, const struct wm_mapx *e)
+{
+    struct wm_diag *d = wm_report(&x->cc->diags, WM_E_MAP_UNKNOWN, e->span, "there is no map `%.*s`",
+                                  WM_STR_ARG(e->name));
+
+    if (x->cc->path.n == 0)
+        wm_note(&x->cc->diags, d, "no library of maps is known; set WMAP_PATH");
+    else
+        wm_note(&x->cc->diags, d, "`wmap maps` lists the library; a file is named ./%.*s.wmap",
+                WM_STR_ARG(e->name));
+}
+
+static struct wm_module *
+find_module(struct build *x, const struct wm_mapx *e)
+{
+    struct wm_cc *cc = x->cc;
+    struct wm_err err = {0};
+    struct wm_module *m = NULL;
+
+    if (is_path(e->name)) {
+        m = wm_module_load(cc, e->name, &err);
+        if (!m && err.status)
+            *x->err = err;
+        return m;
+    }
+    for (uint32_t i = 0; i < cc->path.n; i++) {
+        struct wm_str path = wm_arena_printf(cc->a, "%.*s/%.*s.wmap", WM_STR_ARG(cc->path.item[i]),
+                                             WM_STR_ARG(e->name));
+
+        if (wm_path_is_inside(e->name) && is_file(cc, path)) {
+            m = wm_module_load(cc, path, &err);
+            if (!m && err.status)
+                *x->err = err;
+            return m;
+        }
+    }
+    unknown_map(x, e);
+    return NULL;
+}
+
+/* ---- links ---- */
+
+static bool
+add_link(struct build *x, struct wm_module *m, bool inverse, const struct wm_chain_link *outer)
+{
+    struct wm_chain_link *l;
+
+    if (!m->ok)
+        return false;
+    if (x->chain->link.n >= WM_CHAIN_MAX) {
+        wm_fail(x->err, WM_ELIMIT, NULL, "more than %d maps in one composition", WM_CHAIN_MAX);
+        return false;
+    }
+    l = WM_PUSH(x->cc->a, &x->chain->link);
+    *l = (struct wm_chain_link){.module = m, .inverse = inverse};
+    if (outer) {
+        l->arg = outer->arg;
+        l->arg_mod = outer->arg_mod;
+        wm_check_args(m, l);
+    }
+    return true;
+}
+
+/* What a module stands for on its own: its rules, or its only `map n = ...`. */
+static bool
+add_module(struct build *x, struct wm_module *m, const struct wm_mapx *e, bool inverse,
+           const struct wm_chain_link *outer)
+{
+    if (m->has_rules || m->name.n > 0)
+        return add_link(x, m, inverse, outer);
+    if (m->ok && m->mapdef.n > 0)
+        return add(x, m, m->mapdef.item[m->mapdef.n - 1]->mapx, inverse, outer);
+    if (m->ok)
+        wm_report(&x->cc->diags, WM_E_NO_RULES, e->span, "%.*s has no rules", WM_STR_ARG(m->path));
+    return false;
+}
+
+/* A name inside of a file. */
+static bool
+add_local(struct build *x, struct wm_module *m, const struct wm_mapx *e, bool inverse,
+          const struct wm_chain_link *outer)
+{
+    struct wm_name *nm = (struct wm_name *)wm_module_find(m, e->name);
+
+    if (nm && nm->kind == WM_NM_IMPORT) {
+        nm->used = true;
+        return add_module(x, m->import.item[nm->id].module, e, inverse, outer);
+    }
+    for (uint32_t i = 0; i < m->mapdef.n; i++)
+        if (wm_str_eq(m->mapdef.item[i]->name, e->name))
+            return add(x, m, m->mapdef.item[i]->mapx, inverse, outer);
+    if (wm_str_eq(m->name, e->name))
+        return add_link(x, m, inverse, outer);
+    wm_report(&x->cc->diags, WM_E_MAP_UNKNOWN, e->span, "there is no map `%.*s` in this file",
+              WM_STR_ARG(e->name));
+    return false;
+}
+
+/* `file.wmap:name`: a named map of a file. */
+static bool
+add_global(struct build *x, const struct wm_mapx *e, bool inverse, const struct wm_chain_link *outer)
+{
+    const char *colon = memchr(e->name.p, ':', e->name.n);
+    struct wm_mapx file = *e, local = *e;
+    struct wm_module *m;
+
+    if (colon) {
+        file.name.n = (size_t)(colon - e->name.p);
+        local.name = (struct wm_str){colon + 1, e->name.n - file.name.n - 1};
+    }
+    m = find_module(x, &file);
+    if (!m)
+        return false;
+    return colon ? m->ok && add_local(x, m, &local, inverse, outer) : add_module(x, m, e, inverse, outer);
+}
+
+static bool
+add(struct build *x, struct wm_module *m, const struct wm_mapx *e, bool inverse,
+    const struct wm_chain_link *outer)
+{
+    struct wm_chain_link with = {0};
+    bool ok = false;
+
+    if (++x->depth > WM_CHAIN_DEPTH) {
+        wm_report(&x->cc->diags, WM_E_CYCLE, e->span, "maps are defined by each other, or nest too deep");
+        return false;
+    }
+    switch (e->kind) {
+    case WM_MX_NAME:
+        ok = m ? add_local(x, m, e, inverse, outer) : add_global(x, e, inverse, outer);
+        break;
+    case WM_MX_INVERSE:
+        ok = add(x, m, e->arg[0], !inverse, outer);
+        break;
+    case WM_MX_COMPOSE:
+        ok = add(x, m, e->arg[inverse], inverse, outer) && add(x, m, e->arg[!inverse], inverse, outer);
+        break;
+    case WM_MX_CALL:
+        if (outer)
+            with = *outer;
+        with.arg_mod = m;
+        for (uint32_t i = 0; i < e->nbind; i++)
+            *WM_PUSH(x->cc->a, &with.arg) = e->bind[i];
+        ok = add(x, m, e->arg[0], inverse, &with);
+        break;
+    }
+    x->depth--;
+    return ok;
+}
+
+/* Arguments must be parameters; their values are expressions of the file, or literals of the command line. */
+void
+wm_check_args(struct wm_module *m, const struct wm_chain_link *l)
+{
+    for (uint32_t i = 0; i < l->arg.n; i++) {
+        const struct wm_name *nm = wm_module_find(m, l->arg.item[i].name);
+
+        if (!nm || nm->kind != WM_NM_PARAM)
+            wm_report(&m->cc->diags, WM_E_PARAM_UNKNOWN, l->arg.item[i].span,
+                      "map `%.*s` has no parameter `%.*s`", WM_STR_ARG(m->name),
+                      WM_STR_ARG(l->arg.item[i].name));
+        if (l->arg_mod)
+            wm_check_expr(l->arg_mod, l->arg.item[i].expr, NULL);
+    }
+}
+
+enum wm_status
+wm_load_map(struct wm_cc *cc, struct wm_str spec, struct wm_chain **out, struct wm_err *err)
+{
+    struct build x = {.cc = cc, .err = err, .chain = WM_NEW(cc->a, struct wm_chain)};
+    uint32_t before = cc->diags.nerror;
+    const struct wm_mapx *e = wm_parse_mapx(cc->a, &cc->sources, wm_source_add(&cc->sources,
+                                                                              WM_STR("command line"), spec),
+                                            &cc->diags);
+
+    x.chain->spec = spec;
+    if (!e || !add(&x, NULL, e, false, NULL) || cc->diags.nerror != before)
+        return err->status ? err->status : WM_NO;
+    *out = x.chain;
+    return WM_OK;
+}
+
+enum wm_status
+wm_load_text(struct wm_cc *cc, struct wm_str name, struct wm_str text, struct wm_chain **out,
+             struct wm_err *err)
+{
+    struct build x = {.cc = cc, .err = err, .chain = WM_NEW(cc->a, struct wm_chain)};
+    struct wm_module *m = wm_module_of_text(cc, name, text, err);
+    struct wm_mapx whole = {.kind = WM_MX_NAME, .span = m->ast->version_span};
+
+    x.chain->spec = name;
+    if (!add_module(&x, m, &whole, false, NULL))
+        return err->status ? err->status : WM_NO;
+    *out = x.chain;
+    return WM_OK;
+}
+
+struct wm_str
+wm_chain_name(const struct wm_chain *c)
+{
+    return c->link.n ? c->link.item[0].module->name : WM_STR("");
+}
+
+struct wm_str
+wm_chain_doc(const struct wm_chain *c)
+{
+    return c->link.n ? c->link.item[0].module->doc : WM_STR("");
+}
+
+/* ---- texts ---- */
+
+static enum wm_status
+print_chain(struct wm_cc *cc, struct wm_chain *c, bool back, struct wm_buf *out, struct wm_err *err)
+{
+    const struct wm_chain_link *l = &c->link.item[0];
+
+    if (c->link.n != 1 || l->module->import.n > 0)
+        return wm_print_fused(cc, c, back, out, err);
+    if (l->inverse == back) {
+        wm_print_file(l->module->ast, out);
+        return WM_OK;
+    }
+    return wm_invert_file(cc, l->module, out) ? WM_OK : WM_NO;
+}
+
+enum wm_status
+wm_chain_format(struct wm_cc *cc, struct wm_chain *c, struct wm_buf *out, struct wm_err *err)
+{
+    return print_chain(cc, c, false, out, err);
+}
+
+enum wm_status
+wm_chain_invert(struct wm_cc *cc, struct wm_chain *c, struct wm_buf *out, struct wm_err *err)
+{
+    return print_chain(cc, c, true, out, err);
+}
+
+enum wm_status
+wm_chain_dump(struct wm_cc *cc, struct wm_chain *c, struct wm_str stage, struct wm_buf *out,
+              struct wm_err *err)
+{
+    (void)cc;
+    for (uint32_t i = 0; i < c->link.n; i++) {
+        if (wm_str_eq(stage, WM_STR("ast")))
+            wm_dump_ast(c->link.item[i].module->ast, out);
+        else if (wm_str_eq(stage, WM_STR("checked")))
+            wm_module_dump(c->link.item[i].module, out);
+        else
+            return wm_fail(err, WM_EUSAGE, NULL, "no stage \"%.*s\" (ast, checked, graph, plan)",
+                           WM_STR_ARG(stage));
+    }
+    return WM_OK;
+}
+
+/* ---- the input ---- */
+
+/* The first reading side decides which files belong to the input. */
+enum wm_status
+wm_open_input(struct wm_cc *cc, struct wm_chain *c, struct wm_str path, const struct wm_bind_opts *o,
+              const struct wm_open_opts *opts, struct wm_manifest **out, struct wm_err *err)
+{
+    const struct wm_chain_link *l = &c->link.item[o->reverse ? c->link.n - 1 : 0];
+    const struct wm_side *s = &l->module->side[l->inverse != o->reverse];
+    struct wm_open_opts with = *opts;
+    struct wm_str *name;
+    int64_t value[256];
+    struct wm_str cap[256], *only;
+    struct stat st;
+    uint32_t n;
+
+    if (s->file.n == 0 || cc->sys->stat(wm_arena_cstr(cc->a, path), &st) != 0 || !S_ISDIR(st.st_mode))
+        return wm_manifest_open(cc->a, cc->sys, path, opts, out, err);
+    if (wm_list_dir(cc->a, cc->sys, path, &name, &n, err) != WM_OK)
+        return err->status;
+    only = WM_NEW_N(cc->a, struct wm_str, n);
+    for (uint32_t i = 0; i < n; i++)
+        for (uint32_t f = 0; f < s->file.n; f++)
+            if (s->file.item[f].name.npart <= 256 &&
+                wm_key_match(&s->file.item[f].name, name[i], value, cap)) {
+                only[with.nonly++] = name[i];
+                break;
+            }
+    with.only = only;
+    if (with.nonly == 0)
+        return wm_manifest_open(cc->a, cc->sys, path, opts, out, err); /* as another writer left it */
+    return wm_manifest_open(cc->a, cc->sys, path, &with, out, err);
+}

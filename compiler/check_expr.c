@@ -1,0 +1,359 @@
+/* compiler/check_expr.c -- names, arity and types of expressions, as far as they show without a config.
+ *
+ * A type is known where the text shows it (literals, comparisons, sums); the rest is any.  Only what can never be right
+ * is refused here; the evaluation at bind checks the values themselves. */
+#include "compiler/module.h"
+
+enum type { T_ANY, T_NUMBER, T_BOOL, T_STRING, T_LIST, T_NULL };
+
+struct ck {
+    struct wm_module *m;
+    const struct wm_rule *rule;
+    bool ok;
+    bool per_index;
+    uint32_t depth;
+};
+
+static enum type check(struct ck *x, const struct wm_expr *e);
+
+static const struct {
+    const char *name;
+    uint8_t min, max;
+} functions[] = {
+    {"min",       1, 8},
+    {"max",       1, 8},
+    {"len",       1, 1},
+    {"align",     2, 2},
+    {"ceil_div",  2, 2},
+    {"floor_div", 2, 2},
+    {"sqrt",      1, 1},
+    {"has",       1, 1},
+    {"exists",    1, 1},
+};
+
+static const char *
+type_name(enum type t)
+{
+    static const char *const name[] = {"anything", "a number", "a boolean", "a string", "a list",
+                                       "null"};
+
+    return name[t];
+}
+
+static void
+want(struct ck *x, const struct wm_expr *e, enum type want_t, const char *who)
+{
+    enum type t = check(x, e);
+
+    if (t == T_ANY || t == want_t || (t == T_NULL && want_t == T_ANY))
+        return;
+    wm_report(&x->m->cc->diags, WM_E_VALUE_TYPE, e->span, "%s needs %s, but this is %s", who,
+              type_name(want_t), type_name(t));
+    x->ok = false;
+}
+
+static void
+unknown(struct ck *x, const struct wm_expr *e)
+{
+    struct wm_module *m = x->m;
+    uint32_t n = 0, total = m->name_list.n + (x->rule ? x->rule->var.n + x->rule->where.n : 0);
+    struct wm_str *names = WM_NEW_N(m->cc->a, struct wm_str, total), near;
+    struct wm_diag *d = wm_report(&m->cc->diags, WM_E_UNKNOWN_NAME, e->span, "unknown name `%.*s`",
+                                  WM_STR_ARG(e->s));
+
+    for (uint32_t i = 0; i < m->name_list.n; i++)
+        names[n++] = m->name_list.item[i].name;
+    for (uint32_t i = 0; x->rule && i < x->rule->var.n; i++)
+        names[n++] = x->rule->var.item[i].name;
+    for (uint32_t i = 0; x->rule && i < x->rule->where.n; i++)
+        names[n++] = x->rule->where.item[i].name;
+    near = wm_suggest(m->cc->a, e->s, names, n);
+    if (near.n)
+        wm_note(&m->cc->diags, d, "did you mean `%.*s`?", WM_STR_ARG(near));
+    x->ok = false;
+}
+
+static enum type
+check_let(struct ck *x, const struct wm_expr *e, struct wm_name *nm)
+{
+    enum type t;
+
+    if (nm->visit == 1) {
+        wm_report(&x->m->cc->diags, WM_E_CYCLE, nm->stmt->name_span, "`%.*s` depends on itself",
+                  WM_STR_ARG(nm->name));
+        nm->visit = 2;
+        x->ok = false;
+        return T_ANY;
+    }
+    if (nm->visit == 2 && !nm->per_index)
+        return T_ANY;
+    if (x->depth++ > 200)
+        return T_ANY;
+    if (nm->visit == 0) {
+        /* the let on its own: does it need an index? */
+        struct ck in = {.m = x->m, .rule = x->rule, .ok = true, .depth = x->depth};
+
+        nm->visit = 1;
+        t = check(&in, nm->stmt->expr);
+        nm->per_index = in.per_index;
+        nm->visit = 2;
+        x->ok &= in.ok;
+    } else {
+        t = check(x, nm->stmt->expr);
+    }
+    x->per_index |= nm->per_index;
+    x->depth--;
+    (void)e;
+    return t;
+}
+
+static enum type
+check_index_name(struct ck *x, const struct wm_expr *e)
+{
+    x->per_index = true;
+    if (!x->rule)
+        return T_NUMBER; /* a let that uses an index: right where the index has a value */
+    for (uint32_t v = 0; v < x->rule->var.n; v++)
+        if (wm_str_eq(x->rule->var.item[v].name, e->s) && x->rule->var.item[v].common)
+            return T_NUMBER;
+    wm_report(&x->m->cc->diags, WM_E_COND_INDEX, e->span,
+              "index `%.*s` has no value here: it must stand in a key on both sides of the rule",
+              WM_STR_ARG(e->s));
+    x->ok = false;
+    return T_ANY;
+}
+
+static enum type
+check_name(struct ck *x, const struct wm_expr *e)
+{
+    struct wm_name *nm;
+
+    for (uint32_t i = 0; x->rule && i < x->rule->where.n; i++)
+        if (wm_str_eq(x->rule->where.item[i].name, e->s))
+            return T_ANY;
+    for (uint32_t v = 0; x->rule && v < x->rule->var.n; v++) {
+        const struct wm_var *var = &x->rule->var.item[v];
+
+        if (!wm_str_eq(var->name, e->s))
+            continue;
+        x->per_index = true;
+        if (!var->common)
+            return check_index_name(x, e);
+        return var->kind == WM_VAR_WORDS || var->kind == WM_VAR_CAPTURE ? T_STRING : T_NUMBER;
+    }
+    nm = (struct wm_name *)wm_module_find(x->m, e->s);
+    if (!nm) {
+        unknown(x, e);
+        return T_ANY;
+    }
+    nm->used = true;
+    if (nm->kind == WM_NM_LET)
+        return check_let(x, e, nm);
+    if (nm->kind == WM_NM_INDEX)
+        return check_index_name(x, e);
+    if (nm->kind == WM_NM_IMPORT) {
+        wm_report(&x->m->cc->diags, WM_E_NO_VALUE, e->span, "`%.*s` is a map; write `%.*s.name`",
+                  WM_STR_ARG(e->s), WM_STR_ARG(e->s));
+        x->ok = false;
+    }
+    return T_ANY;
+}
+
+static enum type
+check_field(struct ck *x, const struct wm_expr *e)
+{
+    const struct wm_expr *base = e->arg[0];
+    struct wm_name *nm, *in;
+
+    if (base->kind == WM_EX_CONFIG || (base->kind == WM_EX_NAME && wm_str_eq(base->s, WM_STR("adapter")) &&
+                                       !wm_module_find(x->m, base->s)))
+        return T_ANY;
+    if (base->kind == WM_EX_NAME && (nm = (struct wm_name *)wm_module_find(x->m, base->s)) &&
+        nm->kind == WM_NM_IMPORT) {
+        nm->used = true;
+        in = (struct wm_name *)wm_module_find(x->m->import.item[nm->id].module, e->s);
+        if (!in || in->kind == WM_NM_INDEX || in->kind == WM_NM_IMPORT) {
+            wm_report(&x->m->cc->diags, WM_E_UNKNOWN_NAME, e->span, "map `%.*s` has no value `%.*s`",
+                      WM_STR_ARG(base->s), WM_STR_ARG(e->s));
+            x->ok = false;
+        } else {
+            in->used = true;
+        }
+        return T_ANY;
+    }
+    check(x, base);
+    return T_ANY;
+}
+
+static enum type
+check_call(struct ck *x, const struct wm_expr *e)
+{
+    struct wm_diags *ds = &x->m->cc->diags;
+    struct wm_str names[WM_COUNTOF(functions)], near;
+    struct wm_diag *d;
+    const struct wm_name *nm;
+
+    for (size_t i = 0; i < WM_COUNTOF(functions); i++) {
+        names[i] = wm_str_c(functions[i].name);
+        if (!wm_str_eq(names[i], e->s))
+            continue;
+        if (e->narg < functions[i].min || e->narg > functions[i].max) {
+            wm_report(ds, WM_E_ARITY, e->span, "%s takes %u%s argument%s, but has %u", functions[i].name,
+                      functions[i].min, functions[i].max > functions[i].min ? " or more" : "",
+                      functions[i].max > 1 ? "s" : "", e->narg);
+            x->ok = false;
+            return T_ANY;
+        }
+        if (wm_str_eq(e->s, WM_STR("exists")))
+            return e->arg[0]->tmpl ? T_BOOL : (want(x, e->arg[0], T_STRING, "exists"), T_BOOL);
+        if (wm_str_eq(e->s, WM_STR("len")) && e->arg[0]->kind == WM_EX_NAME &&
+            (nm = wm_module_find(x->m, e->arg[0]->s)) && nm->kind == WM_NM_INDEX) {
+            ((struct wm_name *)nm)->used = true;
+            return T_NUMBER;
+        }
+        for (uint32_t k = 0; k < e->narg; k++)
+            check(x, e->arg[k]);
+        return wm_str_eq(e->s, WM_STR("has")) ? T_BOOL : T_NUMBER;
+    }
+    d = wm_report(ds, WM_E_UNKNOWN_FUNCTION, e->span, "unknown function `%.*s`", WM_STR_ARG(e->s));
+    near = wm_suggest(x->m->cc->a, e->s, names, WM_COUNTOF(functions));
+    if (near.n)
+        wm_note(ds, d, "did you mean `%.*s`?", WM_STR_ARG(near));
+    x->ok = false;
+    return T_ANY;
+}
+
+static enum type
+check(struct ck *x, const struct wm_expr *e)
+{
+    enum type a, b;
+
+    switch (e->kind) {
+    case WM_EX_INT:
+    case WM_EX_FLOAT:
+        return T_NUMBER;
+    case WM_EX_BOOL:
+        return T_BOOL;
+    case WM_EX_NULL:
+        return T_NULL;
+    case WM_EX_STRING:
+        return T_STRING;
+    case WM_EX_NAME:
+        return check_name(x, e);
+    case WM_EX_FIELD:
+        return check_field(x, e);
+    case WM_EX_CALL:
+        return check_call(x, e);
+    case WM_EX_ITEM:
+        check(x, e->arg[0]);
+        check(x, e->arg[1]);
+        return T_ANY;
+    case WM_EX_NEG:
+        want(x, e->arg[0], T_NUMBER, "`-`");
+        return T_NUMBER;
+    case WM_EX_NOT:
+        want(x, e->arg[0], T_BOOL, "`!`");
+        return T_BOOL;
+    case WM_EX_MUL:
+    case WM_EX_DIV:
+    case WM_EX_MOD:
+    case WM_EX_ADD:
+    case WM_EX_SUB:
+        want(x, e->arg[0], T_NUMBER, "arithmetic");
+        want(x, e->arg[1], T_NUMBER, "arithmetic");
+        return T_NUMBER;
+    case WM_EX_AND:
+    case WM_EX_OR:
+        want(x, e->arg[0], T_BOOL, e->kind == WM_EX_AND ? "`&&`" : "`||`");
+        want(x, e->arg[1], T_BOOL, e->kind == WM_EX_AND ? "`&&`" : "`||`");
+        return T_BOOL;
+    case WM_EX_COND:
+        want(x, e->arg[0], T_BOOL, "`?:`");
+        a = check(x, e->arg[1]);
+        b = check(x, e->arg[2]);
+        return a == b ? a : T_ANY;
+    case WM_EX_ELSE:
+        check(x, e->arg[0]);
+        check(x, e->arg[1]);
+        return T_ANY;
+    case WM_EX_LIST:
+    case WM_EX_RANGE:
+        for (uint32_t i = 0; i < e->narg; i++)
+            check(x, e->arg[i]);
+        return T_LIST;
+    case WM_EX_IN:
+        check(x, e->arg[0]);
+        want(x, e->arg[1], T_LIST, "`in`");
+        return T_BOOL;
+    case WM_EX_EQ:
+    case WM_EX_NE:
+    case WM_EX_LT:
+    case WM_EX_LE:
+    case WM_EX_GT:
+    case WM_EX_GE:
+        check(x, e->arg[0]);
+        check(x, e->arg[1]);
+        return T_BOOL;
+    default:
+        return T_ANY;
+    }
+}
+
+bool
+wm_check_expr(struct wm_module *m, const struct wm_expr *e, const struct wm_rule *vars)
+{
+    struct ck x = {.m = m, .rule = vars, .ok = true};
+
+    check(&x, e);
+    return x.ok;
+}
+
+bool
+wm_check_bool(struct wm_module *m, const struct wm_expr *e, const struct wm_rule *vars)
+{
+    struct ck x = {.m = m, .rule = vars, .ok = true};
+
+    want(&x, e, T_BOOL, "a condition");
+    return x.ok;
+}
+
+bool
+wm_expr_mentions(const struct wm_expr *e, enum wm_expr_kind kind, struct wm_str name)
+{
+    if (e->kind == kind && (name.n == 0 || wm_str_eq(e->s, name)))
+        return true;
+    for (uint32_t i = 0; i < e->narg; i++)
+        if (wm_expr_mentions(e->arg[i], kind, name))
+            return true;
+    return false;
+}
+
+/* A let outside of any rule may name an index; which it depends on shows in per_index. */
+void
+wm_check_names(struct wm_module *m)
+{
+    struct ck x = {.m = m, .ok = true};
+
+    for (uint32_t i = 0; i < m->name_list.n; i++) {
+        struct wm_name *nm = &m->name_list.item[i];
+        const bool used = nm->used;
+
+        if (nm->kind == WM_NM_LET && nm->visit == 0) {
+            check_let(&x, nm->stmt->expr, nm);
+            nm->used = used;
+        }
+        if (nm->kind == WM_NM_PARAM)
+            check(&x, nm->stmt->expr);
+        if (nm->kind != WM_NM_INDEX)
+            continue;
+        if (nm->stmt->bound)
+            want(&x, nm->stmt->bound, T_NUMBER, "the bound of an index");
+        if (nm->stmt->expr && nm->stmt->expr->kind != WM_EX_KEYS)
+            want(&x, nm->stmt->expr, T_LIST, "the domain of an index");
+        if (nm->stmt->where) {
+            /* the filter may use the index itself */
+            wm_check_bool(m, nm->stmt->where, NULL);
+            nm->used = used;
+        }
+    }
+}

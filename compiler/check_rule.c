@@ -1,0 +1,555 @@
+/* compiler/check_rule.c -- walks the statements and resolves each rule.
+ *
+ * Enters: the tree of a module whose names are collected.  Leaves: m->rule.  A rule carries the prefixes of the blocks
+ * around it in its keys, and the conditions of the `if`s and `when`s around it in its cond list. */
+#include "compiler/check.h"
+#include "compiler/op.h"
+
+enum { WM_MAX_NESTING = 64 };
+
+/* The blocks around a rule, outermost first. */
+struct around {
+    struct wm_module *m;
+    const struct wm_template *prefix[2][WM_MAX_NESTING];
+    uint32_t nprefix;
+    const struct wm_clause *clause[WM_MAX_NESTING]; /* clauses of the `within` blocks */
+    uint32_t nclause[WM_MAX_NESTING];
+    struct wm_cond cond[WM_MAX_NESTING * 2];
+    uint32_t ncond;
+};
+
+static void walk(struct around *x, struct wm_stmt *const *stmt, uint32_t n);
+
+/* ---- axes ---- */
+
+static uint32_t
+find_axis(const struct wm_rule *r, struct wm_str name)
+{
+    for (uint32_t i = 1; i < r->axis.n; i++)
+        if (wm_str_eq(r->axis.item[i].name, name))
+            return i;
+    return WM_NONE;
+}
+
+/* Size: from where, the index (or words), the let or param of that name; else from the shapes. */
+static void
+give_size(struct wm_module *m, struct wm_rule *r, struct wm_axis *ax)
+{
+    struct wm_name *nm;
+
+    for (uint32_t i = 0; i < r->where.n; i++)
+        if (wm_str_eq(r->where.item[i].name, ax->name)) {
+            ax->size = r->where.item[i].expr;
+            ax->where = i + 1;
+            ax->from = WM_STR("where");
+        }
+    if (ax->var != WM_NONE) {
+        const struct wm_var *v = &r->var.item[ax->var];
+
+        if (v->kind == WM_VAR_INDEX)
+            ax->index = v->index;
+        if (!ax->size)
+            ax->from = v->kind == WM_VAR_INDEX ? WM_STR("index") : WM_STR("words");
+        return;
+    }
+    nm = (struct wm_name *)wm_module_find(m, ax->name);
+    if (ax->size || !nm || nm->kind == WM_NM_IMPORT)
+        return;
+    nm->used = true;
+    if (nm->kind == WM_NM_INDEX) {
+        ax->index = nm->id;
+        ax->from = WM_STR("index");
+    } else {
+        ax->size = nm->stmt->expr;
+        ax->named = true;
+        ax->from = nm->kind == WM_NM_LET ? WM_STR("let") : WM_STR("param");
+    }
+}
+
+uint32_t
+wm_rule_axis(struct wm_module *m, struct wm_rule *r, struct wm_str name, struct wm_span span)
+{
+    uint32_t i = find_axis(r, name);
+    struct wm_axis ax = {.name = name, .span = span, .var = wm_rule_find_var(r, name),
+                         .index = WM_NONE, .pick_of = WM_NONE};
+
+    if (i != WM_NONE)
+        return i;
+    give_size(m, r, &ax);
+    *WM_PUSH(m->cc->a, &r->axis) = ax;
+    return r->axis.n - 1;
+}
+
+static bool resolve_pat(struct wm_module *m, struct wm_rule *r, const struct wm_pat *p,
+                        struct wm_rpat *out, uint32_t depth);
+
+static bool
+resolve_items(struct wm_module *m, struct wm_rule *r, const struct wm_pat *p, struct wm_rpat *out,
+              uint32_t depth)
+{
+    bool ok = true;
+
+    out->item = WM_NEW_N(m->cc->a, struct wm_rpat, p->nitem);
+    out->nitem = p->nitem;
+    for (uint32_t i = 0; i < p->nitem; i++)
+        ok &= resolve_pat(m, r, p->item[i], &out->item[i], depth + 1);
+    return ok;
+}
+
+/* A composite index as an axis is the product of its components. */
+static void
+resolve_composite(struct wm_module *m, struct wm_rule *r, const struct wm_index_def *def,
+                  struct wm_span span, struct wm_rpat *out)
+{
+    out->kind = WM_PT_PRODUCT;
+    out->item = WM_NEW_N(m->cc->a, struct wm_rpat, def->ncomponent);
+    out->nitem = def->ncomponent;
+    for (uint32_t c = 0; c < def->ncomponent; c++) {
+        struct wm_str name = m->index.item[def->component[c]].name;
+
+        out->item[c] = (struct wm_rpat){.kind = WM_PT_AXIS, .span = span,
+                                        .axis = wm_rule_axis(m, r, name, span)};
+    }
+}
+
+static bool
+resolve_pat(struct wm_module *m, struct wm_rule *r, const struct wm_pat *p, struct wm_rpat *out,
+            uint32_t depth)
+{
+    const struct wm_name *nm;
+
+    *out = (struct wm_rpat){.kind = p->kind, .span = p->span};
+    switch (p->kind) {
+    case WM_PT_AXIS:
+        nm = wm_module_find(m, p->name);
+        if (nm && nm->kind == WM_NM_INDEX && nm->stmt->ncomponent > 0) {
+            ((struct wm_name *)nm)->used = true;
+            resolve_composite(m, r, &m->index.item[nm->id], p->span, out);
+        } else {
+            out->axis = wm_rule_axis(m, r, p->name, p->span);
+        }
+        return true;
+    case WM_PT_ONE:
+        return true;
+    case WM_PT_REST:
+        if (depth == 0)
+            return true;
+        wm_report(&m->cc->diags, WM_E_REST, p->span, "`...` stands for whole dimensions only");
+        return false;
+    case WM_PT_PRODUCT:
+    case WM_PT_SUM:
+        return resolve_items(m, r, p, out, depth);
+    case WM_PT_ERROR:
+        break;
+    }
+    return false;
+}
+
+static bool
+resolve_pattern(struct wm_module *m, struct wm_rule *r, const struct wm_pattern *p, struct wm_rterm *t)
+{
+    uint32_t n = p ? p->ndim : 1;
+    bool ok = true;
+
+    t->explicit_pattern = p != NULL;
+    t->dim = WM_NEW_N(m->cc->a, struct wm_rpat, n);
+    t->ndim = n;
+    if (!p) {
+        t->dim[0] = (struct wm_rpat){.kind = WM_PT_REST, .span = t->span};
+        t->has_rest = true;
+        return true;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        ok &= resolve_pat(m, r, p->dim[i], &t->dim[i], 0);
+        if (t->dim[i].kind == WM_PT_REST && t->has_rest) {
+            wm_report(&m->cc->diags, WM_E_REST, t->dim[i].span, "a pattern has at most one `...`");
+            ok = false;
+        }
+        t->has_rest |= t->dim[i].kind == WM_PT_REST;
+    }
+    return ok;
+}
+
+/* ---- keys of the terms ---- */
+
+/* File indices of the first file line that holds the key, those that a shard block cuts excepted. */
+static void
+resolve_place(struct wm_module *m, struct wm_rule *r, int side, struct wm_rterm *t)
+{
+    for (uint32_t i = 0; i < m->side[side].file.n; i++) {
+        const struct wm_file_line *f = &m->side[side].file.item[i];
+
+        if (f->has_holds && !wm_key_inside(m->cc->a, &t->key, &f->holds, NULL))
+            continue;
+        t->place = WM_NEW_N(m->cc->a, uint32_t, f->nplace);
+        for (uint32_t k = 0; k < f->nplace; k++) {
+            uint32_t index = f->scope->var.item[f->place[k]].index;
+
+            if (!wm_index_is_sharded(m, side, index))
+                t->place[t->nplace++] = wm_rule_index_var(m, r, index, t->span);
+        }
+        return;
+    }
+}
+
+static void
+mark(const struct wm_rule *r, bool *has, uint32_t v)
+{
+    has[v] = true;
+    for (uint32_t c = 0; c < r->var.item[v].ncomponent; c++)
+        has[r->var.item[v].component[c]] = true;
+}
+
+static void
+vars_of_term(const struct wm_rule *r, const struct wm_rterm *t, bool *has)
+{
+    for (uint32_t i = 0; i < t->key.npart; i++)
+        if (t->key.part[i].kind != WM_KP_TEXT)
+            mark(r, has, t->key.part[i].var);
+    for (uint32_t i = 0; i < t->nplace; i++)
+        mark(r, has, t->place[i]);
+}
+
+/* A variable is common where every term of both sides has it: one value of it is one instance. */
+static void
+find_common(struct wm_module *m, struct wm_rule *r)
+{
+    for (uint32_t v = 0; v < r->var.n; v++)
+        r->var.item[v].common = true;
+    for (int s = 0; s < 2; s++)
+        for (uint32_t t = 0; t < r->side[s].nterm; t++) {
+            bool *has = WM_NEW_N(m->cc->a, bool, r->var.n);
+
+            vars_of_term(r, &r->side[s].term[t], has);
+            for (uint32_t v = 0; v < r->var.n; v++)
+                r->var.item[v].common &= has[v];
+        }
+    for (uint32_t v = 0; v < r->var.n; v++) {
+        struct wm_var *var = &r->var.item[v];
+
+        if (var->kind == WM_VAR_COMPOSITE) {
+            var->common = true;
+            for (uint32_t c = 0; c < var->ncomponent; c++)
+                var->common &= r->var.item[var->component[c]].common;
+        }
+        if (var->kind == WM_VAR_CAPTURE && !var->common)
+            wm_report(&m->cc->diags, WM_E_KEY_CAPTURE, var->span,
+                      "the capture `{%.*s*}` must stand in every key of both sides", WM_STR_ARG(var->name));
+        r->captures |= var->kind == WM_VAR_CAPTURE;
+    }
+}
+
+static void
+add_key_axes(struct wm_module *m, struct wm_rule *r, int s, struct wm_rterm *t)
+{
+    bool *has = WM_NEW_N(m->cc->a, bool, r->var.n);
+
+    vars_of_term(r, t, has);
+    t->key_axis = WM_NEW_N(m->cc->a, uint32_t, r->var.n);
+    for (uint32_t v = 0; v < r->var.n; v++) {
+        const struct wm_var *var = &r->var.item[v];
+        uint32_t ax;
+
+        if (!has[v] || var->common || var->kind == WM_VAR_COMPOSITE || var->kind == WM_VAR_CAPTURE)
+            continue;
+        ax = wm_rule_axis(m, r, var->name, var->span);
+        r->axis.item[ax].in_key[s] = true;
+        t->key_axis[t->nkey_axis++] = ax;
+    }
+}
+
+static bool
+resolve_term(struct around *x, struct wm_rule *r, int s, const struct wm_term *term, struct wm_rterm *out)
+{
+    const struct wm_template *list[WM_MAX_NESTING + 1];
+
+    for (uint32_t i = 0; i < x->nprefix; i++)
+        list[i] = x->prefix[s][i];
+    list[x->nprefix] = term->key;
+    out->span = term->span;
+    if (!wm_resolve_templates(x->m, r, list, x->nprefix + 1, &out->key))
+        return false;
+    wm_check_ambiguous(x->m, &out->key);
+    resolve_place(x->m, r, s, out);
+    return true;
+}
+
+static bool
+resolve_terms(struct around *x, struct wm_rule *r)
+{
+    const struct wm_rule_ast *ast = r->ast;
+    bool ok = true;
+
+    for (int s = 0; s < 2; s++) {
+        for (uint32_t i = 0; i < x->nprefix; i++)
+            wm_declare_holes(x->m, r, x->prefix[s][i]);
+        for (uint32_t t = 0; t < ast->side[s].nterm; t++)
+            wm_declare_holes(x->m, r, ast->side[s].term[t].key);
+    }
+    for (int s = 0; s < 2; s++) {
+        r->side[s].fill = ast->side[s].fill;
+        r->side[s].nterm = ast->side[s].nterm;
+        r->side[s].term = WM_NEW_N(x->m->cc->a, struct wm_rterm, ast->side[s].nterm);
+        for (uint32_t t = 0; t < ast->side[s].nterm; t++) {
+            ok &= resolve_term(x, r, s, &ast->side[s].term[t], &r->side[s].term[t]);
+            r->has_pattern |= ast->side[s].term[t].pattern != NULL;
+        }
+    }
+    if (ok)
+        find_common(x->m, r);
+    return ok;
+}
+
+/* ---- clauses ---- */
+
+static void
+take_clause(struct wm_module *m, struct wm_rule *r, const struct wm_clause *c)
+{
+    switch (c->kind) {
+    case WM_CL_WHERE:
+        for (uint32_t i = 0; i < c->nbind; i++)
+            *WM_PUSH(m->cc->a, &r->where) = c->bind[i];
+        break;
+    case WM_CL_WHEN:
+        *WM_PUSH(m->cc->a, &r->cond) = (struct wm_cond){.expr = c->expr};
+        break;
+    case WM_CL_OPTIONAL:
+        r->optional = true;
+        if (c->expr)
+            *WM_PUSH(m->cc->a, &r->optional_if) = c->expr;
+        break;
+    default:
+        break; /* broadcast, pick, pad: when the axes are known */
+    }
+}
+
+/* The axes that a name of broadcast, pick or pad means: itself, or a composite's components. */
+static bool
+mark_axis(struct wm_module *m, struct wm_rule *r, const struct wm_binding *b, enum wm_clause_kind kind,
+          bool inherited)
+{
+    const struct wm_name *nm = wm_module_find(m, b->name);
+    uint32_t axis[WM_MAX_RANK], n = 0;
+
+    if (nm && nm->kind == WM_NM_INDEX && nm->stmt->ncomponent > 0) {
+        const struct wm_index_def *def = &m->index.item[nm->id];
+
+        for (uint32_t c = 0; c < def->ncomponent && n < WM_MAX_RANK; c++)
+            axis[n++] = find_axis(r, m->index.item[def->component[c]].name);
+    } else {
+        axis[n++] = find_axis(r, b->name);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct wm_axis *ax;
+
+        if (axis[i] == WM_NONE) {
+            if (!inherited)
+                wm_report(&m->cc->diags, WM_E_CLAUSE_UNUSED, b->span,
+                          "the rule has no axis `%.*s` on one side", WM_STR_ARG(b->name));
+            return inherited;
+        }
+        ax = &r->axis.item[axis[i]];
+        if (kind == WM_CL_BROADCAST)
+            ax->broadcast = true;
+        else if (kind == WM_CL_PICK)
+            ax->pick = b->expr;
+        else
+            ax->pad = b->expr;
+        ax->pick_of = n > 1 && kind == WM_CL_PICK ? nm->id : WM_NONE;
+        ax->pick_part = i;
+    }
+    return true;
+}
+
+static void
+mark_clause(struct wm_module *m, struct wm_rule *r, const struct wm_clause *c, bool inherited)
+{
+    if (c->kind != WM_CL_BROADCAST && c->kind != WM_CL_PICK && c->kind != WM_CL_PAD)
+        return;
+    for (uint32_t i = 0; i < c->nbind; i++)
+        mark_axis(m, r, &c->bind[i], c->kind, inherited);
+}
+
+static void
+check_expressions(struct wm_module *m, struct wm_rule *r)
+{
+    for (uint32_t i = 0; i < r->cond.n; i++) {
+        wm_check_bool(m, r->cond.item[i].expr, r);
+        if (r->arrow == WM_AR_BOTH && r->cond.item[i].expr->kind == WM_EX_CALL &&
+            wm_str_eq(r->cond.item[i].expr->s, WM_STR("exists")))
+            wm_report(&m->cc->diags, WM_E_EXISTS_BOTH, r->cond.item[i].expr->span,
+                      "the way back does not know whether the input had the tensor; use `optional`");
+    }
+    for (uint32_t i = 0; i < r->where.n; i++)
+        wm_check_expr(m, r->where.item[i].expr, r);
+    for (uint32_t i = 0; i < r->optional_if.n; i++)
+        wm_check_bool(m, r->optional_if.item[i], r);
+    for (uint32_t i = 1; i < r->axis.n; i++)
+        if (r->axis.item[i].pick)
+            wm_check_expr(m, r->axis.item[i].pick, r);
+    for (uint32_t s = 0; s < 2; s++)
+        if (r->side[s].fill)
+            wm_check_expr(m, r->side[s].fill->value, r);
+}
+
+static bool
+is_pipeline(const struct wm_rule_ast *ast)
+{
+    for (uint32_t i = 0; i < ast->nop; i++) {
+        const struct wm_op *op = wm_op_find(ast->op[i].name);
+
+        if (!op || op->class != WM_OP_ELEMENT)
+            return true;
+    }
+    return false;
+}
+
+static void
+add_rule(struct around *x, const struct wm_stmt *st)
+{
+    struct wm_module *m = x->m;
+    struct wm_arena *a = m->cc->a;
+    struct wm_rule *r = WM_NEW(a, struct wm_rule);
+    bool ok = true;
+
+    *r = (struct wm_rule){.mod = m, .ast = st->rule, .span = st->span, .arrow = st->rule->arrow,
+                          .is_override = st->kind == WM_ST_OVERRIDE};
+    *WM_PUSH(a, &r->axis) = (struct wm_axis){.name = WM_STR("..."), .var = WM_NONE, .index = WM_NONE,
+                                                .pick_of = WM_NONE};
+    for (uint32_t i = 0; i < x->ncond; i++)
+        *WM_PUSH(a, &r->cond) = x->cond[i];
+    for (uint32_t w = 0; w < x->nprefix; w++)
+        for (uint32_t i = 0; i < x->nclause[w]; i++)
+            take_clause(m, r, &x->clause[w][i]);
+    for (uint32_t i = 0; i < r->ast->nclause; i++)
+        take_clause(m, r, &r->ast->clause[i]);
+    if (!resolve_terms(x, r))
+        return;
+    r->pipeline = is_pipeline(r->ast);
+    for (int s = 0; s < 2; s++)
+        for (uint32_t t = 0; t < r->side[s].nterm; t++) {
+            ok &= resolve_pattern(m, r, r->ast->side[s].term[t].pattern, &r->side[s].term[t]);
+            add_key_axes(m, r, s, &r->side[s].term[t]);
+        }
+    for (uint32_t w = 0; w < x->nprefix; w++)
+        for (uint32_t i = 0; i < x->nclause[w]; i++)
+            mark_clause(m, r, &x->clause[w][i], true);
+    for (uint32_t i = 0; i < r->ast->nclause; i++)
+        mark_clause(m, r, &r->ast->clause[i], false);
+    check_expressions(m, r);
+    if (!ok)
+        return;
+    if (r->ast->nop > 0)
+        wm_check_ops(m, r);
+    if (!r->pipeline)
+        wm_check_pattern(m, r);
+    wm_add_rule(m, r);
+}
+
+/* Append a rule; an override first takes away the used rules that share a key with it. */
+void
+wm_add_rule(struct wm_module *m, struct wm_rule *r)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; r->is_override && i < m->rule.n; i++) {
+        struct wm_rule *old = m->rule.item[i];
+
+        if (!old->used_by || !wm_rules_share_key(m->cc->a, old, r))
+            m->rule.item[n++] = old;
+    }
+    if (r->is_override) {
+        if (n == m->rule.n)
+            wm_report(&m->cc->diags, WM_E_OVERRIDE, r->span, "no used rule shares a key with this one");
+        m->rule.n = n;
+    }
+    *WM_PUSH(m->cc->a, &m->rule) = r;
+}
+
+bool
+wm_rules_share_key(struct wm_arena *a, const struct wm_rule *x, const struct wm_rule *y)
+{
+    struct wm_str proof;
+
+    for (int s = 0; s < 2; s++)
+        for (uint32_t i = 0; i < x->side[s].nterm; i++)
+            for (uint32_t j = 0; j < y->side[s].nterm; j++)
+                if (x->side[s].term[i].key.has_capture == y->side[s].term[j].key.has_capture &&
+                    wm_key_overlap(a, &x->side[s].term[i].key, &y->side[s].term[j].key, &proof))
+                    return true;
+    return false;
+}
+
+/* ---- the walk ---- */
+
+static void
+walk_within(struct around *x, const struct wm_stmt *st)
+{
+    if (x->nprefix >= WM_MAX_NESTING) {
+        wm_report(&x->m->cc->diags, WM_E_NESTING, st->span, "blocks nest more than %d deep",
+                  WM_MAX_NESTING);
+        return;
+    }
+    x->prefix[0][x->nprefix] = st->prefix[0];
+    x->prefix[1][x->nprefix] = st->prefix[1];
+    x->clause[x->nprefix] = st->clause;
+    x->nclause[x->nprefix] = st->nclause;
+    x->nprefix++;
+    walk(x, st->body, st->nbody);
+    x->nprefix--;
+}
+
+/* Each arm has the negated conditions of those before it. */
+static void
+walk_if(struct around *x, const struct wm_stmt *st)
+{
+    uint32_t before = x->ncond, branch = ++x->m->nbranch;
+
+    for (uint32_t i = 0; i < st->narm; i++) {
+        const struct wm_if_arm *arm = &st->arm[i];
+
+        if (x->ncond + 2 > WM_COUNTOF(x->cond)) {
+            wm_report(&x->m->cc->diags, WM_E_NESTING, arm->span, "conditions nest too deep");
+            break;
+        }
+        if (arm->cond)
+            x->cond[x->ncond++] = (struct wm_cond){arm->cond, false, branch, i + 1};
+        else if (x->ncond > before)
+            x->cond[x->ncond - 1].arm = i + 1; /* else: the negations carry the arm's number */
+        for (uint32_t c = before; c < x->ncond; c++)
+            x->cond[c].arm = i + 1;
+        walk(x, arm->body, arm->nbody);
+        if (arm->cond)
+            x->cond[x->ncond - 1].negate = true;
+    }
+    x->ncond = before;
+}
+
+static void
+walk(struct around *x, struct wm_stmt *const *stmt, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        switch (stmt[i]->kind) {
+        case WM_ST_RULE:
+        case WM_ST_OVERRIDE:
+            add_rule(x, stmt[i]);
+            break;
+        case WM_ST_WITHIN:
+            walk_within(x, stmt[i]);
+            break;
+        case WM_ST_IF:
+            walk_if(x, stmt[i]);
+            break;
+        default:
+            break;
+        }
+}
+
+void
+wm_check_rules(struct wm_module *m)
+{
+    struct around *x = WM_NEW(m->cc->a, struct around);
+
+    x->m = m;
+    walk(x, m->ast->stmt, m->ast->nstmt);
+}

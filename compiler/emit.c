@@ -1,0 +1,126 @@
+/* compiler/emit.c -- evaluates emit items and prints them as JSON (see emit.h).
+ *
+ * A dotted name makes nested objects; a field that is null is left out. */
+#include "compiler/emit.h"
+
+#include <cjson/cJSON.h>
+
+#include "compiler/bind.h"
+
+static cJSON *
+to_json(struct wm_arena *a, struct wm_value v)
+{
+    cJSON *list;
+
+    switch (v.kind) {
+    case WM_V_INT: {
+        /* cJSON holds numbers as doubles; print large integers exactly */
+        struct wm_str s = wm_arena_printf(a, "%lld", (long long)v.u.i);
+
+        return cJSON_CreateRaw(s.p);
+    }
+    case WM_V_FLOAT:
+        return cJSON_CreateNumber(v.u.f);
+    case WM_V_BOOL:
+        return cJSON_CreateBool(v.u.b);
+    case WM_V_STR:
+        return cJSON_CreateString(wm_arena_cstr(a, v.u.s));
+    case WM_V_LIST:
+        list = cJSON_CreateArray();
+        for (uint32_t i = 0; i < v.u.list.n; i++)
+            cJSON_AddItemToArray(list, to_json(a, v.u.list.item[i]));
+        return list;
+    case WM_V_OBJECT:
+        return cJSON_Duplicate(v.u.json, true);
+    default:
+        return cJSON_CreateNull();
+    }
+}
+
+/* The object in which the last name of a dotted path stands; *last gets that name. */
+static cJSON *
+walk(struct wm_arena *a, cJSON *root, struct wm_str path, const char **last)
+{
+    for (;;) {
+        const char *dot = memchr(path.p, '.', path.n);
+        size_t n = dot ? (size_t)(dot - path.p) : path.n;
+        char *name = wm_arena_cstr(a, (struct wm_str){path.p, n});
+        cJSON *next;
+
+        if (!dot) {
+            *last = name;
+            return root;
+        }
+        next = cJSON_GetObjectItemCaseSensitive(root, name);
+        if (!next)
+            next = cJSON_AddObjectToObject(root, name);
+        if (!cJSON_IsObject(next))
+            return NULL;
+        root = next;
+        path.p += n + 1;
+        path.n -= n + 1;
+    }
+}
+
+static bool
+emit(const struct wm_graph *g, struct wm_menv *me, const struct wm_side_item *it,
+     struct wm_plan_builder *pb)
+{
+    struct wm_bind *b = g->out_bind;
+    struct wm_plan_sidecar rec = {0};
+    cJSON *root = cJSON_CreateObject();
+    struct wm_str name = it->tmpl[0]->npart == 1 ? it->tmpl[0]->part[0].text : WM_STR("");
+    bool ok = wm_path_is_inside(name);
+    char *text;
+
+    if (!ok)
+        wm_report(&g->cc->diags, WM_E_OUTPUT_NAME, it->span, "\"%.*s\" is not a plain file name",
+                  WM_STR_ARG(name));
+    wm_cc_own_json(g->cc, root);
+    for (uint32_t i = 0; i < it->nfield && ok; i++) {
+        struct wm_value v = wm_eval(&b->be, me, NULL, it->field[i].expr);
+        const char *last;
+        cJSON *obj = walk(g->cc->a, root, it->field[i].path, &last);
+
+        ok = v.kind != WM_V_ERROR;
+        if (ok && (!obj || cJSON_GetObjectItemCaseSensitive(obj, last))) {
+            wm_report(&g->cc->diags, WM_E_DUPLICATE_NAME, it->field[i].span, "`%.*s` stands twice in one file",
+                      WM_STR_ARG(it->field[i].path));
+            ok = false;
+        }
+        if (ok && v.kind != WM_V_NULL)
+            cJSON_AddItemToObject(obj, last, to_json(g->cc->a, v));
+    }
+    text = ok ? cJSON_Print(root) : NULL;
+    if (text) {
+        struct wm_str s = wm_arena_printf(g->cc->a, "%s\n", text);
+
+        rec.name = wm_plan_add_text(pb, name);
+        rec.bytes = wm_plan_add_bytes(pb, s.p, s.n);
+        wm_plan_add(pb, WM_PS_SIDECAR, &rec, sizeof(rec), 1);
+        cJSON_free(text);
+    }
+    return ok;
+}
+
+bool
+wm_emit_files(const struct wm_graph *g, struct wm_plan_builder *pb)
+{
+    struct wm_bind *b = g->out_bind;
+    const struct wm_side *s = &b->m->side[b->ws];
+    bool ok = true;
+
+    for (uint32_t i = 0; i < s->item.n; i++) {
+        const struct wm_side_item *it = s->item.item[i];
+        bool yes = true;
+        struct wm_menv *me = wm_menv_of(&b->be, s->item_mod.item[i]);
+
+        if (it->kind != WM_SI_EMIT)
+            continue;
+        if (it->when && !wm_eval_bool(&b->be, me, NULL, it->when, &yes))
+            ok = false;
+        else if (yes)
+            ok &= emit(g, me, it, pb);
+    }
+    return ok;
+}

@@ -1,0 +1,199 @@
+/* compiler/key_ask.c -- ambiguity and overlap of keys, repeated parts included.
+ *
+ * Without repeated parts the automata decide.  With them ("{i}.{i}") the automata know too many
+ * texts: their "no" holds, and so does a "yes" whose proof belongs to the key.  Otherwise repeated
+ * parts are replaced by values: words by all of theirs, which decides; numbers and captures by a
+ * few small ones and by those that the proof suggests, which finds a true proof or leaves the
+ * question open (answered "yes", with no proof). */
+#include "compiler/key_ask.h"
+
+#include "compiler/key_parts.h"
+#include "compiler/key_value.h"
+
+enum answer { NO, YES, OPEN };
+
+/* Automata to build at most for one question; template pairs with more choices stay open. */
+enum { TRIES_MAX = 2000 };
+
+void
+wm_key_ask_init(struct wm_key_ask *q, struct wm_arena *a)
+{
+    *q = (struct wm_key_ask){.a = a};
+    wm_nfa_init(&q->x, a);
+    wm_nfa_init(&q->y, a);
+    wm_nfa_search_init(&q->search, a);
+}
+
+static void
+build(struct wm_nfa *n, const struct wm_key *k)
+{
+    wm_nfa_clear(n);
+    wm_nfa_add(n, k, 0);
+    wm_nfa_finish(n);
+}
+
+/* Without agreement of repeated parts. */
+static bool
+share_text(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y,
+           struct wm_str *proof)
+{
+    build(&q->x, x);
+    build(&q->y, y);
+    return wm_nfa_search(&q->search, &q->x, &q->y, proof);
+}
+
+static bool
+reads_twice(struct wm_key_ask *q, const struct wm_key *k, struct wm_str *proof)
+{
+    build(&q->x, k);
+    return wm_nfa_search(&q->search, &q->x, &q->x, proof);
+}
+
+bool
+wm_key_ask_member(struct wm_key_ask *q, const struct wm_key *k, struct wm_str text)
+{
+    int64_t *value = WM_NEW_N(q->a, int64_t, k->npart);
+    struct wm_str *cap = WM_NEW_N(q->a, struct wm_str, k->npart);
+
+    return wm_key_match(k, text, value, cap);
+}
+
+/* ---- overlap ---- */
+
+static enum answer
+overlap(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y, struct wm_str *proof)
+{
+    uint32_t i = wm_key_repeated(x, 0);
+    enum answer answer = NO;
+    struct wm_kpart part;
+    struct wm_key_values v;
+
+    if (q->tries == 0)
+        return OPEN;
+    q->tries--;
+    if (!share_text(q, x, y, proof))
+        return NO;
+    if (i == x->npart) {
+        const struct wm_key *swap = x;
+
+        x = y;
+        y = swap;
+        i = wm_key_repeated(x, 0);
+        if (i == x->npart)
+            return YES;
+    }
+    if (wm_key_ask_member(q, x, *proof) && wm_key_ask_member(q, y, *proof))
+        return YES;
+    part = x->part[i];
+    v = wm_key_values_for(q->a, &part, *proof);
+    if (!v.all)
+        answer = OPEN;
+    for (uint32_t k = 0; k < v.list.n; k++) {
+        enum answer one = overlap(q, wm_key_replace(q->a, x, &part, &v.list.item[k]), y, proof);
+
+        if (one == YES)
+            return YES;
+        if (one == OPEN)
+            answer = OPEN;
+    }
+    return answer;
+}
+
+/* The only text of a key without holes decides by itself. */
+static bool
+decided_by_text(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y)
+{
+    return x->npart == 1 && x->part[0].kind == WM_KP_TEXT &&
+           !reads_twice(q, y, &(struct wm_str){0}) && !wm_key_ask_member(q, y, x->part[0].text);
+}
+
+bool
+wm_key_ask_overlap(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y,
+                   struct wm_str *proof)
+{
+    enum answer answer;
+
+    q->tries = TRIES_MAX;
+    answer = overlap(q, x, y, proof);
+    if (answer == OPEN) {
+        *proof = (struct wm_str){0};
+        if (decided_by_text(q, x, y) || decided_by_text(q, y, x))
+            answer = NO;
+    }
+    return answer != NO;
+}
+
+/* ---- ambiguity ---- */
+
+/* Two copies of one key with the same parts replaced, by different values if `differ`: do they
+ * share a text? */
+static enum answer
+twice(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y, bool differ,
+      struct wm_str *proof)
+{
+    uint32_t i = wm_key_repeated(x, 0);
+    enum answer answer = NO;
+    struct wm_kpart part;
+    struct wm_key_values v;
+
+    if (q->tries == 0)
+        return OPEN;
+    q->tries--;
+    if (!(differ ? share_text(q, x, y, proof) : reads_twice(q, x, proof)))
+        return NO;
+    if (i == x->npart)
+        return YES;
+    part = x->part[i];
+    v = wm_key_values_for(q->a, &part, *proof);
+    if (!v.all)
+        answer = OPEN;
+    for (uint32_t k = 0; k < v.list.n; k++) {
+        const struct wm_key *one = wm_key_replace(q->a, x, &part, &v.list.item[k]);
+
+        for (uint32_t l = differ ? 0 : k; l < v.list.n; l++) {
+            const struct wm_key *two = wm_key_replace(q->a, y, &part, &v.list.item[l]);
+            enum answer both = twice(q, one, two, differ || l != k, proof);
+
+            if (both == YES)
+                return YES;
+            if (both == OPEN)
+                answer = OPEN;
+        }
+    }
+    return answer;
+}
+
+bool
+wm_key_ask_ambiguous(struct wm_key_ask *q, const struct wm_key *k, struct wm_str *proof)
+{
+    if (!reads_twice(q, k, proof))
+        return false;
+    if (wm_key_repeated(k, 0) == k->npart)
+        return true;
+    if (!q->x.duplicate && wm_key_by_length(k))
+        return false;
+    q->tries = TRIES_MAX;
+    if (twice(q, k, k, false, proof) != YES)
+        *proof = (struct wm_str){
+            0}; /* matching does not use agreement, so this has to be refused, too */
+    return true;
+}
+
+bool
+wm_key_ambiguous(struct wm_arena *a, const struct wm_key *k, struct wm_str *proof)
+{
+    struct wm_key_ask q;
+
+    wm_key_ask_init(&q, a);
+    return wm_key_ask_ambiguous(&q, k, proof);
+}
+
+bool
+wm_key_overlap(struct wm_arena *a, const struct wm_key *x, const struct wm_key *y,
+               struct wm_str *proof)
+{
+    struct wm_key_ask q;
+
+    wm_key_ask_init(&q, a);
+    return wm_key_ask_overlap(&q, x, y, proof);
+}
