@@ -8,6 +8,8 @@
 #include "runtime/plan.h"
 #include "base/sys.h"
 
+enum { WM_EXEC_THREADS = 8, WM_EXEC_MEMORY = 64 << 20 };
+
 struct wm_exec_opts {
     uint32_t threads;      /* 0: one per processor, at most 8 */
     uint64_t max_memory;   /* for all buffers; 0: 64 MiB */
@@ -37,8 +39,9 @@ enum wm_status wm_exec_run(const struct wm_plan *p, const struct wm_sys *sys,
                            const struct wm_exec_opts *opts, const struct wm_exec_sink *sink,
                            struct wm_exec_stats *stats, struct wm_err *err);
 
-/* Produce bytes [off, off + n) of output tensor `out` (an index of OUT) into p.  The basis of everything above;
- * used alone for slices, trace and verify.  Inputs are opened and closed by the handle. */
+/* Produce bytes [off, off + n) of output tensor `out` (an index of OUT) into p, or make units [off, off + n) of a check
+ * (WM_NO: it fails).  Used alone for slices, trace and verify.  Inputs are opened at first use and closed by the
+ * handle, which serves one thread at a time. */
 struct wm_exec;
 enum wm_status wm_exec_open(const struct wm_plan *p, const struct wm_sys *sys,
                             const struct wm_exec_opts *opts, struct wm_exec **out, struct wm_err *err);

@@ -1,0 +1,326 @@
+/* runtime/exec.c -- handles of the executor: input files, buffers, and ranges of single outputs.
+ *
+ * In: a verified plan.  Input files are opened at first use and must be as the plan saw them; they are looked at
+ * again at the end.  All buffers of a worker are one allocation within its share of max_memory. */
+#include "runtime/exec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/exec_priv.h"
+#include "runtime/io.h"
+
+/* Sizes of buffers.  Windows of 1 MiB: large enough for the page cache's large folios and few calls, small enough for
+ * the L2 cache. */
+enum {
+    WINDOW = 1 << 20,
+    LEAST_WINDOW = 64 << 10,
+    PAIR = 256 << 10,
+    LEAST_PAIR = 16 << 10,
+    LEAST_SCRATCH = 64 << 10,
+    MOST_SCRATCH = 256 << 20,
+    PAGE = 4096,
+    FEW_BOXES = 8
+};
+
+static uint64_t
+fixed_bytes(void)
+{
+    return WM_READS * (sizeof(struct wm_read) + sizeof(struct iovec)) + WM_GAP + 3 * PAGE;
+}
+
+uint64_t
+wm_worker_least(const struct wm_exec *x, uint64_t window)
+{
+    return fixed_bytes() + (window ? window : LEAST_WINDOW) + LEAST_SCRATCH +
+           (x->needs_pair ? 2 * LEAST_PAIR : 0);
+}
+
+/* Take n bytes, aligned to a page, off the block. */
+static char *
+take(char **at, uint64_t n)
+{
+    char *p = (char *)(((uintptr_t)*at + PAGE - 1) / PAGE * PAGE);
+
+    *at = p + n;
+    return p;
+}
+
+enum wm_status
+wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget, struct wm_worker *w,
+               struct wm_err *err)
+{
+    uint64_t rest;
+    char *at;
+
+    memset(w, 0, sizeof(*w));
+    w->x = x;
+    w->err = err;
+    w->stage_n = window;
+    if (!window)
+        for (w->stage_n = WINDOW; w->stage_n > LEAST_WINDOW && w->stage_n > budget / 4;)
+            w->stage_n /= 2;
+    rest = budget - fixed_bytes() - w->stage_n;
+    if (x->needs_pair) {
+        for (w->pair_n = PAIR; w->pair_n > LEAST_PAIR && w->pair_n > rest / 8;)
+            w->pair_n /= 2;
+        rest -= 2 * w->pair_n;
+    }
+    w->scratch_n = rest < MOST_SCRATCH ? rest / PAGE * PAGE : MOST_SCRATCH;
+    rest = fixed_bytes() + w->stage_n + 2 * w->pair_n + w->scratch_n;
+    at = w->memory = x->sys->malloc(rest + 6 * PAGE);
+    if (!at)
+        return wm_fail(err, WM_ENOMEM, NULL, "out of memory (%" PRIu64 " bytes of buffers)", rest);
+    w->reads.item = (struct wm_read *)take(&at, WM_READS * sizeof(struct wm_read));
+    w->reads.iov = (struct iovec *)take(&at, WM_READS * sizeof(struct iovec));
+    w->reads.dump = take(&at, WM_GAP);
+    w->stage = take(&at, w->stage_n);
+    w->pair[0] = take(&at, w->pair_n);
+    w->pair[1] = take(&at, w->pair_n);
+    w->scratch = take(&at, w->scratch_n);
+    w->stats.peak_buffers = rest;
+    return WM_OK;
+}
+
+void
+wm_worker_close(struct wm_worker *w)
+{
+    if (w->memory)
+        w->x->sys->free(w->memory);
+    w->memory = NULL;
+}
+
+/* ---- input files ---- */
+
+static enum wm_status
+unchanged(struct wm_exec *x, uint32_t file, const char *path, const struct stat *st,
+          struct wm_err *err)
+{
+    const struct wm_plan_infile *f = &x->infile[file];
+
+    if ((uint64_t)st->st_size != f->size)
+        return wm_fail(err, WM_EIO, path, "changed since it was planned: it has %" PRIu64 " bytes, not %" PRIu64,
+                       (uint64_t)st->st_size, f->size);
+    if (st->st_mtim.tv_sec != f->mtime_sec || st->st_mtim.tv_nsec != f->mtime_nsec)
+        return wm_fail(err, WM_EIO, path, "changed since it was planned");
+    return WM_OK;
+}
+
+static enum wm_status
+path_of(struct wm_exec *x, uint32_t file, char **path, struct wm_err *err)
+{
+    struct wm_str s = wm_plan_str(&x->plan, x->infile[file].path);
+
+    *path = x->sys->malloc(s.n + 1);
+    if (!*path)
+        return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
+    memcpy(*path, s.p, s.n);
+    (*path)[s.n] = 0;
+    return WM_OK;
+}
+
+enum wm_status
+wm_exec_fd(struct wm_exec *x, uint32_t file, int *fd, struct wm_err *err)
+{
+    int none = -1;
+    struct stat st;
+    char *path;
+    enum wm_status rc;
+
+    *fd = atomic_load_explicit(&x->fd[file], memory_order_acquire);
+    if (*fd >= 0)
+        return WM_OK;
+    if ((rc = path_of(x, file, &path, err)) != WM_OK)
+        return rc;
+    rc = wm_io_open(x->sys, path, false, fd, &st, err);
+    if (rc == WM_OK && (rc = unchanged(x, file, path, &st, err)) != WM_OK)
+        x->sys->close(*fd);
+    x->sys->free(path);
+    if (rc != WM_OK)
+        return rc;
+    if (!atomic_compare_exchange_strong(&x->fd[file], &none, *fd)) { /* another thread was first */
+        x->sys->close(*fd);
+        *fd = none;
+    }
+    return WM_OK;
+}
+
+enum wm_status
+wm_exec_check_inputs(struct wm_exec *x, struct wm_err *err)
+{
+    enum wm_status rc = WM_OK;
+
+    for (uint64_t i = 0; i < x->ninfile && rc == WM_OK; i++) {
+        int fd = atomic_load(&x->fd[i]);
+        struct stat st;
+        char *path;
+
+        if (fd < 0)
+            continue;
+        if ((rc = path_of(x, (uint32_t)i, &path, err)) != WM_OK)
+            return rc;
+        if (x->sys->fstat(fd, &st) != 0)
+            rc = wm_fail_sys(err, errno, path, "cannot stat");
+        else
+            rc = unchanged(x, (uint32_t)i, path, &st, err);
+        x->sys->free(path);
+    }
+    return rc;
+}
+
+/* ---- handles ---- */
+
+/* Index the boxes of geometries that have many. */
+static enum wm_status
+index_boxes(struct wm_exec *x, struct wm_err *err)
+{
+    uint64_t room = 0, most = 0;
+    int64_t *at, *hi;
+
+    for (uint64_t i = 0; i < x->ngeom; i++)
+        if (x->geom[i].nbox > FEW_BOXES) {
+            room += x->geom[i].nbox + wm_ranges_room((uint32_t)x->geom[i].nbox);
+            most = x->geom[i].nbox > most ? x->geom[i].nbox : most;
+        }
+    x->range = x->sys->malloc((x->ngeom + 1) * sizeof(x->range[0]));
+    x->range_room = x->sys->malloc((room + most + 1) * sizeof(int64_t));
+    if (!x->range || !x->range_room)
+        return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
+    memset(x->range, 0, (x->ngeom + 1) * sizeof(x->range[0]));
+    at = x->range_room + most;
+    for (uint64_t i = 0; i < x->ngeom; i++) {
+        const struct wm_plan_geom *g = &x->geom[i];
+
+        if (g->nbox <= FEW_BOXES)
+            continue;
+        hi = x->range_room;
+        for (uint64_t b = 0; b < g->nbox; b++) {
+            const struct wm_plan_box *box = &x->box[g->box + b];
+
+            at[b] = hi[b] = box->dst_base;
+            for (uint32_t k = 0; k < box->rank; k++)
+                hi[b] += (x->dim[box->dim + k].extent - 1) * x->dim[box->dim + k].dst;
+        }
+        wm_ranges_init(&x->range[i], (uint32_t)g->nbox, at, hi, at + g->nbox);
+        at += g->nbox + wm_ranges_room((uint32_t)g->nbox);
+    }
+    return WM_OK;
+}
+
+static void
+sections(struct wm_exec *x)
+{
+    const struct wm_plan *p = &x->plan;
+
+    x->infile = wm_plan_section(p, WM_PS_INFILE, &x->ninfile);
+    x->outfile = wm_plan_section(p, WM_PS_OUTFILE, &x->noutfile);
+    x->in = wm_plan_section(p, WM_PS_IN, NULL);
+    x->out = wm_plan_section(p, WM_PS_OUT, &x->nout);
+    x->geom = wm_plan_section(p, WM_PS_GEOM, &x->ngeom);
+    x->box = wm_plan_section(p, WM_PS_BOX, NULL);
+    x->dim = wm_plan_section(p, WM_PS_DIM, NULL);
+    x->slot = wm_plan_section(p, WM_PS_SLOT, NULL);
+    x->elem = wm_plan_section(p, WM_PS_ELEM, &x->nelem);
+    x->step = wm_plan_section(p, WM_PS_STEP, NULL);
+    x->shape = wm_plan_section(p, WM_PS_SHAPE, NULL);
+    for (uint64_t i = 0; i < x->nelem; i++)
+        x->needs_pair = x->needs_pair || x->elem[i].kind >= WM_EL_CHAIN;
+}
+
+enum wm_status
+wm_exec_open(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_exec_opts *opts,
+             struct wm_exec **out, struct wm_err *err)
+{
+    struct wm_exec *x = sys->malloc(sizeof(*x));
+    enum wm_status st = WM_OK;
+
+    *out = NULL;
+    if (!x)
+        return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
+    memset(x, 0, sizeof(*x));
+    x->plan = *p;
+    x->sys = sys;
+    x->opts = *opts;
+    if (x->opts.max_memory == 0)
+        x->opts.max_memory = WM_EXEC_MEMORY;
+    sections(x);
+    x->fd = sys->malloc((x->ninfile + 1) * sizeof(x->fd[0]));
+    if (!x->fd)
+        st = wm_fail(err, WM_ENOMEM, NULL, "out of memory");
+    for (uint64_t i = 0; x->fd && i < x->ninfile; i++)
+        atomic_init(&x->fd[i], -1);
+    if (st == WM_OK)
+        st = index_boxes(x, err);
+    if (st != WM_OK) {
+        wm_exec_close(x);
+        return st;
+    }
+    *out = x;
+    return WM_OK;
+}
+
+/* The worker of single ranges: it has no window of its own. */
+static enum wm_status
+own_worker(struct wm_exec *x, struct wm_err *err)
+{
+    uint64_t least = wm_worker_least(x, 1), budget = x->opts.max_memory;
+    enum wm_status st;
+
+    if (x->own)
+        return WM_OK;
+    if (budget < least)
+        return wm_fail(err, WM_ELIMIT, NULL, "at least %" PRIu64 " bytes of memory are needed, not %" PRIu64,
+                       least, budget);
+    x->own = x->sys->malloc(sizeof(*x->own));
+    if (!x->own)
+        return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
+    st = wm_worker_open(x, 1, budget, x->own, err);
+    if (st != WM_OK) {
+        x->sys->free(x->own);
+        x->own = NULL;
+    }
+    return st;
+}
+
+enum wm_status
+wm_exec_produce(struct wm_exec *x, uint32_t out, uint64_t off, uint64_t n, void *p,
+                struct wm_err *err)
+{
+    const struct wm_plan_out *o = &x->out[out];
+    enum wm_status st = own_worker(x, err);
+
+    if (st != WM_OK)
+        return st;
+    x->own->err = err;
+    if (o->file == WM_NONE)
+        st = wm_window_units(x->own, o, (int64_t)off, (int64_t)(off + n), NULL);
+    else
+        st = wm_window_bytes(x->own, o, off, n, p);
+    if (st == WM_OK)
+        st = wm_reads_flush(x->own);
+    x->own->reads.n = 0;
+    return st;
+}
+
+void
+wm_exec_close(struct wm_exec *x)
+{
+    if (!x)
+        return;
+    for (uint64_t i = 0; x->fd && i < x->ninfile; i++)
+        if (atomic_load(&x->fd[i]) >= 0)
+            x->sys->close(atomic_load(&x->fd[i]));
+    if (x->own) {
+        wm_worker_close(x->own);
+        x->sys->free(x->own);
+    }
+    if (x->fd)
+        x->sys->free((void *)x->fd);
+    x->sys->free(x->range);
+    x->sys->free(x->range_room);
+    x->sys->free(x);
+}

@@ -1,0 +1,301 @@
+/* runtime/exec_elem.c -- pieces by their element operation.
+ *
+ * Copies and fills go straight to their places in the window.  Chains and checks need their operands side by side in memory
+ * first: they are done in chunks, packed in the order of the output. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "runtime/exec_priv.h"
+
+/* A piece, and what it belongs to. */
+struct job {
+    struct wm_worker *w;
+    const struct wm_plan_out *out;
+    const struct wm_plan_box *box;
+    const struct wm_plan_elem *elem;
+    uint32_t unit;  /* bytes of a dst unit */
+    int64_t lo;     /* the unit that `to` stands for */
+    char *to;
+};
+
+static char *
+place(const struct job *j, const struct wm_piece *p)
+{
+    return j->to + (p->dst - j->lo) * j->unit;
+}
+
+static int64_t
+count_of(const struct wm_piece *p)
+{
+    int64_t n = 1;
+
+    for (uint32_t k = 0; k < p->rank; k++)
+        n *= p->dim[k].extent;
+    return n;
+}
+
+/* Strides of the piece's elements one behind the other, `size` bytes each. */
+static void
+packed(const struct wm_piece *p, uint32_t size, int64_t *stride)
+{
+    int64_t s = size;
+
+    for (uint32_t k = p->rank; k-- > 0;) {
+        stride[k] = s;
+        s *= p->dim[k].extent;
+    }
+}
+
+/* ---- copies and fills ---- */
+
+static enum wm_status
+copy(const struct job *j, const struct wm_piece *p)
+{
+    int64_t stride[WM_PLAN_RANK];
+
+    for (uint32_t k = 0; k < p->rank; k++)
+        stride[k] = p->dim[k].dst * j->unit;
+    return wm_fetch_piece(j->w, j->out, j->box, p, 0, stride, place(j, p));
+}
+
+static void
+fill(const struct job *j, const struct wm_piece *p)
+{
+    struct wm_kdim dim[WM_PLAN_RANK];
+    uint32_t n = 0;
+
+    for (uint32_t k = 0; k < p->rank; k++) {
+        struct wm_kdim d = {p->dim[k].extent, p->dim[k].dst * j->unit, 0};
+
+        if (n && dim[n - 1].dst == d.n * d.dst)
+            d.n *= dim[--n].n;
+        if (d.n > 1)
+            dim[n++] = d;
+    }
+    wm_fill(place(j, p), dim, n, j->elem->pattern, j->unit);
+}
+
+/* ---- messages ---- */
+
+struct text {
+    char s[256];
+};
+
+/* "[3, 5]": element n of a shape; "" for a scalar. */
+static struct text
+index_text(const struct wm_exec *x, uint32_t shape, uint32_t rank, int64_t n)
+{
+    int64_t idx[WM_PLAN_RANK];
+    struct text t = {""};
+    size_t at = 0;
+
+    for (uint32_t k = rank; k-- > 0;) {
+        int64_t e = x->shape[shape + k];
+
+        idx[k] = e > 0 ? n % e : 0;
+        n = e > 0 ? n / e : 0;
+    }
+    for (uint32_t k = 0; k < rank && at + 24 < sizeof(t.s); k++)
+        at += (size_t)snprintf(t.s + at, sizeof(t.s) - at, "%s%" PRId64 "%s", k ? ", " : "[", idx[k],
+                               k + 1 == rank ? "]" : "");
+    return t;
+}
+
+/* Where the map says so: a file name for the message. */
+static const char *
+where(const struct job *j, struct text *t)
+{
+    struct wm_str s = wm_plan_str(&j->w->x->plan, j->out->where);
+
+    snprintf(t->s, sizeof(t->s), "%.*s", (int)(s.n < 250 ? s.n : 250), s.p);
+    return s.n ? t->s : NULL;
+}
+
+/* The i-th unit of a piece on one side (-1: the output). */
+static int64_t
+unit_of(const struct wm_piece *p, int64_t i, int side)
+{
+    int64_t n = side < 0 ? p->dst : p->src[side];
+
+    for (uint32_t k = p->rank; k-- > 0;) {
+        const struct wm_plan_dim *d = &p->dim[k];
+
+        n += i % d->extent * (side < 0 ? d->dst : d->src[side]);
+        i /= d->extent;
+    }
+    return n;
+}
+
+static const struct wm_plan_in *
+operand(const struct job *j, uint32_t s)
+{
+    return &j->w->x->in[j->w->x->slot[j->out->slot + j->box->slot[s]]];
+}
+
+/* ---- chunks ---- */
+
+typedef enum wm_status chunk(const struct job *j, const struct wm_piece *p);
+
+/* Do a piece in parts of at most `max` units, in order. */
+static enum wm_status
+in_chunks(const struct job *j, struct wm_piece *p, int64_t max, chunk *each)
+{
+    struct wm_piece half;
+    uint32_t k = 0;
+    enum wm_status st;
+
+    if (count_of(p) <= max)
+        return each(j, p);
+    while (p->dim[k].extent < 2)
+        k++;
+    half = *p;
+    half.dim[k].extent /= 2;
+    if ((st = in_chunks(j, &half, max, each)) != WM_OK)
+        return st;
+    p->dst += half.dim[k].extent * p->dim[k].dst;
+    for (int s = 0; s < WM_PLAN_OPERANDS; s++)
+        p->src[s] += half.dim[k].extent * p->dim[k].src[s];
+    p->dim[k].extent -= half.dim[k].extent;
+    return in_chunks(j, p, max, each);
+}
+
+static enum wm_status
+fetch_packed(const struct job *j, const struct wm_piece *p, uint32_t s, uint32_t size, char *to)
+{
+    int64_t stride[WM_PLAN_RANK];
+
+    packed(p, size, stride);
+    return wm_fetch_piece(j->w, j->out, j->box, p, s, stride, to);
+}
+
+/* ---- chains ---- */
+
+static enum wm_status
+not_survived(const struct job *j, const struct wm_piece *p, const struct wm_plan_step *step,
+             int64_t i)
+{
+    const struct wm_exec *x = j->w->x;
+    const struct wm_plan_in *in = operand(j, 0);
+    struct text at = index_text(x, in->shape, in->rank, unit_of(p, i, 0)), file;
+
+    return wm_fail(j->w->err, WM_NO, where(j, &file),
+                   "'%.*s'%s has a value that does not survive the way from %s to %s (write: lossy)",
+                   WM_STR_ARG(wm_plan_str(&x->plan, in->name)), at.s,
+                   wm_dtype_info[step->from].name, wm_dtype_info[step->to].name);
+}
+
+static enum wm_status
+chain(const struct job *j, const struct wm_piece *p)
+{
+    const struct wm_plan_step *step = &j->w->x->step[j->elem->step];
+    struct wm_cast_count count = {0};
+    struct wm_kdim dim[WM_PLAN_RANK];
+    int64_t n = count_of(p), stride[WM_PLAN_RANK];
+    int from = 0;
+    bool straight = true;
+    enum wm_status st;
+
+    if ((st = fetch_packed(j, p, 0, j->elem->src_unit, j->w->pair[0])) != WM_OK ||
+        (st = wm_reads_flush(j->w)) != WM_OK)
+        return st;
+    packed(p, j->unit, stride);
+    for (uint32_t k = 0; k < p->rank; k++) {
+        dim[k] = (struct wm_kdim){p->dim[k].extent, p->dim[k].dst * j->unit, stride[k]};
+        straight = straight && (dim[k].dst == dim[k].src || dim[k].n == 1);
+    }
+    for (uint32_t i = 0; i < j->elem->nstep; i++) {
+        bool last = i + 1 == j->elem->nstep;
+        char *to = last && straight ? place(j, p) : j->w->pair[!from];
+        uint64_t ok = wm_step(&step[i], to, j->w->pair[from], (uint64_t)n, &count);
+
+        if (ok < (uint64_t)n)
+            return not_survived(j, p, &step[i], (int64_t)ok);
+        from = !from;
+    }
+    j->w->stats.cast_overflow += count.overflow;
+    j->w->stats.cast_nan += count.nan;
+    j->w->stats.cast_inexact += count.inexact;
+    if (!straight || j->elem->nstep == 0)
+        wm_permute(place(j, p), j->w->pair[from], dim, p->rank, j->unit);
+    return WM_OK;
+}
+
+/* ---- checks ---- */
+
+static enum wm_status
+equal(const struct job *j, const struct wm_piece *p)
+{
+    const struct wm_exec *x = j->w->x;
+    const struct wm_plan_in *in[2] = {operand(j, 0), operand(j, 1)};
+    const char *a = j->w->pair[0], *b = j->w->pair[1];
+    struct wm_str note = wm_plan_str(&x->plan, j->elem->note);
+    struct text at[2], file;
+    int64_t n = count_of(p), i = 0;
+    enum wm_status st;
+
+    for (uint32_t s = 0; s < 2; s++)
+        if ((st = fetch_packed(j, p, s, j->unit, j->w->pair[s])) != WM_OK)
+            return st;
+    if ((st = wm_reads_flush(j->w)) != WM_OK)
+        return st;
+    if (memcmp(a, b, (size_t)n * j->unit) == 0)
+        return WM_OK;
+    while (memcmp(a + i * j->unit, b + i * j->unit, j->unit) == 0)
+        i++;
+    for (int s = 0; s < 2; s++)
+        at[s] = index_text(x, in[s]->shape, in[s]->rank, unit_of(p, i, s));
+    return wm_fail(j->w->err, WM_NO, where(j, &file), "%.*s%s'%.*s'%s and '%.*s'%s differ",
+                   WM_STR_ARG(note), note.n ? ": " : "", WM_STR_ARG(wm_plan_str(&x->plan, in[0]->name)),
+                   at[0].s, WM_STR_ARG(wm_plan_str(&x->plan, in[1]->name)), at[1].s);
+}
+
+static enum wm_status
+is_fill(const struct job *j, const struct wm_piece *p)
+{
+    const struct wm_exec *x = j->w->x;
+    const struct wm_plan_in *in = operand(j, 0);
+    struct wm_str note = wm_plan_str(&x->plan, j->elem->note);
+    struct text at, file;
+    int64_t n = count_of(p), i;
+    enum wm_status st;
+
+    if ((st = fetch_packed(j, p, 0, j->unit, j->w->pair[0])) != WM_OK ||
+        (st = wm_reads_flush(j->w)) != WM_OK)
+        return st;
+    i = (int64_t)wm_fill_differs(j->w->pair[0], (uint64_t)n, j->elem->pattern, j->unit);
+    if (i == n)
+        return WM_OK;
+    at = index_text(x, in->shape, in->rank, unit_of(p, i, 0));
+    return wm_fail(j->w->err, WM_NO, where(j, &file), "%.*s%s'%.*s'%s is not the value it should be filled with",
+                   WM_STR_ARG(note), note.n ? ": " : "", WM_STR_ARG(wm_plan_str(&x->plan, in->name)),
+                   at.s);
+}
+
+enum wm_status
+wm_piece_run(struct wm_worker *w, const struct wm_plan_out *out, const struct wm_plan_box *box,
+             struct wm_piece *piece, int64_t lo, char *to)
+{
+    struct job j = {.w = w,
+                    .out = out,
+                    .box = box,
+                    .elem = &w->x->elem[box->elem],
+                    .unit = w->x->geom[out->geom].unit,
+                    .lo = lo,
+                    .to = to};
+
+    switch ((enum wm_elem_kind)j.elem->kind) {
+    case WM_EL_COPY:
+        return copy(&j, piece);
+    case WM_EL_FILL:
+        if (out->file != WM_NONE)
+            fill(&j, piece);
+        return WM_OK;
+    case WM_EL_CHAIN: /* no number type is wider than 8 bytes */
+        return in_chunks(&j, piece, (int64_t)(w->pair_n / 8), chain);
+    case WM_EL_EQUAL:
+        return in_chunks(&j, piece, (int64_t)(w->pair_n / j.unit), equal);
+    case WM_EL_IS_FILL:
+        return in_chunks(&j, piece, (int64_t)(w->pair_n / j.unit), is_fill);
+    }
+    return WM_OK;
+}

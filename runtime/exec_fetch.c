@@ -1,0 +1,223 @@
+/* runtime/exec_fetch.c -- how a piece of an input gets into memory.
+ *
+ * In: a nest of places in a file and places in memory.  Runs that are long on both sides are read straight to their
+ * places.  Short ones are read as blocks of the source into scratch memory, whole or as a few strided parts, whichever is
+ * cheaper, and permuted there; a piece whose block does not fit is halved along its largest source stride. */
+#include <string.h>
+
+#include "runtime/exec_priv.h"
+
+/* Measured on page cache: a call costs as much as copying so many bytes; below this run length, permuting a block
+ * in memory is faster than scattering reads. */
+enum { CALL_BYTES = 4096, SCATTER_MIN = 512 };
+
+/* Negative source strides are walked from the other end. */
+static void
+source_forward(struct wm_fetch *f)
+{
+    for (uint32_t k = 0; k < f->rank; k++) {
+        struct wm_kdim *d = &f->dim[k];
+
+        if (d->src >= 0)
+            continue;
+        f->off -= (uint64_t)((d->n - 1) * -d->src);
+        f->to += (d->n - 1) * d->dst;
+        d->src = -d->src;
+        d->dst = -d->dst;
+    }
+}
+
+/* Dims by descending source stride, merged where both sides go on; runs that are contiguous on both sides absorbed. */
+static void
+simplify(struct wm_fetch *f)
+{
+    uint32_t n = 0, m = 0;
+
+    for (uint32_t k = 0; k < f->rank; k++) {
+        struct wm_kdim d = f->dim[k];
+        uint32_t at = n;
+
+        if (d.n == 1)
+            continue;
+        for (; at > 0 && (f->dim[at - 1].src < d.src ||
+                          (f->dim[at - 1].src == d.src && f->dim[at - 1].dst < d.dst));
+             at--)
+            f->dim[at] = f->dim[at - 1];
+        f->dim[at] = d;
+        n++;
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        struct wm_kdim d = f->dim[k], *last = m ? &f->dim[m - 1] : NULL;
+
+        if (last && last->src == d.src * d.n && last->dst == d.dst * d.n) {
+            d.n *= last->n;
+            *last = d;
+        } else {
+            f->dim[m++] = d;
+        }
+    }
+    while (m && f->dim[m - 1].src == f->run && f->dim[m - 1].dst == f->run &&
+           f->dim[m - 1].n <= (INT32_MAX / f->run))
+        f->run *= (uint32_t)f->dim[--m].n;
+    f->rank = m;
+}
+
+/* Every run on its own, by ascending place in the file. */
+static enum wm_status
+fetch_runs(struct wm_worker *w, const struct wm_fetch *f)
+{
+    int64_t at[WM_PLAN_RANK] = {0};
+    uint64_t off = f->off;
+    char *to = f->to;
+    uint32_t k;
+    enum wm_status st;
+
+    for (;;) {
+        if ((st = wm_reads_add(w, f->file, off, f->run, to)) != WM_OK)
+            return st;
+        for (k = f->rank; k-- > 0;) {
+            off += (uint64_t)f->dim[k].src;
+            to += f->dim[k].dst;
+            if (++at[k] < f->dim[k].n)
+                break;
+            off -= (uint64_t)(f->dim[k].n * f->dim[k].src);
+            to -= f->dim[k].n * f->dim[k].dst;
+            at[k] = 0;
+        }
+        if (k == UINT32_MAX)
+            return WM_OK;
+    }
+}
+
+/* Which dims of the source to count through and which to read over, gaps included: dims [0, outer) are counted.
+ * The cheapest that fits; false where none does. */
+struct block {
+    uint32_t outer;
+    uint64_t count, span, bytes;
+};
+
+static bool
+choose_block(const struct wm_fetch *f, uint64_t room, struct block *best)
+{
+    uint64_t count = 1, cost = UINT64_MAX;
+
+    for (uint32_t outer = 0; outer <= f->rank; outer++) {
+        uint64_t span = f->run, bytes, c;
+
+        if (outer > 0) {
+            if (f->dim[outer - 1].src == 0)
+                break;
+            count *= (uint64_t)f->dim[outer - 1].n;
+        }
+        for (uint32_t k = outer; k < f->rank; k++)
+            span += (uint64_t)((f->dim[k].n - 1) * f->dim[k].src);
+        bytes = count * span;
+        c = bytes + count * CALL_BYTES;
+        if (bytes <= room && c < cost) {
+            cost = c;
+            *best = (struct block){outer, count, span, bytes};
+        }
+    }
+    return cost != UINT64_MAX;
+}
+
+/* Queue the reads of a block; its parts follow one another in memory. */
+static enum wm_status
+read_block(struct wm_worker *w, const struct wm_fetch *f, const struct block *b, char *to)
+{
+    struct wm_fetch parts = *f;
+    int64_t stride = (int64_t)b->span;
+
+    parts.to = to;
+    parts.rank = b->outer;
+    parts.run = (uint32_t)b->span;
+    for (uint32_t k = b->outer; k-- > 0;) {
+        parts.dim[k].dst = stride;
+        stride *= parts.dim[k].n;
+    }
+    return fetch_runs(w, &parts);
+}
+
+static enum wm_status
+fetch_block(struct wm_worker *w, const struct wm_fetch *f, const struct block *b)
+{
+    struct wm_kdim dim[WM_PLAN_RANK];
+    char *from = w->scratch + w->scratch_used, *to = f->to;
+    int64_t stride = (int64_t)b->span;
+    enum wm_status st;
+
+    if ((st = read_block(w, f, b, from)) != WM_OK || (st = wm_reads_flush(w)) != WM_OK)
+        return st;
+    for (uint32_t k = f->rank; k-- > 0;) {
+        dim[k] = f->dim[k];
+        if (k < b->outer) {
+            dim[k].src = stride;
+            stride *= dim[k].n;
+        }
+        if (dim[k].dst < 0) {
+            to += (dim[k].n - 1) * dim[k].dst;
+            from += (dim[k].n - 1) * dim[k].src;
+            dim[k].dst = -dim[k].dst;
+            dim[k].src = -dim[k].src;
+        }
+    }
+    wm_permute(to, from, dim, f->rank, f->run);
+    return WM_OK;
+}
+
+static enum wm_status
+fetch(struct wm_worker *w, struct wm_fetch *f)
+{
+    uint64_t room = w->scratch_n - w->scratch_used;
+    bool broadcast = f->rank > 0 && f->dim[f->rank - 1].src == 0;
+    struct block b;
+    struct wm_fetch half;
+    uint32_t split = 0;
+    enum wm_status st;
+
+    if (!broadcast && (f->rank == 0 || f->run >= SCATTER_MIN))
+        return fetch_runs(w, f);
+    if (choose_block(f, room, &b))
+        return fetch_block(w, f, &b);
+    /* too large for the scratch memory: by halves */
+    while (split < f->rank && f->dim[split].n < 2)
+        split++;
+    half = *f;
+    if (split == f->rank || f->dim[split].src == 0) { /* only the run itself is left */
+        uint32_t part = (uint32_t)(room < f->run ? room : f->run);
+
+        half.run = part;
+        if ((st = fetch(w, &half)) != WM_OK)
+            return st;
+        f->off += part;
+        f->to += part;
+        f->run -= part;
+        return fetch(w, f);
+    }
+    half.dim[split].n = f->dim[split].n / 2;
+    f->dim[split].n -= half.dim[split].n;
+    f->off += (uint64_t)(half.dim[split].n * f->dim[split].src);
+    f->to += half.dim[split].n * f->dim[split].dst;
+    if ((st = fetch(w, &half)) != WM_OK)
+        return st;
+    return fetch(w, f);
+}
+
+enum wm_status
+wm_fetch_piece(struct wm_worker *w, const struct wm_plan_out *out, const struct wm_plan_box *box,
+               const struct wm_piece *piece, uint32_t s, const int64_t *dst, char *to)
+{
+    const struct wm_plan_in *in = &w->x->in[w->x->slot[out->slot + box->slot[s]]];
+    uint32_t unit = wm_plan_src_unit(&w->x->elem[box->elem], w->x->geom[out->geom].unit);
+    struct wm_fetch f = {.file = in->file,
+                         .off = in->off + (uint64_t)piece->src[s] * unit,
+                         .to = to,
+                         .run = unit,
+                         .rank = piece->rank};
+
+    for (uint32_t k = 0; k < piece->rank; k++)
+        f.dim[k] = (struct wm_kdim){piece->dim[k].extent, dst[k], piece->dim[k].src[s] * unit};
+    source_forward(&f);
+    simplify(&f);
+    return fetch(w, &f);
+}

@@ -1,0 +1,133 @@
+/* runtime/exec_priv.h -- the parts of the executor among themselves.
+ *
+ *   exec.c         handles, memory, input files
+ *   exec_run.c     windows of the output, threads
+ *   exec_window.c  which boxes a range of an output touches, cut to it: pieces
+ *   exec_elem.c    a piece by its element operation: copies, fills, chains, checks
+ *   exec_fetch.c   a piece of an operand into memory: how it is read
+ *   exec_read.c    the queue of reads
+ *
+ * A worker is what one thread needs; nothing of it is shared. */
+#ifndef WM_RUNTIME_EXEC_PRIV_H
+#define WM_RUNTIME_EXEC_PRIV_H
+
+#include "base/nest.h"
+#include "runtime/exec.h"
+#include "runtime/kernels/kernel.h"
+
+/* A read that waits. */
+struct wm_read {
+    uint64_t off;
+    uint32_t file, len;
+    char *to;
+};
+
+enum { WM_READS = 1024, WM_GAP = 4096 };
+
+struct wm_reads {
+    uint32_t n;
+    struct wm_read *item; /* [WM_READS] */
+    struct iovec *iov;    /* [WM_READS] */
+    char *dump;           /* [WM_GAP] what lies between reads that go together */
+};
+
+/* A box cut to a range: dims by descending dst, in units. */
+struct wm_piece {
+    int64_t dst;
+    int64_t src[WM_PLAN_OPERANDS];
+    uint32_t rank;
+    struct wm_plan_dim dim[WM_PLAN_RANK];
+};
+
+/* A movement from a file to memory, in bytes. */
+struct wm_fetch {
+    uint32_t file;
+    uint64_t off;         /* of the first run */
+    char *to;
+    uint32_t run;         /* bytes that are contiguous on both sides */
+    uint32_t rank;
+    struct wm_kdim dim[WM_PLAN_RANK];
+};
+
+struct wm_input {
+    int fd; /* -1: not open yet */
+};
+
+struct wm_exec {
+    const struct wm_plan *p;
+    struct wm_plan plan;
+    const struct wm_sys *sys;
+    struct wm_exec_opts opts;
+    const struct wm_plan_infile *infile;
+    const struct wm_plan_outfile *outfile;
+    const struct wm_plan_in *in;
+    const struct wm_plan_out *out;
+    const struct wm_plan_geom *geom;
+    const struct wm_plan_box *box;
+    const struct wm_plan_dim *dim;
+    const uint32_t *slot;
+    const struct wm_plan_elem *elem;
+    const struct wm_plan_step *step;
+    const int64_t *shape;
+    uint64_t ninfile, noutfile, nout, ngeom, nelem;
+    struct wm_ranges *range; /* [ngeom] of geometries with many boxes; others have n = 0 */
+    int64_t *range_room;
+    _Atomic int *fd;         /* [ninfile] -1: not open yet */
+    bool needs_pair;         /* there are chains or checks */
+    struct wm_worker *own;   /* for wm_exec_produce */
+};
+
+struct wm_worker {
+    struct wm_exec *x;
+    struct wm_err *err;
+    struct wm_exec_stats stats;
+    struct wm_reads reads;
+    char *stage;             /* one window */
+    uint64_t stage_n;
+    char *pair[2];           /* operands of a chunk of a chain or check */
+    uint64_t pair_n;         /* bytes of each */
+    char *scratch;           /* blocks of input that are permuted */
+    uint64_t scratch_n, scratch_used;
+    void *memory;
+};
+
+/* ---- exec.c ---- */
+
+/* Bytes of buffers that a worker can do with at least. */
+uint64_t wm_worker_least(const struct wm_exec *x, uint64_t window);
+enum wm_status wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget,
+                              struct wm_worker *w, struct wm_err *err);
+void wm_worker_close(struct wm_worker *w);
+/* The descriptor of an input file, opened and compared with what the plan knows of it at first use. */
+enum wm_status wm_exec_fd(struct wm_exec *x, uint32_t file, int *fd, struct wm_err *err);
+
+/* ---- exec_window.c ---- */
+
+/* Units [lo, hi) of an output or check; `to` is where unit lo goes (unused by checks). */
+enum wm_status wm_window_units(struct wm_worker *w, const struct wm_plan_out *out, int64_t lo,
+                               int64_t hi, char *to);
+/* Bytes [off, off + n) of an output, any alignment. */
+enum wm_status wm_window_bytes(struct wm_worker *w, const struct wm_plan_out *out, uint64_t off,
+                               uint64_t n, char *to);
+
+/* ---- exec_elem.c ---- */
+
+/* What one box contributes: cut pieces arrive here.  `to` is where unit `lo` of the output goes. */
+enum wm_status wm_piece_run(struct wm_worker *w, const struct wm_plan_out *out,
+                            const struct wm_plan_box *box, struct wm_piece *piece, int64_t lo,
+                            char *to);
+
+/* ---- exec_fetch.c ---- */
+
+/* Read operand s of a piece: unit (i_0, i_1, ..) goes to `to` + sum(i_k * dst_k); strides dst in bytes [rank].
+ * The data is there after wm_reads_flush(). */
+enum wm_status wm_fetch_piece(struct wm_worker *w, const struct wm_plan_out *out,
+                              const struct wm_plan_box *box, const struct wm_piece *piece,
+                              uint32_t s, const int64_t *dst, char *to);
+
+/* ---- exec_read.c ---- */
+
+enum wm_status wm_reads_add(struct wm_worker *w, uint32_t file, uint64_t off, uint64_t n, char *to);
+enum wm_status wm_reads_flush(struct wm_worker *w);
+
+#endif

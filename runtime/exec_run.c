@@ -1,0 +1,273 @@
+/* runtime/exec_run.c -- whole runs: the windows of all outputs, shared by threads.
+ *
+ * The tensor bytes of an output file are one stretch, however many tensors it has; it is cut into windows at multiples of the
+ * window size in the file.  The units of each check are a stretch, too.  Threads take windows from a counter; each writes
+ * its windows with one call each.  The first failure by the order of windows is the one that is reported. */
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "runtime/exec_priv.h"
+#include "runtime/pool.h"
+
+/* Windows [first, first + count) are those of one file (its OUTs `out` .. `end`) or of one check (`out`). */
+struct stretch {
+    uint64_t first;
+    uint64_t lo, hi;    /* offsets in the file, or units */
+    uint64_t out, end;
+    uint32_t file;      /* WM_NONE: a check */
+};
+
+struct run {
+    struct wm_exec *x;
+    const struct wm_exec_sink *sink;
+    struct stretch *stretch;
+    uint64_t nstretch, nwindow;
+    uint64_t window;    /* bytes, or units of checks */
+    struct wm_worker *worker;
+    struct wm_err *err; /* [threads] */
+    uint64_t *failed;   /* [threads] its window; UINT64_MAX: none */
+    _Atomic uint64_t next, done;
+    _Atomic bool stop;
+};
+
+static bool
+is_skipped(const struct wm_exec *x, const struct wm_plan_out *o)
+{
+    const struct wm_plan_geom *g = &x->geom[o->geom];
+
+    for (uint64_t b = 0; b < g->nbox; b++)
+        if (x->elem[x->box[g->box + b].elem].kind != WM_EL_FILL)
+            return false;
+    return true;
+}
+
+static uint64_t
+windows_of(uint64_t lo, uint64_t hi, uint64_t window)
+{
+    return hi > lo ? (hi - 1) / window - lo / window + 1 : 0;
+}
+
+static enum wm_status
+make_stretches(struct run *r, struct wm_err *err)
+{
+    struct wm_exec *x = r->x;
+    uint64_t n = 0, done = 0;
+
+    r->stretch = x->sys->malloc((x->noutfile + x->nout + 1) * sizeof(r->stretch[0]));
+    if (!r->stretch)
+        return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
+    for (uint64_t i = 0; i < x->noutfile; i++) {
+        const struct wm_plan_outfile *f = &x->outfile[i];
+        struct stretch s = {.first = r->nwindow,
+                            .lo = f->head.len,
+                            .hi = f->size - f->tail.len,
+                            .out = f->first,
+                            .end = f->first + f->ntensor,
+                            .file = (uint32_t)i};
+
+        done = s.end;
+        if (s.hi > s.lo)
+            r->stretch[n++] = s;
+        r->nwindow += windows_of(s.lo, s.hi, r->window);
+    }
+    for (uint64_t i = done; i < x->nout; i++) {
+        struct stretch s = {
+            .first = r->nwindow, .hi = x->out[i].nbytes, .out = i, .end = i + 1, .file = WM_NONE};
+
+        if (s.hi == 0 || is_skipped(x, &x->out[i]))
+            continue;
+        r->stretch[n++] = s;
+        r->nwindow += windows_of(0, s.hi, r->window);
+    }
+    r->nstretch = n;
+    return WM_OK;
+}
+
+/* Bytes [lo, hi) of an output file, into the worker's stage. */
+static enum wm_status
+fill_window(struct wm_worker *w, const struct stretch *s, uint64_t lo, uint64_t hi)
+{
+    const struct wm_plan_out *out = w->x->out;
+    uint64_t a = s->out, b = s->end, at = lo;
+    enum wm_status st;
+
+    while (b - a > 1) { /* the last tensor that begins at or before lo */
+        uint64_t mid = a + (b - a) / 2;
+
+        if (out[mid].off <= lo)
+            a = mid;
+        else
+            b = mid;
+    }
+    for (; at < hi; a++) {
+        const struct wm_plan_out *o = &out[a];
+        uint64_t end = o->off + o->nbytes < hi ? o->off + o->nbytes : hi;
+
+        if (end <= at)
+            continue;
+        if ((st = wm_window_bytes(w, o, at - o->off, end - at, w->stage + (at - lo))) != WM_OK)
+            return st;
+        at = end;
+    }
+    return wm_reads_flush(w);
+}
+
+static enum wm_status
+do_window(struct run *r, struct wm_worker *w, uint64_t id)
+{
+    const struct stretch *s;
+    uint64_t a = 0, b = r->nstretch, lo, hi;
+    enum wm_status st;
+
+    while (b - a > 1) {
+        uint64_t mid = a + (b - a) / 2;
+
+        if (r->stretch[mid].first <= id)
+            a = mid;
+        else
+            b = mid;
+    }
+    s = &r->stretch[a];
+    lo = (s->lo / r->window + (id - s->first)) * r->window;
+    hi = lo + r->window < s->hi ? lo + r->window : s->hi;
+    lo = lo > s->lo ? lo : s->lo;
+    if (s->file == WM_NONE)
+        return wm_window_units(w, &w->x->out[s->out], (int64_t)lo, (int64_t)hi, NULL);
+    if ((st = fill_window(w, s, lo, hi)) != WM_OK ||
+        (st = r->sink->write(r->sink->user, s->file, lo, w->stage, hi - lo, w->err)) != WM_OK)
+        return st;
+    w->stats.bytes_written += hi - lo;
+    w->stats.syscalls++;
+    atomic_fetch_add_explicit(&r->done, hi - lo, memory_order_relaxed);
+    return WM_OK;
+}
+
+static void
+work(void *user, unsigned k)
+{
+    struct run *r = user;
+    const struct wm_exec_opts *o = &r->x->opts;
+    uint64_t total = r->x->plan.head->out_bytes;
+
+    while (!atomic_load_explicit(&r->stop, memory_order_relaxed)) {
+        uint64_t id = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed);
+
+        if (id >= r->nwindow)
+            return;
+        if (do_window(r, &r->worker[k], id) != WM_OK) {
+            r->failed[k] = id;
+            atomic_store(&r->stop, true);
+            return;
+        }
+        if (o->progress && o->progress(o->progress_user, atomic_load(&r->done), total)) {
+            (void)wm_fail(&r->err[k], WM_EIO, NULL, "stopped");
+            r->failed[k] = UINT64_MAX - 1;
+            atomic_store(&r->stop, true);
+            return;
+        }
+    }
+}
+
+/* How many threads, and what each gets.  The least memory is what one thread needs. */
+static enum wm_status
+share(struct run *r, unsigned *threads, uint64_t *budget, struct wm_err *err)
+{
+    const struct wm_exec_opts *o = &r->x->opts;
+    uint64_t least = wm_worker_least(r->x, o->window), n = o->threads;
+
+    if (n == 0) {
+        n = wm_pool_processors();
+        n = n < WM_EXEC_THREADS ? n : WM_EXEC_THREADS;
+    }
+    if (o->max_memory < least)
+        return wm_fail(err, WM_ELIMIT, NULL,
+                       "at least %" PRIu64 " bytes of memory are needed, not %" PRIu64, least,
+                       o->max_memory);
+    n = n < o->max_memory / least ? n : o->max_memory / least;
+    *threads = (unsigned)n;
+    *budget = o->max_memory / n;
+    return WM_OK;
+}
+
+static void
+gather(struct run *r, unsigned threads, struct wm_exec_stats *stats, enum wm_status *st,
+       struct wm_err *err)
+{
+    uint64_t first = UINT64_MAX;
+
+    for (unsigned k = 0; k < threads; k++) {
+        const struct wm_exec_stats *s = &r->worker[k].stats;
+
+        stats->bytes_read += s->bytes_read;
+        stats->bytes_written += s->bytes_written;
+        stats->syscalls += s->syscalls;
+        stats->peak_buffers += s->peak_buffers;
+        stats->cast_overflow += s->cast_overflow;
+        stats->cast_nan += s->cast_nan;
+        stats->cast_inexact += s->cast_inexact;
+        if (r->failed[k] < first) {
+            first = r->failed[k];
+            *st = r->err[k].status;
+            *err = r->err[k];
+        }
+        wm_worker_close(&r->worker[k]);
+    }
+}
+
+/* Everything that depends on the number of threads. */
+static enum wm_status
+run_threads(struct run *r, unsigned threads, uint64_t budget, struct wm_exec_stats *stats,
+            struct wm_err *err)
+{
+    const struct wm_sys *sys = r->x->sys;
+    enum wm_status st = WM_OK;
+    unsigned open = 0;
+
+    r->worker = sys->malloc(threads * sizeof(r->worker[0]));
+    r->err = sys->malloc(threads * sizeof(r->err[0]));
+    r->failed = sys->malloc(threads * sizeof(r->failed[0]));
+    if (!r->worker || !r->err || !r->failed)
+        st = wm_fail(err, WM_ENOMEM, NULL, "out of memory");
+    for (; st == WM_OK && open < threads; open++) {
+        memset(&r->err[open], 0, sizeof(r->err[open]));
+        r->failed[open] = UINT64_MAX;
+        st = wm_worker_open(r->x, r->x->opts.window, budget, &r->worker[open], err);
+        if (st != WM_OK)
+            break;
+        r->worker[open].err = &r->err[open];
+    }
+    if (st == WM_OK) {
+        r->window = r->worker[0].stage_n;
+        st = make_stretches(r, err);
+    }
+    if (st == WM_OK)
+        wm_pool_run(sys, r->nwindow < threads ? (unsigned)(r->nwindow + !r->nwindow) : threads, work, r);
+    gather(r, open, stats, &st, err);
+    sys->free(r->worker);
+    sys->free(r->err);
+    sys->free(r->failed);
+    sys->free(r->stretch);
+    return st;
+}
+
+enum wm_status
+wm_exec_run(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_exec_opts *opts,
+            const struct wm_exec_sink *sink, struct wm_exec_stats *stats, struct wm_err *err)
+{
+    struct run r = {.sink = sink};
+    struct wm_exec_stats ignored;
+    uint64_t budget = 0;
+    unsigned threads = 0;
+    enum wm_status st = wm_exec_open(p, sys, opts, &r.x, err);
+
+    if (st != WM_OK)
+        return st;
+    stats = stats ? stats : &ignored;
+    memset(stats, 0, sizeof(*stats));
+    if ((st = share(&r, &threads, &budget, err)) == WM_OK &&
+        (st = run_threads(&r, threads, budget, stats, err)) == WM_OK)
+        st = wm_exec_check_inputs(r.x, err);
+    wm_exec_close(r.x);
+    return st;
+}

@@ -1,0 +1,127 @@
+/* runtime/exec_window.c -- from a range of an output to pieces of boxes.
+ *
+ * The dims of a box are ordered by dst, so the part of it that lies in a range is a few boxes: along the outermost dim,
+ * whole ones in the middle, and at most one that is cut on each side. */
+#include <string.h>
+
+#include "runtime/exec_priv.h"
+
+struct cut {
+    struct wm_worker *w;
+    const struct wm_plan_out *out;
+    const struct wm_plan_box *box;
+    int64_t lo, hi;
+    char *to;
+};
+
+/* Dims from `k` on, with `n` of dim k; base and src are where the first of them is. */
+static enum wm_status
+emit(const struct cut *c, uint32_t k, int64_t n, int64_t base, const int64_t *src)
+{
+    const struct wm_plan_dim *d = &c->w->x->dim[c->box->dim];
+    struct wm_piece piece;
+
+    piece.dst = base;
+    memcpy(piece.src, src, sizeof(piece.src));
+    piece.rank = c->box->rank - k;
+    if (piece.rank) {
+        memcpy(piece.dim, d + k, piece.rank * sizeof(d[0]));
+        piece.dim[0].extent = n;
+    }
+    return wm_piece_run(c->w, c->out, c->box, &piece, c->lo, c->to);
+}
+
+static enum wm_status
+cut_box(const struct cut *c, uint32_t k, int64_t base, const int64_t *src)
+{
+    const struct wm_plan_dim *d = &c->w->x->dim[c->box->dim + k];
+    int64_t reach = 0, first, last, whole, whole_end, at[WM_PLAN_OPERANDS];
+    enum wm_status st = WM_OK;
+
+    if (k == c->box->rank)
+        return base >= c->lo && base < c->hi ? emit(c, k, 1, base, src) : WM_OK;
+    for (uint32_t i = k + 1; i < c->box->rank; i++)
+        reach += (d[i - k].extent - 1) * d[i - k].dst;
+    if (base >= c->hi || base + reach + (d->extent - 1) * d->dst < c->lo)
+        return WM_OK;
+    /* indices with any unit inside: [first, last]; with all units inside: [whole, whole_end) */
+    first = c->lo - base - reach <= 0 ? 0 : (c->lo - base - reach + d->dst - 1) / d->dst;
+    last = (c->hi - 1 - base) / d->dst;
+    last = last < d->extent ? last : d->extent - 1;
+    whole = c->lo <= base ? 0 : (c->lo - base + d->dst - 1) / d->dst;
+    whole_end = c->hi - 1 - base < reach ? 0 : (c->hi - 1 - base - reach) / d->dst + 1;
+    whole_end = whole_end < d->extent ? whole_end : d->extent;
+    for (int64_t i = first; i <= last && st == WM_OK; i++) {
+        bool all = i >= whole && i < whole_end;
+
+        for (int s = 0; s < WM_PLAN_OPERANDS; s++)
+            at[s] = src[s] + i * d->src[s];
+        if (all) {
+            st = emit(c, k, whole_end - i, base + i * d->dst, at);
+            i = whole_end - 1;
+        } else {
+            st = cut_box(c, k + 1, base + i * d->dst, at);
+        }
+    }
+    return st;
+}
+
+enum wm_status
+wm_window_units(struct wm_worker *w, const struct wm_plan_out *out, int64_t lo, int64_t hi, char *to)
+{
+    const struct wm_plan_geom *g = &w->x->geom[out->geom];
+    const struct wm_ranges *r = &w->x->range[out->geom];
+    struct cut c = {.w = w, .out = out, .lo = lo, .hi = hi, .to = to};
+    uint32_t n = (uint32_t)g->nbox;
+    enum wm_status st;
+
+    for (uint32_t i = r->n ? wm_ranges_next(r, 0, lo) : 0; i < n;
+         i = r->n ? wm_ranges_next(r, i + 1, lo) : i + 1) {
+        c.box = &w->x->box[g->box + i];
+        if (c.box->dst_base >= hi)
+            break;
+        if ((st = cut_box(&c, 0, c.box->dst_base, c.box->src_base)) != WM_OK)
+            return st;
+    }
+    return WM_OK;
+}
+
+/* A unit of which only some bytes are wanted. */
+static enum wm_status
+part_of_unit(struct wm_worker *w, const struct wm_plan_out *out, uint64_t off, uint64_t n, char *to)
+{
+    uint32_t unit = w->x->geom[out->geom].unit;
+    char whole[16];
+    int64_t at = (int64_t)(off / unit);
+    enum wm_status st = wm_window_units(w, out, at, at + 1, whole);
+
+    if (st == WM_OK)
+        st = wm_reads_flush(w);
+    if (st == WM_OK)
+        memcpy(to, whole + off % unit, n);
+    return st;
+}
+
+enum wm_status
+wm_window_bytes(struct wm_worker *w, const struct wm_plan_out *out, uint64_t off, uint64_t n,
+                char *to)
+{
+    uint32_t unit = w->x->geom[out->geom].unit;
+    uint64_t head = (unit - off % unit) % unit, tail;
+    enum wm_status st;
+
+    head = head < n ? head : n;
+    if (head) {
+        if ((st = part_of_unit(w, out, off, head, to)) != WM_OK)
+            return st;
+        off += head;
+        to += head;
+        n -= head;
+    }
+    tail = n % unit;
+    if (tail && (st = part_of_unit(w, out, off + n - tail, tail, to + n - tail)) != WM_OK)
+        return st;
+    if (n == tail)
+        return WM_OK;
+    return wm_window_units(w, out, (int64_t)(off / unit), (int64_t)((off + n - tail) / unit), to);
+}
