@@ -1,7 +1,7 @@
 /* compiler/elem.c -- the table of element operations of a graph.
  *
- * Enters: steps and constants.  Leaves: ids; equal operations have one id, 0 is the copy.  Joining two operations
- * concatenates their steps, drops those that cancel out, and folds constants. */
+ * Enters: steps and constants.  Leaves: ids; equal operations have one id, 0 is the copy.  Joining
+ * two operations concatenates their steps, drops those that cancel out, and folds constants. */
 #include "compiler/elem.h"
 
 #include "compiler/scalar.h"
@@ -83,7 +83,8 @@ cancels(const struct wm_plan_step *x, const struct wm_plan_step *y)
 }
 
 uint32_t
-wm_elem_chain(struct wm_graph *g, const struct wm_plan_step *step, uint32_t nstep, enum wm_dtype from)
+wm_elem_chain(struct wm_graph *g, const struct wm_plan_step *step, uint32_t nstep,
+              enum wm_dtype from)
 {
     struct wm_plan_step *s = WM_NEW_N(g->cc->a, struct wm_plan_step, nstep);
     struct wm_elem e = {.kind = WM_EL_CHAIN, .from = from, .step = s};
@@ -114,7 +115,8 @@ wm_elem_fill(struct wm_graph *g, enum wm_elem_kind kind, enum wm_dtype t, const 
 uint32_t
 wm_elem_equal(struct wm_graph *g, enum wm_dtype t, struct wm_str note)
 {
-    return wm_graph_elem(g, &(struct wm_elem){.kind = WM_EL_EQUAL, .from = t, .to = t, .note = note});
+    return wm_graph_elem(g,
+                         &(struct wm_elem){.kind = WM_EL_EQUAL, .from = t, .to = t, .note = note});
 }
 
 static uint32_t

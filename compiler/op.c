@@ -1,7 +1,7 @@
 /* compiler/op.c -- the table of named operations, and what their files share.
  *
- * Enters: evaluated arguments and shapes.  Leaves: plain numbers, shapes and boxes, or one diagnostic that names the
- * operation and both quantities. */
+ * Enters: evaluated arguments and shapes.  Leaves: plain numbers, shapes and boxes, or one
+ * diagnostic that names the operation and both quantities. */
 #include "compiler/op.h"
 
 #include <math.h>
@@ -52,7 +52,8 @@ report(struct wm_opx *x, enum wm_code code, const char *fmt, va_list ap)
     char text[512];
 
     vsnprintf(text, sizeof text, fmt, ap);
-    return wm_report(&x->g->cc->diags, code, x->call->span, "%.*s: %s", WM_STR_ARG(x->call->name), text);
+    return wm_report(&x->g->cc->diags, code, x->call->span, "%.*s: %s", WM_STR_ARG(x->call->name),
+                     text);
 }
 
 bool
@@ -91,8 +92,8 @@ bad_arg(struct wm_opx *x, struct wm_span at, const char *want, struct wm_value v
         wm_report(ds, WM_E_CONFIG_ABSENT, at, "%.*s: %.*s is not in the configuration",
                   WM_STR_ARG(x->call->name), WM_STR_ARG(v.absent));
     else if (v.kind != WM_V_ERROR)
-        wm_report(ds, WM_E_OP_ARG, at, "%.*s: %s is needed here, this is %s", WM_STR_ARG(x->call->name),
-                  want, wm_vkind_name(v.kind));
+        wm_report(ds, WM_E_OP_ARG, at, "%.*s: %s is needed here, this is %s",
+                  WM_STR_ARG(x->call->name), want, wm_vkind_name(v.kind));
     return false;
 }
 
@@ -232,7 +233,8 @@ wm_shape_splice(struct wm_opx *x, const struct wm_shape *in, uint32_t at, uint32
     struct wm_shape s;
 
     if (n > WM_MAX_RANK || in->rank - count + n > WM_MAX_RANK)
-        return wm_op_error(x, WM_E_OP_LIMIT, "a tensor with %llu dimensions; at most %d are supported",
+        return wm_op_error(x, WM_E_OP_LIMIT,
+                           "a tensor with %llu dimensions; at most %d are supported",
                            (unsigned long long)in->rank - count + n, WM_MAX_RANK);
     s.rank = in->rank - count + n;
     memcpy(s.dim, in->dim, at * sizeof s.dim[0]);
@@ -252,12 +254,15 @@ wm_sizes_solve(struct wm_opx *x, const int64_t *size, uint32_t n, uint32_t hole,
     for (uint32_t k = 0; k < n; k++) {
         out[k] = size[k];
         if (k != hole && !wm_ck_mul(known, size[k], &known))
-            return wm_op_error(x, WM_E_OP_LIMIT, "the product of the sizes does not fit in 64 bits");
+            return wm_op_error(x, WM_E_OP_LIMIT,
+                               "the product of the sizes does not fit in 64 bits");
     }
     if (hole != WM_NONE) {
         if (known == 0 || total % known != 0)
-            return wm_op_error(x, WM_E_OP_UNEVEN, "%lld elements do not divide by %lld, the product of "
-                               "the other sizes", (long long)total, (long long)known);
+            return wm_op_error(x, WM_E_OP_UNEVEN,
+                               "%lld elements do not divide by %lld, the product of "
+                               "the other sizes",
+                               (long long)total, (long long)known);
         out[hole] = total / known;
     } else if (known != total) {
         return wm_op_error(x, WM_E_OP_SHAPE, "the product of the sizes is %lld, but there are %lld",

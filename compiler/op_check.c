@@ -1,7 +1,8 @@
 /* compiler/op_check.c -- what a pipeline shows without config and checkpoint.
  *
  * Enters: a rule with its calls as written.  Leaves: diagnostics.  Typing: a call names an
- * operation of the table, has as many arguments as that takes, and each literal is of the kind that stands there. */
+ * operation of the table, has as many arguments as that takes, and each literal is of the kind that
+ * stands there. */
 #include "compiler/op.h"
 
 #include <math.h>
@@ -57,8 +58,8 @@ arity(struct check *c)
         range = wm_arena_printf(c->m->cc->a, "at least %u argument%s", min, min == 1 ? "" : "s");
     else
         range = wm_arena_printf(c->m->cc->a, "%u to %u arguments", min, max);
-    d = wm_report(c->ds, WM_E_OP_ARITY, c->call->span, "%s takes %.*s, this call has %u", c->op->name,
-                  WM_STR_ARG(range), c->call->narg);
+    d = wm_report(c->ds, WM_E_OP_ARITY, c->call->span, "%s takes %.*s, this call has %u",
+                  c->op->name, WM_STR_ARG(range), c->call->narg);
     if (max > 0)
         wm_note(c->ds, d, "it is written %s(%s)", c->op->name, c->op->signature);
     return false;
@@ -116,15 +117,16 @@ dtype_arg(struct check *c, const struct wm_expr *e)
     if (e->kind == WM_EX_NAME && wm_dtype_by_name(e->s) != WM_DT_N)
         return true;
     if (e->kind != WM_EX_NAME) {
-        wm_report(c->ds, WM_E_OP_ARG, e->span, "%s: the name of a data type is needed here, such as bf16",
-                  c->op->name);
+        wm_report(c->ds, WM_E_OP_ARG, e->span,
+                  "%s: the name of a data type is needed here, such as bf16", c->op->name);
         return false;
     }
     for (int t = 0; t < WM_DT_N; t++) {
         name[2 * t] = wm_str_c(wm_dtype_info[t].torch);
         name[2 * t + 1] = wm_str_c(wm_dtype_info[t].name);
     }
-    d = wm_report(c->ds, WM_E_DTYPE_UNKNOWN, e->span, "there is no data type `%.*s`", WM_STR_ARG(e->s));
+    d = wm_report(c->ds, WM_E_DTYPE_UNKNOWN, e->span, "there is no data type `%.*s`",
+                  WM_STR_ARG(e->s));
     near = wm_suggest(c->m->cc->a, e->s, name, (uint32_t)WM_COUNTOF(name));
     if (near.n > 0)
         wm_note(c->ds, d, "did you mean `%.*s`?", WM_STR_ARG(near));
@@ -216,7 +218,8 @@ count(struct check *c, const struct wm_op *op, bool undo, uint32_t n)
     if (!undo)
         return 1;
     if (n != 1 && n != WM_NONE)
-        wm_report(c->ds, WM_E_OP_COUNT, c->call->span, "%.*s takes one tensor apart, but here the list has %u",
+        wm_report(c->ds, WM_E_OP_COUNT, c->call->span,
+                  "%.*s takes one tensor apart, but here the list has %u",
                   WM_STR_ARG(c->call->name), n);
     if (op->max_args == 2 && c->call->narg == 2) {
         pieces = wm_text_list(c->call->arg[1]);
@@ -260,6 +263,7 @@ wm_check_ops(struct wm_module *m, struct wm_rule *r)
         c.call = &r->ast->op[i];
         ok = call(&c) && ok;
     }
-    if (ok && !r->has_pattern && !wm_ops_elementwise(r->ast) && !r->side[0].fill && !r->side[1].fill)
+    if (ok && !r->has_pattern && !wm_ops_elementwise(r->ast) && !r->side[0].fill &&
+        !r->side[1].fill)
         counts(&c);
 }

@@ -1,9 +1,10 @@
 /* compiler/op_pipe.c -- binds pipelines of named operations.
  *
- * Enters: the tensors of the reading side.  The state is a list of tensors, each with its shape and a map that says
- * where its elements come from; every operation replaces the list.  Elementwise steps are kept apart, in one chain for
- * the whole list, and put on the boxes at the end; only constants (padding) take them at once.
- * Leaves: shapes and maps of the writing side, and checks of what undoing drops (copies, padding). */
+ * Enters: the tensors of the reading side.  The state is a list of tensors, each with its shape and
+ * a map that says where its elements come from; every operation replaces the list.  Elementwise
+ * steps are kept apart, in one chain for the whole list, and put on the boxes at the end; only
+ * constants (padding) take them at once. Leaves: shapes and maps of the writing side, and checks of
+ * what undoing drops (copies, padding). */
 #include "compiler/op.h"
 
 #include "base/checked.h"
@@ -17,16 +18,16 @@ struct pipe {
     struct wm_graph *g;
     struct wm_arena *a;
     const struct wm_rule *rule;
-    struct wm_opx *x;               /* [nop], in the order in which data passes them */
+    struct wm_opx *x; /* [nop], in the order in which data passes them */
     uint32_t nop;
-    uint32_t n;                     /* the list */
+    uint32_t n; /* the list */
     struct wm_shape *shape;
-    struct wm_imap *map;            /* slots number the reading tensors; elem 0, or a FILL */
-    enum wm_dtype first, dtype;     /* of the reading tensors, and of the list now */
+    struct wm_imap *map;        /* slots number the reading tensors; elem 0, or a FILL */
+    enum wm_dtype first, dtype; /* of the reading tensors, and of the list now */
     WM_VEC(struct wm_plan_step) step;
     WM_VEC(struct wm_pipe_check) check;
     uint32_t nout;
-    bool counting;                  /* only the number of tensors is asked for */
+    bool counting; /* only the number of tensors is asked for */
 };
 
 /* ---- calls ---- */
@@ -134,7 +135,8 @@ element(struct pipe *p, struct wm_opx *x)
 static bool
 too_many(struct wm_opx *x)
 {
-    return wm_op_error(x, WM_E_OP_LIMIT, "the mapping falls into too many boxes, at most %d are supported",
+    return wm_op_error(x, WM_E_OP_LIMIT,
+                       "the mapping falls into too many boxes, at most %d are supported",
                        WM_IMAP_MAX_BOXES);
 }
 
@@ -171,7 +173,8 @@ add_check(struct pipe *p, const struct wm_imap *m, uint32_t elem, bool replica)
 
 /* Copies that undoing drops must equal the one that it keeps. */
 static bool
-check_copies(struct pipe *p, struct wm_opx *x, const struct wm_imap *copies, const struct wm_imap *cur)
+check_copies(struct pipe *p, struct wm_opx *x, const struct wm_imap *copies,
+             const struct wm_imap *cur)
 {
     struct wm_imap m;
 
@@ -202,7 +205,8 @@ join_fill(void *user, uint32_t outer, uint32_t inner)
 
 /* Padding that undoing drops, as the reading side has it: undo the steps so far on the constant. */
 static bool
-check_fills(struct pipe *p, struct wm_opx *x, const struct wm_imap *index, const struct wm_imap *cur)
+check_fills(struct pipe *p, struct wm_opx *x, const struct wm_imap *index,
+            const struct wm_imap *cur)
 {
     struct wm_imap m, looked;
     struct wm_dim dim[WM_MAX_RANK + 1];
@@ -232,7 +236,8 @@ check_fills(struct pipe *p, struct wm_opx *x, const struct wm_imap *index, const
     if (m.box.n == 0)
         return true;
     if (!wm_imap_compose(&m, cur, 1, join_fill, &f, &looked))
-        return f.clash ? wm_op_error(x, WM_E_OP_SHAPE, "it drops padding of another value") : too_many(x);
+        return f.clash ? wm_op_error(x, WM_E_OP_SHAPE, "it drops padding of another value")
+                       : too_many(x);
     add_check(p, &looked, 0, false);
     return true;
 }
@@ -333,7 +338,8 @@ join(struct pipe *p, struct wm_opx *x)
     return true;
 }
 
-/* How many tensors there must be behind operation k; 0: nothing says.  *last: the rule's own number of them. */
+/* How many tensors there must be behind operation k; 0: nothing says.  *last: the rule's own number
+ * of them. */
 static uint32_t
 wanted(const struct pipe *p, uint32_t k, bool *last)
 {
@@ -353,12 +359,13 @@ count_pieces(struct pipe *p, uint32_t k, int64_t *n)
     uint32_t want = wanted(p, k, &last);
 
     if (p->n != 1)
-        return wm_op_error(x, WM_E_OP_COUNT, "it takes one tensor apart, but here the list has %u", p->n);
+        return wm_op_error(x, WM_E_OP_COUNT, "it takes one tensor apart, but here the list has %u",
+                           p->n);
     if (!x->op->pieces(x, &p->shape[0], n))
         return false;
     if (*n > MAX_PIECES)
-        return wm_op_error(x, WM_E_OP_LIMIT, "%lld tensors, at most %d are supported", (long long)*n,
-                           MAX_PIECES);
+        return wm_op_error(x, WM_E_OP_LIMIT, "%lld tensors, at most %d are supported",
+                           (long long)*n, MAX_PIECES);
     if (*n == 0)
         *n = want;
     if (last && p->counting)
@@ -448,9 +455,10 @@ start(struct pipe *p, const struct wm_shape *in, uint32_t nin, enum wm_dtype dty
 }
 
 bool
-wm_pipe_bind(struct wm_graph *g, struct wm_benv *be, const struct wm_scope *sc, const struct wm_rule *r,
-             bool back, const struct wm_shape *in, enum wm_dtype dtype, uint32_t nin,
-             struct wm_pipe_out *out, uint32_t nout, struct wm_pipe_check **check, uint32_t *ncheck)
+wm_pipe_bind(struct wm_graph *g, struct wm_benv *be, const struct wm_scope *sc,
+             const struct wm_rule *r, bool back, const struct wm_shape *in, enum wm_dtype dtype,
+             uint32_t nin, struct wm_pipe_out *out, uint32_t nout, struct wm_pipe_check **check,
+             uint32_t *ncheck)
 {
     struct pipe p = {.nout = nout};
     uint32_t elem;
@@ -478,8 +486,9 @@ wm_pipe_bind(struct wm_graph *g, struct wm_benv *be, const struct wm_scope *sc, 
 }
 
 bool
-wm_pipe_count(struct wm_graph *g, struct wm_benv *be, const struct wm_scope *sc, const struct wm_rule *r,
-              bool back, const struct wm_shape *in, enum wm_dtype dtype, uint32_t nin, int64_t *nout)
+wm_pipe_count(struct wm_graph *g, struct wm_benv *be, const struct wm_scope *sc,
+              const struct wm_rule *r, bool back, const struct wm_shape *in, enum wm_dtype dtype,
+              uint32_t nin, int64_t *nout)
 {
     struct pipe p = {.counting = true};
 
@@ -490,8 +499,8 @@ wm_pipe_count(struct wm_graph *g, struct wm_benv *be, const struct wm_scope *sc,
 }
 
 bool
-wm_pipe_elem(struct wm_graph *g, struct wm_benv *be, const struct wm_scope *sc, const struct wm_rule *r,
-             bool back, enum wm_dtype *dtype, uint32_t *elem)
+wm_pipe_elem(struct wm_graph *g, struct wm_benv *be, const struct wm_scope *sc,
+             const struct wm_rule *r, bool back, enum wm_dtype *dtype, uint32_t *elem)
 {
     struct pipe p = {.first = *dtype, .dtype = *dtype};
 

@@ -1,7 +1,7 @@
 /* compiler/op_text.c -- the inverse of a call, as text of a map.
  *
- * Enters: a call as it is written.  Leaves: the call that undoes it, made of the same expressions and a few new
- * nodes, so that names and numbers stay as the author wrote them. */
+ * Enters: a call as it is written.  Leaves: the call that undoes it, made of the same expressions
+ * and a few new nodes, so that names and numbers stay as the author wrote them. */
 #include "compiler/op.h"
 
 #include <math.h>
@@ -31,7 +31,8 @@ wm_text_float(struct wm_arena *a, const struct wm_expr *like, double f)
 }
 
 struct wm_expr **
-wm_text_args(struct wm_arena *a, uint32_t n, struct wm_expr *x, struct wm_expr *y, struct wm_expr *z)
+wm_text_args(struct wm_arena *a, uint32_t n, struct wm_expr *x, struct wm_expr *y,
+             struct wm_expr *z)
 {
     struct wm_expr **arg = WM_NEW_N(a, struct wm_expr *, n), *all[] = {x, y, z};
 

@@ -1,7 +1,7 @@
 /* compiler/scalar.c -- one element, to and from the bytes of a data type.
  *
- * Enters: a value of a map.  Leaves: a pattern for fills and padding.  The rounding is that of the runtime's kernels:
- * once, to nearest even; what would overflow there is refused here. */
+ * Enters: a value of a map.  Leaves: a pattern for fills and padding.  The rounding is that of the
+ * runtime's kernels: once, to nearest even; what would overflow there is refused here. */
 #include "compiler/scalar.h"
 
 #include <math.h>
@@ -58,7 +58,8 @@ get(const uint8_t pattern[16], uint32_t nbits)
 
 /* ---- floats ---- */
 
-/* The bits that hold infinity and the largest finite number; of types without infinity, the first is 0. */
+/* The bits that hold infinity and the largest finite number; of types without infinity, the first
+ * is 0. */
 static void
 limits(enum wm_dtype t, const struct codec *c, uint64_t *inf, uint64_t *max, uint64_t *nan)
 {
@@ -215,7 +216,8 @@ convert(enum wm_dtype from, enum wm_dtype to, uint8_t pattern[16])
     if (from == to)
         return true;
     if (kind == 'B')
-        v = (struct wm_value){.kind = WM_V_INT, .u.i = v.kind == WM_V_INT ? v.u.i != 0 : v.u.f != 0};
+        v = (struct wm_value){.kind = WM_V_INT,
+                              .u.i = v.kind == WM_V_INT ? v.u.i != 0 : v.u.f != 0};
     else if (kind != 'F' && v.kind == WM_V_FLOAT)
         v.u.f = trunc(v.u.f);
     return wm_scalar_encode(to, v, pattern);

@@ -1,4 +1,5 @@
-/* ops/add.c -- add(x): adds a number to each element, computed in float32 (float64 for float64), rounded once.
+/* ops/add.c -- add(x): adds a number to each element, computed in float32 (float64 for float64),
+ * rounded once.
  *
  * Undone, it subtracts the number; that does not give back every value, so `<->` needs `lossy`. */
 #include "compiler/op.h"

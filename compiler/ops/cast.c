@@ -1,7 +1,9 @@
-/* ops/cast.c -- cast(from, to), cast(to): another data type, as torch's .to() on the CPU: one rounding to nearest even.
+/* ops/cast.c -- cast(from, to), cast(to): another data type, as torch's .to() on the CPU: one
+ * rounding to nearest even.
  *
- * A `<->` rule needs both types.  Where `to` has every value of `from` (it widens), going back checks that each value
- * survives (see uncast), unless the call is lossy.  Any other cast loses something and must say `lossy`. */
+ * A `<->` rule needs both types.  Where `to` has every value of `from` (it widens), going back
+ * checks that each value survives (see uncast), unless the call is lossy.  Any other cast loses
+ * something and must say `lossy`. */
 #include "compiler/op.h"
 #include "compiler/scalar.h"
 
@@ -46,7 +48,8 @@ step(struct wm_opx *x, enum wm_dtype dtype, struct wm_plan_step *out, bool *has)
                            wm_dtype_info[dtype].name, wm_dtype_info[expect].name);
     if (!wm_scalar_has(from))
         return wm_op_error(x, WM_E_OP_DTYPE, "type %s is not supported", wm_dtype_info[from].name);
-    *out = (struct wm_plan_step){.kind = WM_SP_CAST, .from = from, .to = to, .lossy = x->call->lossy};
+    *out =
+        (struct wm_plan_step){.kind = WM_SP_CAST, .from = from, .to = to, .lossy = x->call->lossy};
     *has = from != to;
     return true;
 }

@@ -1,4 +1,5 @@
-/* ops/chunk.c -- chunk(dim), chunk(dim, n): cuts a dimension into equal parts, as torch.chunk, but never unevenly.
+/* ops/chunk.c -- chunk(dim), chunk(dim, n): cuts a dimension into equal parts, as torch.chunk, but
+ * never unevenly.
  *
  * It is concat undone.  Without a number there are as many parts as the rule has tensors. */
 #include "compiler/op.h"

@@ -1,7 +1,9 @@
-/* ops/concat.c -- concat(dim), concat(dim, [sizes]): joins the list along a dimension, as torch.cat.
+/* ops/concat.c -- concat(dim), concat(dim, [sizes]): joins the list along a dimension, as
+ * torch.cat.
  *
- * Undone, it is chunk (equal parts) or split (sizes).  Without sizes the parts of a `<->` rule must be equal, for the
- * way back could not tell them apart.  A number in the place of the sizes is the number of equal parts. */
+ * Undone, it is chunk (equal parts) or split (sizes).  Without sizes the parts of a `<->` rule must
+ * be equal, for the way back could not tell them apart.  A number in the place of the sizes is the
+ * number of equal parts. */
 #include "base/checked.h"
 #include "compiler/op.h"
 
@@ -30,8 +32,9 @@ parts(struct wm_opx *x, int64_t extent, int64_t *size)
         if (!wm_ck_add(sum, given[i], &sum))
             return wm_op_error(x, WM_E_OP_LIMIT, "the sum of the sizes does not fit in 64 bits");
     }
-    return sum == extent || wm_op_error(x, WM_E_OP_UNEVEN, "the sizes add up to %lld, but the dimension has %lld",
-                                        (long long)sum, (long long)extent);
+    return sum == extent ||
+           wm_op_error(x, WM_E_OP_UNEVEN, "the sizes add up to %lld, but the dimension has %lld",
+                       (long long)sum, (long long)extent);
 }
 
 static bool
@@ -62,9 +65,10 @@ agree(struct wm_opx *x, const struct wm_shape *in, uint32_t d)
         if (!same) {
             struct wm_str one = wm_shape_text(a, &in[0]), other = wm_shape_text(a, &in[i]);
 
-            return wm_op_error(x, WM_E_OP_SHAPE,
-                               "tensor %u has shape %.*s, tensor 0 has %.*s: they may differ in dimension %u only",
-                               i, WM_STR_ARG(other), WM_STR_ARG(one), d);
+            return wm_op_error(
+                x, WM_E_OP_SHAPE,
+                "tensor %u has shape %.*s, tensor 0 has %.*s: they may differ in dimension %u only",
+                i, WM_STR_ARG(other), WM_STR_ARG(one), d);
         }
     }
     return true;
@@ -79,8 +83,8 @@ shape(struct wm_opx *x, const struct wm_shape *in, struct wm_shape *out)
     if (!wm_arg_dim(x, 0, in[0].rank, &d) || !agree(x, in, d) || !pieces(x, NULL, &n))
         return false;
     if (n != 0 && n != x->nin)
-        return wm_op_error(x, WM_E_OP_COUNT, "%lld parts are said, but there are %u tensors", (long long)n,
-                           x->nin);
+        return wm_op_error(x, WM_E_OP_COUNT, "%lld parts are said, but there are %u tensors",
+                           (long long)n, x->nin);
     for (uint32_t i = 0; i < x->nin; i++)
         if (!wm_ck_add(extent, in[i].dim[d], &extent))
             return wm_op_error(x, WM_E_OP_LIMIT, "the joined dimension does not fit in 64 bits");
@@ -93,8 +97,8 @@ shape(struct wm_opx *x, const struct wm_shape *in, struct wm_shape *out)
     for (uint32_t i = 0; i < x->nin; i++) {
         if (in[i].dim[d] == size[i])
             continue;
-        wm_op_error(x, WM_E_OP_UNEVEN, "tensor %u has %lld in dimension %u, but its part is %lld", i,
-                    (long long)in[i].dim[d], d, (long long)size[i]);
+        wm_op_error(x, WM_E_OP_UNEVEN, "tensor %u has %lld in dimension %u, but its part is %lld",
+                    i, (long long)in[i].dim[d], d, (long long)size[i]);
         if (!wm_arg_is_list(x, 1))
             wm_op_note(x, "give the sizes, so that the way back knows them: concat(dim, [sizes])");
         return false;

@@ -1,4 +1,5 @@
-/* ops/exp.c -- exp: e to the power of each element, computed in float32 (float64 for float64), rounded once.
+/* ops/exp.c -- exp: e to the power of each element, computed in float32 (float64 for float64),
+ * rounded once.
  *
  * Undone, it is log; that does not give back every value, so `<->` needs `lossy`. */
 #include "compiler/op.h"
@@ -12,7 +13,8 @@ step(struct wm_opx *x, enum wm_dtype dtype, struct wm_plan_step *out, bool *has)
 const struct wm_op wm_op_exp = {
     .name = "exp",
     .signature = "",
-    .doc = "e to the power of each element (torch.exp), in float32 (float64 for float64), rounded once",
+    .doc = "e to the power of each element (torch.exp), in float32 (float64 for float64), rounded "
+           "once",
     .class = WM_OP_ELEMENT,
     .loses = wm_op_loses,
     .step = step,

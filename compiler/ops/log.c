@@ -1,5 +1,5 @@
-/* ops/log.c -- log: the natural logarithm of each element, computed in float32 (float64 for float64), rounded
- * once.
+/* ops/log.c -- log: the natural logarithm of each element, computed in float32 (float64 for
+ * float64), rounded once.
  *
  * Undone, it is exp; that does not give back every value, so `<->` needs `lossy`. */
 #include "compiler/op.h"

@@ -1,4 +1,5 @@
-/* ops/mul.c -- mul(x): multiplies each element, computed in float32 (float64 for float64), rounded once.
+/* ops/mul.c -- mul(x): multiplies each element, computed in float32 (float64 for float64), rounded
+ * once.
  *
  * Undone, it multiplies by 1 / x; that does not give back every value, so `<->` needs `lossy`. */
 #include "compiler/op.h"

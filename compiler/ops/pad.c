@@ -1,8 +1,9 @@
-/* ops/pad.c -- pad(dim, from, to, value): makes a dimension of size `from` one of size `to`, filled at the end, as
- * torch.nn.functional.pad with a constant.
+/* ops/pad.c -- pad(dim, from, to, value): makes a dimension of size `from` one of size `to`, filled
+ * at the end, as torch.nn.functional.pad with a constant.
  *
- * Undone, it drops the tail (and checks it, where padding is checked).  With from > to it is that from the beginning:
- * pad(0, 64, 50, 0) undoes pad(0, 50, 64, 0).  Without a value it fills with 0. */
+ * Undone, it drops the tail (and checks it, where padding is checked).  With from > to it is that
+ * from the beginning: pad(0, 64, 50, 0) undoes pad(0, 50, 64, 0).  Without a value it fills with 0.
+ */
 #include "compiler/elem.h"
 #include "compiler/op.h"
 #include "compiler/scalar.h"
@@ -42,15 +43,16 @@ fill(struct wm_opx *x, uint32_t *elem)
     if (x->narg == 4)
         v = x->arg[3].v;
     if (v.kind != WM_V_INT && v.kind != WM_V_FLOAT)
-        return wm_op_error(x, WM_E_OP_ARG, "it fills with a number, this is %s", wm_vkind_name(v.kind));
+        return wm_op_error(x, WM_E_OP_ARG, "it fills with a number, this is %s",
+                           wm_vkind_name(v.kind));
     if (wm_scalar_encode(x->dtype, v, pattern)) {
         *elem = wm_elem_fill(x->g, WM_EL_FILL, x->dtype, pattern);
         return true;
     }
     wm_buf_init(&text, x->g->cc->a);
     wm_value_print(v, &text);
-    return wm_op_error(x, WM_E_OP_DTYPE, "%.*s is no value of type %s", WM_STR_ARG(wm_buf_str(&text)),
-                       wm_dtype_info[x->dtype].name);
+    return wm_op_error(x, WM_E_OP_DTYPE, "%.*s is no value of type %s",
+                       WM_STR_ARG(wm_buf_str(&text)), wm_dtype_info[x->dtype].name);
 }
 
 static bool

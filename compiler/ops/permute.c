@@ -9,7 +9,8 @@ order(struct wm_opx *x, uint32_t rank, uint32_t *perm)
     bool seen[WM_MAX_RANK] = {false};
 
     if (x->narg != rank)
-        return wm_op_error(x, WM_E_OP_SHAPE, "%u dimensions are named, but the tensor has %u", x->narg, rank);
+        return wm_op_error(x, WM_E_OP_SHAPE, "%u dimensions are named, but the tensor has %u",
+                           x->narg, rank);
     for (uint32_t k = 0; k < rank; k++) {
         if (!wm_arg_dim(x, k, rank, &perm[k]))
             return false;
@@ -85,13 +86,14 @@ check(struct wm_cc *cc, const struct wm_opcall *call)
     for (uint32_t k = 0; k < call->narg; k++) {
         if (perm[k] < 0 || perm[k] >= call->narg) {
             wm_report(&cc->diags, WM_E_OP_DIM, call->arg[k]->span,
-                      "permute: with %u dimensions named, they are 0 to %u", call->narg, call->narg - 1);
+                      "permute: with %u dimensions named, they are 0 to %u", call->narg,
+                      call->narg - 1);
             return false;
         }
         for (uint32_t j = 0; j < k; j++)
             if (perm[j] == perm[k]) {
-                wm_report(&cc->diags, WM_E_OP_DIM, call->arg[k]->span, "permute: dimension %lld is named twice",
-                          (long long)perm[k]);
+                wm_report(&cc->diags, WM_E_OP_DIM, call->arg[k]->span,
+                          "permute: dimension %lld is named twice", (long long)perm[k]);
                 return false;
             }
     }
@@ -104,7 +106,8 @@ invert(struct wm_cc *cc, const struct wm_opcall *call, struct wm_opcall *out)
     int64_t perm[WM_MAX_RANK];
 
     if (!literal(call, perm))
-        return wm_text_fail(cc, call, "its inverse can only be written where the dimensions are numbers");
+        return wm_text_fail(cc, call,
+                            "its inverse can only be written where the dimensions are numbers");
     out->arg = WM_NEW_N(cc->a, struct wm_expr *, call->narg);
     for (uint32_t k = 0; k < call->narg; k++)
         out->arg[perm[k]] = wm_text_int(cc->a, call->arg[k], k);

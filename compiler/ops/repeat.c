@@ -1,7 +1,8 @@
 /* ops/repeat.c -- repeat(dim, n): a dimension n times over, as torch.Tensor.repeat does for one of
  * its dimensions.
  *
- * In the result, index i comes from i % size.  Undone, it keeps the first copy; the others are compared with it. */
+ * In the result, index i comes from i % size.  Undone, it keeps the first copy; the others are
+ * compared with it. */
 #include "base/checked.h"
 #include "compiler/op.h"
 
@@ -37,7 +38,8 @@ unshape(struct wm_opx *x, const struct wm_shape *out, struct wm_shape *in)
     *in = *out;
     in->dim[d] = out->dim[d] / n;
     return out->dim[d] % n == 0 ||
-           wm_op_error(x, WM_E_OP_UNEVEN, "dimension %u has %lld, which is not %lld copies of anything", d,
+           wm_op_error(x, WM_E_OP_UNEVEN,
+                       "dimension %u has %lld, which is not %lld copies of anything", d,
                        (long long)out->dim[d], (long long)n);
 }
 

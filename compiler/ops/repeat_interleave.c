@@ -1,7 +1,8 @@
-/* ops/repeat_interleave.c -- repeat_interleave(dim, n): each index of a dimension n times in a row, as
- * torch.repeat_interleave.
+/* ops/repeat_interleave.c -- repeat_interleave(dim, n): each index of a dimension n times in a row,
+ * as torch.repeat_interleave.
  *
- * In the result, index i comes from i / n.  Undone, it keeps the first copy; the others are compared with it. */
+ * In the result, index i comes from i / n.  Undone, it keeps the first copy; the others are
+ * compared with it. */
 #include "base/checked.h"
 #include "compiler/op.h"
 
@@ -37,7 +38,8 @@ unshape(struct wm_opx *x, const struct wm_shape *out, struct wm_shape *in)
     *in = *out;
     in->dim[d] = out->dim[d] / n;
     return out->dim[d] % n == 0 ||
-           wm_op_error(x, WM_E_OP_UNEVEN, "dimension %u has %lld, which is not %lld copies of anything", d,
+           wm_op_error(x, WM_E_OP_UNEVEN,
+                       "dimension %u has %lld, which is not %lld copies of anything", d,
                        (long long)out->dim[d], (long long)n);
 }
 
@@ -72,7 +74,8 @@ boxes(struct wm_opx *x, const struct wm_shape *in, const struct wm_shape *out, s
 const struct wm_op wm_op_repeat_interleave = {
     .name = "repeat_interleave",
     .signature = "dim, n",
-    .doc = "each index of a dimension n times in a row (torch.repeat_interleave); going back, the copies must be equal",
+    .doc = "each index of a dimension n times in a row (torch.repeat_interleave); going back, the "
+           "copies must be equal",
     .class = WM_OP_VIEW,
     .min_args = 2,
     .max_args = 2,

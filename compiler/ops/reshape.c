@@ -1,4 +1,5 @@
-/* ops/reshape.c -- reshape([new]), reshape([old], [new]): the same elements in row-major order, as torch.reshape.
+/* ops/reshape.c -- reshape([new]), reshape([old], [new]): the same elements in row-major order, as
+ * torch.reshape.
  *
  * The way back needs the old shape.  One entry of each list may be -1. */
 #include "compiler/op.h"
@@ -14,8 +15,8 @@ solve(struct wm_opx *x, uint32_t arg, const struct wm_shape *like, struct wm_sha
     if (!wm_arg_sizes(x, arg, &size, &n, &hole))
         return false;
     if (n > WM_MAX_RANK)
-        return wm_op_error(x, WM_E_OP_LIMIT, "a shape with %u dimensions; at most %d are supported", n,
-                           WM_MAX_RANK);
+        return wm_op_error(x, WM_E_OP_LIMIT, "a shape with %u dimensions; at most %d are supported",
+                           n, WM_MAX_RANK);
     if (!wm_shape_numel(like, &total))
         return wm_op_error(x, WM_E_OP_LIMIT, "a tensor with more elements than 64 bits can count");
     out->rank = n;
@@ -31,7 +32,8 @@ matches(struct wm_opx *x, uint32_t arg, const struct wm_shape *s)
 
     if (!solve(x, arg, s, &said))
         return false;
-    if (said.rank == s->rank && (s->rank == 0 || memcmp(said.dim, s->dim, s->rank * sizeof s->dim[0]) == 0))
+    if (said.rank == s->rank &&
+        (s->rank == 0 || memcmp(said.dim, s->dim, s->rank * sizeof s->dim[0]) == 0))
         return true;
     is = wm_shape_text(x->g->cc->a, s);
     should = wm_shape_text(x->g->cc->a, &said);

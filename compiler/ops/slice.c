@@ -1,4 +1,5 @@
-/* ops/slice.c -- slice(dim, from, to): a part of a dimension, half open, as torch's x[from:to], but inside its bounds.
+/* ops/slice.c -- slice(dim, from, to): a part of a dimension, half open, as torch's x[from:to], but
+ * inside its bounds.
  *
  * One-way only: what lies outside is lost. */
 #include "compiler/op.h"
@@ -9,7 +10,8 @@ bounds(struct wm_opx *x, const struct wm_shape *in, uint32_t *d, int64_t *from, 
     if (!wm_arg_dim(x, 0, in->rank, d) || !wm_arg_int(x, 1, from) || !wm_arg_int(x, 2, to))
         return false;
     return (0 <= *from && *from <= *to && *to <= in->dim[*d]) ||
-           wm_op_error(x, WM_E_OP_SHAPE, "%lld to %lld is no part of 0 to %lld, which dimension %u has",
+           wm_op_error(x, WM_E_OP_SHAPE,
+                       "%lld to %lld is no part of 0 to %lld, which dimension %u has",
                        (long long)*from, (long long)*to, (long long)in->dim[*d], *d);
 }
 

@@ -1,4 +1,5 @@
-/* ops/split.c -- split(dim, [sizes]): cuts a dimension into parts of the given sizes, as torch.split.
+/* ops/split.c -- split(dim, [sizes]): cuts a dimension into parts of the given sizes, as
+ * torch.split.
  *
  * It is concat undone; the sizes must add up to the dimension. */
 #include "compiler/op.h"

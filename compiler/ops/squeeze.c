@@ -1,5 +1,5 @@
-/* ops/squeeze.c -- squeeze(dim): drops a dimension of 1, as torch.squeeze, but it must be one.  It is unsqueeze
- * undone. */
+/* ops/squeeze.c -- squeeze(dim): drops a dimension of 1, as torch.squeeze, but it must be one.  It
+ * is unsqueeze undone. */
 #include "compiler/op.h"
 
 const struct wm_op wm_op_squeeze = {

@@ -45,7 +45,8 @@ pieces(struct wm_opx *x, const struct wm_shape *out, int64_t *n)
     if (!wm_arg_dim(x, 0, out->rank, &d))
         return false;
     *n = out->dim[d];
-    return *n > 0 || wm_op_error(x, WM_E_OP_COUNT, "dimension %u has 0: there is no tensor to take out", d);
+    return *n > 0 ||
+           wm_op_error(x, WM_E_OP_COUNT, "dimension %u has 0: there is no tensor to take out", d);
 }
 
 static bool

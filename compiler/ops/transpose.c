@@ -1,4 +1,5 @@
-/* ops/transpose.c -- transpose(a, b): exchanges two dimensions, as torch.transpose.  It undoes itself. */
+/* ops/transpose.c -- transpose(a, b): exchanges two dimensions, as torch.transpose.  It undoes
+ * itself. */
 #include "compiler/op.h"
 
 static bool

@@ -1,4 +1,5 @@
-/* ops/uncast.c -- uncast(from, to): back from a type that has every value of `to`; a value that `to` lacks fails the run.
+/* ops/uncast.c -- uncast(from, to): back from a type that has every value of `to`; a value that
+ * `to` lacks fails the run.
  *
  * It is cast(to, from) undone: uncast(f32, bf16) undoes cast(bf16, f32). */
 #include "compiler/op.h"

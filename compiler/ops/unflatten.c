@@ -1,6 +1,7 @@
 /* ops/unflatten.c -- unflatten(dim, [a, b, -1]): one dimension into several, as torch.unflatten.
  *
- * Row-major order stays, so there are no boxes of its own.  One size may be -1; going back, the others are checked. */
+ * Row-major order stays, so there are no boxes of its own.  One size may be -1; going back, the
+ * others are checked. */
 #include "base/checked.h"
 #include "compiler/op.h"
 
@@ -21,7 +22,8 @@ shape(struct wm_opx *x, const struct wm_shape *in, struct wm_shape *out)
     if (!wm_arg_dim(x, 0, in->rank, &d) || !sizes(x, &size, &n, &hole))
         return false;
     dim = WM_NEW_N(x->g->cc->a, int64_t, n);
-    return wm_sizes_solve(x, size, n, hole, in->dim[d], dim) && wm_shape_splice(x, in, d, 1, dim, n, out);
+    return wm_sizes_solve(x, size, n, hole, in->dim[d], dim) &&
+           wm_shape_splice(x, in, d, 1, dim, n, out);
 }
 
 static bool
@@ -34,12 +36,14 @@ unshape(struct wm_opx *x, const struct wm_shape *out, struct wm_shape *in)
     if (!sizes(x, &size, &n, &hole))
         return false;
     if (out->rank < n)
-        return wm_op_error(x, WM_E_OP_SHAPE, "%u sizes for a tensor with %u dimensions", n, out->rank);
+        return wm_op_error(x, WM_E_OP_SHAPE, "%u sizes for a tensor with %u dimensions", n,
+                           out->rank);
     if (!wm_arg_dim(x, 0, out->rank - n + 1, &d))
         return false;
     for (uint32_t k = 0; k < n; k++) {
         if (k != hole && out->dim[d + k] != size[k])
-            return wm_op_error(x, WM_E_OP_SHAPE, "dimension %u has %lld, but its size is given as %lld", d + k,
+            return wm_op_error(x, WM_E_OP_SHAPE,
+                               "dimension %u has %lld, but its size is given as %lld", d + k,
                                (long long)out->dim[d + k], (long long)size[k]);
         if (!wm_ck_mul(total, out->dim[d + k], &total))
             return wm_op_error(x, WM_E_OP_LIMIT, "the joined dimension does not fit in 64 bits");
@@ -55,8 +59,9 @@ invert(struct wm_cc *cc, const struct wm_opcall *call, struct wm_opcall *out)
     int64_t d;
 
     if (n == WM_NONE || !wm_text_literal(dim, &d))
-        return wm_text_fail(cc, call, "its inverse can only be written where the dimension is a number and "
-                                      "the sizes are a list");
+        return wm_text_fail(cc, call,
+                            "its inverse can only be written where the dimension is a number and "
+                            "the sizes are a list");
     if (d < 0)
         first = wm_text_int(cc->a, dim, d - (int64_t)n + 1);
     else

@@ -1,4 +1,5 @@
-/* ops/unrepeat.c -- unrepeat(dim, n): keeps the first of n equal copies; that they are equal is checked.
+/* ops/unrepeat.c -- unrepeat(dim, n): keeps the first of n equal copies; that they are equal is
+ * checked.
  *
  * It is repeat undone. */
 #include "compiler/op.h"

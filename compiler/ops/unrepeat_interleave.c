@@ -1,4 +1,5 @@
-/* ops/unrepeat_interleave.c -- unrepeat_interleave(dim, n): keeps the first of n equal copies; that they are equal is checked.
+/* ops/unrepeat_interleave.c -- unrepeat_interleave(dim, n): keeps the first of n equal copies; that
+ * they are equal is checked.
  *
  * It is repeat_interleave undone. */
 #include "compiler/op.h"

@@ -20,7 +20,8 @@ unshape(struct wm_opx *x, const struct wm_shape *out, struct wm_shape *in)
     if (!wm_arg_dim(x, 0, out->rank, &d))
         return false;
     if (out->dim[d] != 1)
-        return wm_op_error(x, WM_E_OP_SHAPE, "dimension %u has %lld, not 1", d, (long long)out->dim[d]);
+        return wm_op_error(x, WM_E_OP_SHAPE, "dimension %u has %lld, not 1", d,
+                           (long long)out->dim[d]);
     return wm_shape_splice(x, out, d, 1, NULL, 0, in);
 }
 

@@ -1,4 +1,5 @@
-/* ops/unstack.c -- unstack(dim): takes a dimension apart into a list, as torch.unbind.  It is stack undone. */
+/* ops/unstack.c -- unstack(dim): takes a dimension apart into a list, as torch.unbind.  It is stack
+ * undone. */
 #include "compiler/op.h"
 
 const struct wm_op wm_op_unstack = {
