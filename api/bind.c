@@ -1,0 +1,129 @@
+/* api/bind.c -- a map and an input become a plan. */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "api/ctx.h"
+#include "api/out.h"
+#include "runtime/format.h"
+
+/* "-" as an input is standard input, if that is a file. */
+static struct wm_str
+input_path(struct wmap_ctx *ctx, const char *path)
+{
+    return wm_ctx_str(ctx, strcmp(path, "-") == 0 ? "/dev/stdin" : path);
+}
+
+static struct wm_str
+base_name(struct wm_str path)
+{
+    size_t at = path.n;
+
+    while (at > 0 && path.p[at - 1] != '/')
+        at--;
+    return (struct wm_str){path.p + at, path.n - at};
+}
+
+/* What the path of the output says: one file or a directory, and a format. */
+static enum wm_status
+place_output(struct wmap_plan *p, struct wm_err *err)
+{
+    const struct wm_format *f;
+    enum wm_format_id id;
+
+    if (p->bind.format.n && !wm_format_by_name(p->bind.format, &id))
+        return wm_fail(err, WM_EUSAGE, NULL, "no format \"%.*s\" (safetensors)", WM_STR_ARG(p->bind.format));
+    p->stream = wm_str_eq(p->output, WM_STR("-"));
+    if (p->stream) {
+        p->bind.out_is_file = true;
+        p->bind.out_name = WM_STR("standard output");
+        return WM_OK;
+    }
+    f = wm_format_by_suffix(p->output, &id);
+    if (!f)
+        return WM_OK;
+    p->bind.out_is_file = true;
+    p->bind.out_name = base_name(p->output);
+    if (!p->bind.format.n)
+        p->bind.format = wm_str_c(f->name);
+    return WM_OK;
+}
+
+static void
+copy_options(struct wmap_ctx *ctx, struct wmap_plan *p, const wmap_bind_options *o)
+{
+    struct wm_str *define = WM_NEW_N(&ctx->arena, struct wm_str, o->ndefine);
+
+    for (size_t k = 0; k < o->ndefine; k++)
+        define[k] = wm_ctx_str(ctx, o->define[k]);
+    p->no_symlinks = o->no_symlinks;
+    p->output = wm_ctx_str(ctx, o->output);
+    p->bind = (struct wm_bind_opts){.reverse = o->reverse,
+                                    .config = wm_ctx_str(ctx, o->config),
+                                    .define = define,
+                                    .ndefine = (uint32_t)o->ndefine,
+                                    .allow_unmapped = o->allow_unmapped,
+                                    .allow_missing = o->allow_missing,
+                                    .trust_replicas = o->trust_replicas,
+                                    .strict_pad = o->strict_pad,
+                                    .format = wm_ctx_str(ctx, o->format),
+                                    .max_shard_size = o->max_shard_size};
+}
+
+enum wm_status
+wm_plan_of(struct wmap_ctx *ctx, struct wm_chain *chain, const struct wm_manifest *in,
+           const struct wm_bind_opts *o, struct wm_graph **graph, struct wm_plan *plan, uint64_t *size)
+{
+    void *block;
+    enum wm_status st;
+
+    if ((st = wm_bind(&ctx->cc, chain, in, o, graph, &ctx->err)) != WM_OK ||
+        (st = wm_plan_build(&ctx->cc, *graph, o, &block, size, &ctx->err)) != WM_OK)
+        return st;
+    return wm_plan_open(&ctx->arena, block, *size, plan, &ctx->err);
+}
+
+wmap_status
+wmap_bind(wmap_map *map, const char *input, const wmap_bind_options *o, wmap_plan **out)
+{
+    static const wmap_bind_options none;
+    struct wmap_ctx *ctx = map->ctx;
+    struct wmap_plan *p = WM_NEW(&ctx->arena, struct wmap_plan);
+    struct wm_open_opts opts = {0};
+    enum wm_status st;
+
+    wm_ctx_begin(ctx);
+    *out = NULL;
+    p->map = map;
+    copy_options(ctx, p, o ? o : &none);
+    opts.no_symlinks = p->no_symlinks;
+    if ((st = place_output(p, &ctx->err)) != WM_OK ||
+        (st = wm_manifest_open(&ctx->arena, ctx->sys, input_path(ctx, input), &opts, &p->in, &ctx->err)) !=
+            WM_OK ||
+        (st = wm_plan_of(ctx, map->chain, p->in, &p->bind, &p->graph, &p->plan, &p->size)) != WM_OK)
+        return wm_ctx_end(ctx, st);
+    *out = p;
+    return WMAP_OK;
+}
+
+wmap_status
+wmap_plan_dump(wmap_plan *p, const char *stage, wmap_sink sink)
+{
+    struct wmap_ctx *ctx = p->map->ctx;
+    struct wm_arena a;
+    struct wm_out o;
+    enum wm_status st = WM_OK;
+
+    wm_ctx_begin(ctx);
+    wm_ctx_arena(ctx, &a);
+    wm_out_init(&o, &a, sink);
+    if (strcmp(stage, "graph") == 0)
+        wm_graph_print(&ctx->cc, p->graph, &o.b);
+    else if (strcmp(stage, "plan") == 0)
+        wm_plan_print(&p->plan, &o.b);
+    else
+        st = wm_fail(&ctx->err, WM_EUSAGE, NULL, "no stage \"%s\" of a plan (graph, plan)", stage);
+    if (!wm_out_end(&o) && st == WM_OK)
+        st = wm_fail(&ctx->err, WM_EIO, NULL, "writing the result failed");
+    wm_arena_fini(&a);
+    return wm_ctx_end(ctx, st);
+}

@@ -1,0 +1,173 @@
+/* api/checkpoint.c -- checkpoints as their headers show them: open, list, inspect. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "api/ctx.h"
+#include "api/fold.h"
+#include "api/out.h"
+#include "api/table.h"
+#include "runtime/format.h"
+
+static int
+by_name(const void *x, const void *y, void *user)
+{
+    const struct wm_manifest *m = user;
+    uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
+    int c = wm_name_cmp(m->tensor.item[a].name, m->tensor.item[b].name);
+
+    return c ? c : (a > b) - (a < b);
+}
+
+uint32_t *
+wm_manifest_order(struct wm_arena *a, struct wm_manifest *m)
+{
+    uint32_t *order = WM_NEW_N(a, uint32_t, m->tensor.n);
+
+    for (uint32_t k = 0; k < m->tensor.n; k++)
+        order[k] = k;
+    qsort_r(order, m->tensor.n, sizeof(*order), by_name, m);
+    return order;
+}
+
+wmap_status
+wmap_checkpoint_open(wmap_ctx *ctx, const char *path, bool no_symlinks, wmap_checkpoint **out)
+{
+    const struct wm_open_opts opts = {.no_symlinks = no_symlinks};
+    struct wmap_checkpoint *c;
+    enum wm_status st;
+
+    wm_ctx_begin(ctx);
+    *out = NULL;
+    c = WM_NEW(&ctx->arena, struct wmap_checkpoint);
+    c->ctx = ctx;
+    wm_ctx_arena(ctx, &c->arena);
+    st = wm_manifest_open(&c->arena, ctx->sys, wm_arena_str(&c->arena, wm_str_c(path)), &opts, &c->m,
+                          &ctx->err);
+    if (st != WM_OK) {
+        wm_arena_fini(&c->arena);
+        return wm_ctx_end(ctx, st);
+    }
+    /* names of the public structs are terminated */
+    for (uint32_t k = 0; k < c->m->tensor.n; k++)
+        c->m->tensor.item[k].name = wm_arena_str(&c->arena, c->m->tensor.item[k].name);
+    for (uint32_t k = 0; k < c->m->file.n; k++)
+        c->m->file.item[k].name = wm_arena_str(&c->arena, c->m->file.item[k].name);
+    c->order = wm_manifest_order(&c->arena, c->m);
+    *out = c;
+    return WMAP_OK;
+}
+
+void
+wmap_checkpoint_close(wmap_checkpoint *c)
+{
+    if (c)
+        wm_arena_fini(&c->arena); /* the handle itself belongs to the context */
+}
+
+static const char *
+format_name(const struct wm_manifest *m)
+{
+    return m->file.n ? wm_formats[m->file.item[0].format]->name : "";
+}
+
+wmap_checkpoint_info
+wmap_checkpoint_describe(const wmap_checkpoint *c)
+{
+    return (wmap_checkpoint_info){format_name(c->m), c->m->tensor.n, c->m->file.n, c->m->nbytes};
+}
+
+wmap_tensor
+wmap_checkpoint_tensor(const wmap_checkpoint *c, uint64_t i)
+{
+    const struct wm_mtensor *t = &c->m->tensor.item[c->order[i]];
+
+    return (wmap_tensor){.name = t->name.p,
+                         .dtype = wm_dtype_info[t->dtype].name,
+                         .shape = t->shape,
+                         .rank = t->rank,
+                         .file = c->m->file.item[t->file].name.p,
+                         .offset = t->off,
+                         .nbytes = t->nbytes};
+}
+
+static void
+inspect_json(const struct wmap_checkpoint *c, struct wm_out *o)
+{
+    const struct wm_manifest *m = c->m;
+
+    wm_js_object(o, NULL);
+    wm_js_str(o, "schema", WM_STR("wmap.inspect/1"));
+    wm_js_str(o, "path", m->path);
+    wm_js_str(o, "format", wm_str_c(format_name(m)));
+    wm_js_uint(o, "ntensor", m->tensor.n);
+    wm_js_uint(o, "nbytes", m->nbytes);
+    wm_js_array(o, "files");
+    for (uint32_t k = 0; k < m->file.n; k++) {
+        wm_js_object(o, NULL);
+        wm_js_str(o, "name", m->file.item[k].name);
+        wm_js_uint(o, "size", m->file.item[k].size);
+        wm_js_close(o);
+    }
+    wm_js_close(o);
+    wm_js_array(o, "tensors");
+    for (uint32_t k = 0; k < m->tensor.n; k++) {
+        const struct wm_mtensor *t = &m->tensor.item[c->order[k]];
+
+        wm_js_object(o, NULL);
+        wm_js_str(o, "name", t->name);
+        wm_js_str(o, "dtype", wm_str_c(wm_dtype_info[t->dtype].name));
+        wm_js_shape(o, "shape", t->shape, t->rank);
+        wm_js_str(o, "file", m->file.item[t->file].name);
+        wm_js_uint(o, "offset", t->off);
+        wm_js_uint(o, "nbytes", t->nbytes);
+        wm_js_close(o);
+    }
+    wm_js_close(o);
+    wm_js_close(o);
+}
+
+static void
+inspect_text(const struct wmap_checkpoint *c, struct wm_arena *a, struct wm_out *o)
+{
+    const struct wm_manifest *m = c->m;
+    struct wm_listed *list = WM_NEW_N(a, struct wm_listed, m->tensor.n);
+
+    for (uint32_t k = 0; k < m->tensor.n; k++) {
+        const struct wm_mtensor *t = &m->tensor.item[c->order[k]];
+
+        list[k] = (struct wm_listed){t->name, t->dtype, t->shape, t->rank, t->nbytes, 0};
+    }
+    wm_buf_safe(&o->b, m->path, 0);
+    wm_buf_printf(&o->b, ": %s, ", format_name(m));
+    wm_out_count(&o->b, m->tensor.n, "tensor");
+    wm_buf_putz(&o->b, ", ");
+    wm_out_count(&o->b, m->file.n, "file");
+    wm_buf_putz(&o->b, ", ");
+    wm_out_size(&o->b, m->nbytes);
+    wm_buf_putc(&o->b, '\n');
+    if (m->note.n) {
+        wm_buf_putz(&o->b, "  note: ");
+        wm_buf_safe(&o->b, m->note, 0);
+        wm_buf_putc(&o->b, '\n');
+    }
+    wm_list_tensors(a, list, m->tensor.n, NULL, NULL, o);
+}
+
+wmap_status
+wmap_inspect(wmap_checkpoint *c, wmap_style style, wmap_sink sink)
+{
+    struct wm_arena a;
+    struct wm_out o;
+    bool ok;
+
+    wm_ctx_begin(c->ctx);
+    wm_ctx_arena(c->ctx, &a);
+    wm_out_init(&o, &a, sink);
+    if (style == WMAP_JSON)
+        inspect_json(c, &o);
+    else
+        inspect_text(c, &a, &o);
+    ok = wm_out_end(&o);
+    wm_arena_fini(&a);
+    return wm_ctx_end(c->ctx, ok ? WM_OK : wm_fail(&c->ctx->err, WM_EIO, NULL, "writing the result failed"));
+}

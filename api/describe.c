@@ -1,0 +1,289 @@
+/* api/describe.c -- what a run would do, as text folded by template and as JSON (`wmap plan`). */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "api/ctx.h"
+#include "api/fold.h"
+#include "api/table.h"
+#include "api/view.h"
+
+/* Pieces of at least so many bytes are copied as the executor copies such pieces. */
+static const struct {
+    uint64_t least;
+    const char *name;
+} runs[] = {{65536, "64 KiB and more"}, {512, "512 B to 64 KiB"}, {0, "below 512 B"}};
+
+enum { NRUN = WM_COUNTOF(runs), FROM_LINES = 3 };
+
+struct facts {
+    struct wmap_plan *p;
+    struct wm_arena *a;
+    struct wm_view v;
+    uint64_t ntensor, ncheck, nbox;
+    uint64_t in_bytes, out_bytes, file_bytes;
+    uint64_t run[NRUN];  /* output bytes by length of their pieces */
+    uint64_t buffers;
+};
+
+/* Bytes of one output of this geometry by length of pieces. */
+static void
+count_runs(const struct wm_view *v, const struct wm_plan_geom *g, uint64_t *run)
+{
+    for (uint64_t k = 0; k < g->nbox; k++) {
+        const struct wm_plan_box *b = &v->box[g->box + k];
+        uint64_t length = (uint64_t)wm_box_run(v, b) * g->unit;
+        uint32_t r = 0;
+
+        while (length < runs[r].least)
+            r++;
+        run[r] += (uint64_t)wm_box_count(v, b) * g->unit;
+    }
+}
+
+static void
+gather(struct facts *f)
+{
+    struct wm_view *v = &f->v;
+    uint64_t(*by_geom)[NRUN];
+
+    f->ntensor = wm_view_ntensor(v);
+    f->ncheck = v->nout - f->ntensor;
+    f->in_bytes = f->p->plan.head->in_bytes;
+    f->out_bytes = f->p->plan.head->out_bytes;
+    for (uint64_t k = 0; k < v->noutfile; k++)
+        f->file_bytes += v->outfile[k].size;
+    by_geom = wm_arena_array(f->a, v->ngeom, sizeof(*by_geom));
+    for (uint64_t k = 0; k < v->ngeom; k++)
+        count_runs(v, &v->geom[k], by_geom[k]);
+    for (uint64_t k = 0; k < f->ntensor; k++) {
+        f->nbox += v->geom[v->out[k].geom].nbox;
+        for (uint32_t r = 0; r < NRUN; r++)
+            f->run[r] += by_geom[v->out[k].geom][r];
+    }
+}
+
+static struct wm_str
+in_name(const struct wm_view *v, const struct wm_plan_out *out, uint32_t slot)
+{
+    return wm_plan_str(v->p, v->in[v->slot[out->slot + slot]].name);
+}
+
+/* ---- text ---- */
+
+/* "<- a, b": the folded inputs of a line's tensors. */
+static struct wm_str
+sources_of(void *user, const uint32_t *member, uint32_t n)
+{
+    struct facts *f = user;
+    const struct wm_view *v = &f->v;
+    WM_VEC(struct wm_fold_item) item = {0};
+    struct wm_fold_line *line;
+    struct wm_map seen;
+    struct wm_buf b;
+    uint32_t nline;
+
+    wm_map_init(&seen, f->a, 16);
+    for (uint32_t k = 0; k < n; k++) {
+        const struct wm_plan_out *out = &v->out[member[k]];
+
+        for (uint32_t s = 0; s < v->geom[out->geom].nslot; s++) {
+            struct wm_str name = in_name(v, out, s);
+
+            if (wm_map_put(&seen, name, item.n) == item.n)
+                *WM_PUSH(f->a, &item) = (struct wm_fold_item){name, 0};
+        }
+    }
+    wm_fold(f->a, item.item, item.n, &line, &nline);
+    wm_buf_init(&b, f->a);
+    wm_buf_putz(&b, nline ? "<- " : "<- (filled)");
+    for (uint32_t k = 0; k < nline && k < FROM_LINES; k++) {
+        wm_buf_putz(&b, k ? ", " : "");
+        wm_buf_puts(&b, line[k].name);
+    }
+    if (nline > FROM_LINES)
+        wm_buf_printf(&b, ", and %" PRIu32 " more", nline - FROM_LINES);
+    return wm_buf_str(&b);
+}
+
+static void
+tensor_lines(struct facts *f, struct wm_out *o)
+{
+    const struct wm_view *v = &f->v;
+    struct wm_listed *list = WM_NEW_N(f->a, struct wm_listed, f->ntensor);
+
+    for (uint64_t k = 0; k < f->ntensor; k++) {
+        const struct wm_plan_out *t = &v->out[k];
+
+        list[k] = (struct wm_listed){wm_plan_str(v->p, t->name), (enum wm_dtype)t->dtype,
+                                     v->shape + t->shape,        t->rank,
+                                     t->nbytes,                  t->geom};
+    }
+    wm_list_tensors(f->a, list, (uint32_t)f->ntensor, sources_of, f, o);
+}
+
+static void
+size_line(struct wm_out *o, const char *label, struct wm_str path, uint64_t ntensor, uint64_t nfile,
+          uint64_t nbytes)
+{
+    wm_buf_printf(&o->b, "%-8s", label);
+    if (path.n) {
+        wm_buf_safe(&o->b, path, 0);
+        wm_buf_putz(&o->b, ": ");
+    }
+    wm_out_count(&o->b, ntensor, "tensor");
+    wm_buf_putz(&o->b, ", ");
+    wm_out_count(&o->b, nfile, "file");
+    wm_buf_putz(&o->b, ", ");
+    wm_out_size(&o->b, nbytes);
+    wm_buf_putc(&o->b, '\n');
+}
+
+static void
+describe_text(struct facts *f, struct wm_out *o)
+{
+    const struct wm_manifest *in = f->p->in;
+    uint64_t total = f->out_bytes ? f->out_bytes : 1;
+
+    wm_buf_printf(&o->b, "%-8s%s", "map", f->p->bind.reverse ? "~" : "");
+    wm_buf_safe(&o->b, wm_str_c(f->p->map->name), 0);
+    if (f->p->map->doc[0]) {
+        wm_buf_putz(&o->b, ": ");
+        wm_buf_safe(&o->b, wm_str_c(f->p->map->doc), 0);
+    }
+    wm_buf_putc(&o->b, '\n');
+    size_line(o, "input", in->path, in->tensor.n, in->file.n, in->nbytes);
+    if (f->v.nin != in->tensor.n)
+        wm_buf_printf(&o->b, "%-8s%" PRIu64 " of its tensors are read\n", "", f->v.nin);
+    size_line(o, "output", f->p->output, f->ntensor, f->v.noutfile, f->file_bytes);
+    wm_buf_printf(&o->b, "%-8s", "pieces");
+    if (!f->out_bytes)
+        wm_buf_putz(&o->b, "none");
+    for (uint32_t r = 0, some = 0; r < NRUN; r++) {
+        if (!f->run[r])
+            continue;
+        wm_buf_printf(&o->b, "%s%s: ", some++ ? "; " : "", runs[r].name);
+        wm_out_size(&o->b, f->run[r]);
+        wm_buf_printf(&o->b, " (%.0f %%)", 100.0 * (double)f->run[r] / (double)total);
+    }
+    wm_buf_printf(&o->b, "\n%-8s", "plan");
+    wm_buf_printf(&o->b, "%" PRIu64 " box%s, ", f->nbox, f->nbox == 1 ? "" : "es");
+    wm_out_count(&o->b, f->ncheck, "check");
+    wm_buf_putz(&o->b, ", ");
+    wm_out_size(&o->b, f->p->size);
+    wm_buf_printf(&o->b, "\n%-8sat most ", "memory");
+    wm_out_size(&o->b, f->buffers);
+    wm_buf_putz(&o->b, " of buffers\n\n");
+    tensor_lines(f, o);
+}
+
+/* ---- JSON ---- */
+
+static void
+tensors_json(struct facts *f, struct wm_out *o)
+{
+    const struct wm_view *v = &f->v;
+
+    wm_js_array(o, "tensors");
+    for (uint64_t k = 0; k < f->ntensor; k++) {
+        const struct wm_plan_out *t = &v->out[k];
+
+        wm_js_object(o, NULL);
+        wm_js_str(o, "name", wm_plan_str(v->p, t->name));
+        wm_js_str(o, "file", wm_plan_str(v->p, v->outfile[t->file].name));
+        wm_js_str(o, "dtype", wm_str_c(wm_dtype_info[t->dtype].name));
+        wm_js_shape(o, "shape", v->shape + t->shape, t->rank);
+        wm_js_uint(o, "nbytes", t->nbytes);
+        wm_js_uint(o, "boxes", v->geom[t->geom].nbox);
+        wm_js_array(o, "from");
+        for (uint32_t s = 0; s < v->geom[t->geom].nslot; s++)
+            wm_js_str(o, NULL, in_name(v, t, s));
+        wm_js_close(o);
+        wm_js_str(o, "rule", wm_plan_str(v->p, t->where));
+        wm_js_close(o);
+    }
+    wm_js_close(o);
+}
+
+static void
+files_json(struct facts *f, struct wm_out *o)
+{
+    const struct wm_view *v = &f->v;
+
+    wm_js_array(o, "files");
+    for (uint64_t k = 0; k < v->noutfile; k++) {
+        wm_js_object(o, NULL);
+        wm_js_str(o, "name", wm_plan_str(v->p, v->outfile[k].name));
+        wm_js_uint(o, "size", v->outfile[k].size);
+        wm_js_uint(o, "ntensor", v->outfile[k].ntensor);
+        wm_js_close(o);
+    }
+    wm_js_close(o);
+}
+
+static void
+describe_json(struct facts *f, struct wm_out *o)
+{
+    const struct wm_manifest *in = f->p->in;
+
+    wm_js_object(o, NULL);
+    wm_js_str(o, "schema", WM_STR("wmap.plan/1"));
+    wm_js_str(o, "map", wm_str_c(f->p->map->name));
+    wm_js_bool(o, "reverse", f->p->bind.reverse);
+    wm_js_object(o, "input");
+    wm_js_str(o, "path", in->path);
+    wm_js_uint(o, "ntensor", in->tensor.n);
+    wm_js_uint(o, "nfile", in->file.n);
+    wm_js_uint(o, "nbytes", in->nbytes);
+    wm_js_uint(o, "ntensor_read", f->v.nin);
+    wm_js_uint(o, "nbytes_read", f->in_bytes);
+    wm_js_close(o);
+    wm_js_object(o, "output");
+    wm_js_str(o, "path", f->p->output);
+    wm_js_uint(o, "ntensor", f->ntensor);
+    wm_js_uint(o, "nfile", f->v.noutfile);
+    wm_js_uint(o, "nbytes", f->out_bytes);
+    wm_js_uint(o, "nbytes_of_files", f->file_bytes);
+    wm_js_close(o);
+    wm_js_array(o, "pieces");
+    for (uint32_t r = 0; r < NRUN; r++) {
+        wm_js_object(o, NULL);
+        wm_js_uint(o, "at_least", runs[r].least);
+        wm_js_uint(o, "nbytes", f->run[r]);
+        wm_js_close(o);
+    }
+    wm_js_close(o);
+    wm_js_uint(o, "boxes", f->nbox);
+    wm_js_uint(o, "checks", f->ncheck);
+    wm_js_uint(o, "plan_bytes", f->p->size);
+    wm_js_uint(o, "buffer_bytes", f->buffers);
+    files_json(f, o);
+    tensors_json(f, o);
+    wm_js_value(o, "diagnostics");
+    wm_diags_finish(&f->p->map->ctx->cc.diags);
+    wm_diags_json(&f->p->map->ctx->cc.diags, &o->b);
+    wm_js_close(o);
+}
+
+wmap_status
+wmap_plan_describe(wmap_plan *p, const wmap_work *work, wmap_style style, wmap_sink sink)
+{
+    struct wmap_ctx *ctx = p->map->ctx;
+    struct facts f = {.p = p, .buffers = wm_work_memory(work)};
+    struct wm_arena a;
+    struct wm_out o;
+    bool ok;
+
+    wm_ctx_begin(ctx);
+    wm_ctx_arena(ctx, &a);
+    wm_out_init(&o, &a, sink);
+    f.a = &a;
+    wm_view_init(&f.v, &a, &p->plan);
+    gather(&f);
+    if (style == WMAP_JSON)
+        describe_json(&f, &o);
+    else
+        describe_text(&f, &o);
+    ok = wm_out_end(&o);
+    wm_arena_fini(&a);
+    return wm_ctx_end(ctx, ok ? WM_OK : wm_fail(&ctx->err, WM_EIO, NULL, "writing the result failed"));
+}

@@ -1,0 +1,93 @@
+/* api/diff.c -- two checkpoints compared: keys, shapes, dtypes, and every byte. */
+#include <inttypes.h>
+
+#include "api/delta.h"
+#include "api/out.h"
+
+void
+wm_side_of_manifest(struct wm_side *s, struct wm_arena *a, const struct wm_manifest *m, const uint32_t *order)
+{
+    s->n = m->tensor.n;
+    s->tensor = WM_NEW_N(a, struct wm_listed, s->n);
+    s->id = WM_NEW_N(a, uint32_t, s->n);
+    for (uint32_t k = 0; k < s->n; k++) {
+        const struct wm_mtensor *t = &m->tensor.item[order[k]];
+
+        s->tensor[k] = (struct wm_listed){t->name, t->dtype, t->shape, t->rank, t->nbytes, 0};
+        s->id[k] = order[k];
+    }
+}
+
+static enum wm_status
+compare(struct wm_delta *d, struct wmap_checkpoint *const c[2], const wmap_work *work)
+{
+    struct wm_file_reader file[2];
+    struct wm_side *side = WM_NEW_N(d->a, struct wm_side, 2);
+    struct wm_err *err = &d->ctx->err;
+    enum wm_status st = WM_OK;
+    unsigned nopen = 0;
+
+    d->sa = &side[0];
+    d->sb = &side[1];
+    for (; nopen < 2 && st == WM_OK; nopen++) {
+        wm_side_of_manifest(&side[nopen], d->a, c[nopen]->m, c[nopen]->order);
+        st = wm_file_reader_open(&file[nopen], d->a, d->ctx->sys, c[nopen]->m, err);
+        side[nopen].reader = wm_file_reader(&file[nopen]);
+    }
+    if (st == WM_OK)
+        st = wm_delta_run(d, work, err);
+    while (nopen-- > 0) {
+        enum wm_status closed = wm_file_reader_close(&file[nopen], err);
+
+        st = st == WM_OK ? closed : st;
+    }
+    return st;
+}
+
+static void
+print(const struct wm_delta *d, struct wmap_checkpoint *const c[2], wmap_style style, struct wm_out *o)
+{
+    if (style == WMAP_JSON) {
+        wm_js_object(o, NULL);
+        wm_js_str(o, "schema", WM_STR("wmap.diff/1"));
+        wm_js_str(o, "a", c[0]->m->path);
+        wm_js_str(o, "b", c[1]->m->path);
+        wm_delta_json(d, o);
+        wm_js_close(o);
+        return;
+    }
+    wm_delta_text(d, o);
+    wm_buf_printf(&o->b, "%" PRIu32 " of %" PRIu32 " tensors %s (", d->pair.n - d->ndifferent,
+                  d->pair.n + d->missing.n + d->mismatch.a.n,
+                  d->atol != 0 || d->rtol != 0 ? "agree" : "are equal");
+    wm_out_size(&o->b, d->nbytes);
+    wm_buf_putz(&o->b, " compared)\n");
+}
+
+wmap_status
+wmap_diff(wmap_checkpoint *a, wmap_checkpoint *b, const wmap_diff_options *o, wmap_style style, wmap_sink sink)
+{
+    struct wmap_checkpoint *const c[2] = {a, b};
+    struct wm_delta d = {.ctx = a->ctx, .atol = o ? o->atol : 0, .rtol = o ? o->rtol : 0};
+    struct wm_arena arena;
+    struct wm_out out;
+    enum wm_status st;
+
+    wm_ctx_begin(d.ctx);
+    wm_ctx_arena(d.ctx, &arena);
+    d.a = &arena;
+    if (d.atol < 0 || d.rtol < 0)
+        st = wm_fail(&d.ctx->err, WM_EUSAGE, NULL, "a tolerance is negative");
+    else
+        st = compare(&d, c, o ? &o->work : NULL);
+    if (st == WM_OK) {
+        wm_out_init(&out, &arena, sink);
+        print(&d, c, style, &out);
+        if (!wm_out_end(&out))
+            st = wm_fail(&d.ctx->err, WM_EIO, NULL, "writing the result failed");
+        else if (!wm_delta_is_none(&d))
+            st = WM_NO;
+    }
+    wm_arena_fini(&arena);
+    return wm_ctx_end(d.ctx, st);
+}

@@ -1,0 +1,55 @@
+/* api/families/falcon.c -- Falcon: fused query_key_value in one of three layouts. */
+#include "api/gen_family.h"
+
+static const struct wm_gen_row rows[] = {
+    WM_SET("hidden_size", "64", "width"),
+    WM_SET("ffn_hidden_size", "null", "width of the MLP; null: 4 * hidden_size"),
+    WM_SET("num_hidden_layers", "2", "layers"),
+    WM_SET("num_attention_heads", "8", "query heads"),
+    WM_SET("num_kv_heads", "2", "key and value heads of the new architecture"),
+    WM_SET("vocab_size", "320", "rows of the embedding"),
+    WM_SET("layer_norm_epsilon", "1e-05", "of the norms"),
+    WM_SET("new_decoder_architecture", "false", "grouped heads, two norms (40B, 180B)"),
+    WM_SET("multi_query", "true", "one key and value head (7B)"),
+    WM_SET("parallel_attn", "true", "attention and MLP side by side"),
+    WM_SET("bias", "false", "biases of the linear layers"),
+    WM_SET("alibi", "false", "no rotary embedding"),
+    WM_SET("tie_word_embeddings", "true", "lm_head is the embedding: not stored"),
+
+    WM_LET("d", "hidden_size / num_attention_heads"),
+    WM_LET("inner", "ffn_hidden_size ?? 4 * hidden_size"),
+    WM_LET("kv_heads",
+           "new_decoder_architecture ? num_kv_heads : multi_query ? 1 : num_attention_heads"),
+    WM_LET("qkv", "(num_attention_heads + 2 * kv_heads) * d"),
+    WM_INDEX("layer", "num_hidden_layers"),
+
+    WM_TENSOR("transformer.word_embeddings.weight", "vocab_size, hidden_size"),
+    WM_TENSOR("transformer.h.{layer}.self_attention.query_key_value.weight", "qkv, hidden_size"),
+    WM_TENSOR_IF("bias", "transformer.h.{layer}.self_attention.query_key_value.bias", "qkv"),
+    WM_TENSOR("transformer.h.{layer}.self_attention.dense.weight", "hidden_size, hidden_size"),
+    WM_TENSOR_IF("bias", "transformer.h.{layer}.self_attention.dense.bias", "hidden_size"),
+    WM_TENSOR("transformer.h.{layer}.mlp.dense_h_to_4h.weight", "inner, hidden_size"),
+    WM_TENSOR_IF("bias", "transformer.h.{layer}.mlp.dense_h_to_4h.bias", "inner"),
+    WM_TENSOR("transformer.h.{layer}.mlp.dense_4h_to_h.weight", "hidden_size, inner"),
+    WM_TENSOR_IF("bias", "transformer.h.{layer}.mlp.dense_4h_to_h.bias", "hidden_size"),
+    WM_TENSOR_IF("new_decoder_architecture", "transformer.h.{layer}.ln_attn.weight", "hidden_size"),
+    WM_TENSOR_IF("new_decoder_architecture", "transformer.h.{layer}.ln_attn.bias", "hidden_size"),
+    WM_TENSOR_IF("new_decoder_architecture", "transformer.h.{layer}.ln_mlp.weight", "hidden_size"),
+    WM_TENSOR_IF("new_decoder_architecture", "transformer.h.{layer}.ln_mlp.bias", "hidden_size"),
+    WM_TENSOR_IF("!new_decoder_architecture", "transformer.h.{layer}.input_layernorm.weight",
+                 "hidden_size"),
+    WM_TENSOR_IF("!new_decoder_architecture", "transformer.h.{layer}.input_layernorm.bias",
+                 "hidden_size"),
+    WM_TENSOR_IF("!new_decoder_architecture && !parallel_attn",
+                 "transformer.h.{layer}.post_attention_layernorm.weight", "hidden_size"),
+    WM_TENSOR_IF("!new_decoder_architecture && !parallel_attn",
+                 "transformer.h.{layer}.post_attention_layernorm.bias", "hidden_size"),
+    WM_TENSOR("transformer.ln_f.weight", "hidden_size"),
+    WM_TENSOR("transformer.ln_f.bias", "hidden_size"),
+    WM_TENSOR_IF("!tie_word_embeddings", "lm_head.weight", "vocab_size, hidden_size"),
+    WM_END,
+};
+
+const struct wm_gen_family wm_gen_falcon = {
+    "falcon", "FalconForCausalLM",
+    "Falcon 7B, 40B and 180B", "bf16", rows};

@@ -1,0 +1,93 @@
+/* api/file_reader.c -- tensors of a checkpoint as byte ranges, for comparisons (see compare.h).
+ *
+ * Each file is opened once, when the reader is; what is open must be what was listed, and must still be so at the
+ * end.  A file that shrinks in between is an error, never a signal. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "api/compare.h"
+#include "base/checked.h"
+#include "runtime/io.h"
+
+static bool
+same_file(const struct wm_mfile *f, const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && (uint64_t)st->st_size == f->size && (uint64_t)st->st_dev == f->dev &&
+           (uint64_t)st->st_ino == f->ino && st->st_mtim.tv_sec == f->mtime_sec &&
+           st->st_mtim.tv_nsec == f->mtime_nsec;
+}
+
+static enum wm_status
+check_file(const struct wm_file_reader *r, uint32_t k, struct wm_err *err)
+{
+    const struct wm_mfile *f = &r->m->file.item[k];
+    const char *path = r->path[k];
+    struct stat st;
+
+    if (r->sys->fstat(r->fd[k], &st) != 0)
+        return wm_fail_sys(err, errno, path, "fstat");
+    if (!same_file(f, &st))
+        return wm_fail(err, WM_EIO, path, "the file changed while it was read");
+    return WM_OK;
+}
+
+enum wm_status
+wm_file_reader_open(struct wm_file_reader *r, struct wm_arena *a, const struct wm_sys *sys,
+                    const struct wm_manifest *m, struct wm_err *err)
+{
+    *r = (struct wm_file_reader){.sys = sys, .m = m};
+    r->fd = WM_NEW_N(a, int, m->file.n);
+    r->path = WM_NEW_N(a, const char *, m->file.n);
+    for (uint32_t k = 0; k < m->file.n; k++) {
+        r->fd[k] = -1;
+        r->path[k] = wm_arena_cstr(a, m->file.item[k].path);
+    }
+    for (uint32_t k = 0; k < m->tensor.n; k++)
+        if (m->tensor.item[k].stride)
+            return wm_fail(err, WM_ESUPPORT, r->path[m->tensor.item[k].file], "tensor \"%.*s\" is a view with strides",
+                           WM_STR_ARG(m->tensor.item[k].name));
+    for (uint32_t k = 0; k < m->file.n; k++) {
+        enum wm_status st;
+
+        r->fd[k] = sys->open(r->path[k], O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+        if (r->fd[k] < 0)
+            return wm_fail_sys(err, errno, r->path[k], "open");
+        if ((st = check_file(r, k, err)) != WM_OK)
+            return st;
+    }
+    return WM_OK;
+}
+
+static enum wm_status
+read_range(void *user, unsigned thread, uint32_t id, uint64_t off, uint64_t n, void *p, struct wm_err *err)
+{
+    const struct wm_file_reader *r = user;
+    const struct wm_mtensor *t = &r->m->tensor.item[id];
+    const char *path = r->path[t->file];
+
+    (void)thread;
+    if (!wm_ck_range(off, n, t->nbytes))
+        return wm_fail(err, WM_EFORMAT, path, "tensor \"%.*s\" is shorter than its shape", WM_STR_ARG(t->name));
+    return wm_io_pread(r->sys, r->fd[t->file], path, p, n, t->off + off, err);
+}
+
+struct wm_reader
+wm_file_reader(struct wm_file_reader *r)
+{
+    return (struct wm_reader){read_range, r};
+}
+
+enum wm_status
+wm_file_reader_close(struct wm_file_reader *r, struct wm_err *err)
+{
+    enum wm_status st = err->status;
+
+    for (uint32_t k = 0; k < r->m->file.n; k++)
+        if (r->fd[k] >= 0) {
+            if (st == WM_OK)
+                st = check_file(r, k, err);
+            r->sys->close(r->fd[k]);
+            r->fd[k] = -1;
+        }
+    return st;
+}

@@ -1,0 +1,369 @@
+/* api/trace.c -- where an element of the output comes from, and where one of the input goes.
+ *
+ * "KEY[3, 5]" may name a tensor of the output, of the input, or of both.  The answers are read off the plan's boxes:
+ * the same that a run executes. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "api/compare.h"
+#include "api/out.h"
+#include "api/value.h"
+#include "api/view.h"
+
+enum { SHOW = 16, COUNT_TO = 100000 };
+
+struct trace {
+    struct wmap_ctx *ctx;
+    struct wm_view v;
+    struct wm_out o;
+    bool json;
+    struct wm_str key;
+    int64_t index[WM_MAX_RANK];
+    uint32_t nindex;
+    uint64_t found;              /* tensors of that name, either side */
+    /* while the boxes of one output tensor are asked */
+    const struct wm_plan_out *out;
+    const struct wm_plan_geom *geom;
+    const struct wm_plan_box *box;
+    uint64_t ngoal;              /* places an input element goes to */
+    uint64_t part;               /* byte of the element inside its unit */
+};
+
+/* ---- the argument ---- */
+
+static enum wm_status
+bad_element(struct trace *t, struct wm_str text)
+{
+    return wm_fail(&t->ctx->err, WM_EUSAGE, NULL,
+                   "\"%.*s\" names no element: write KEY[I, J], with an index for each dimension",
+                   WM_STR_ARG(text));
+}
+
+static enum wm_status
+parse_element(struct trace *t, struct wm_str s)
+{
+    size_t open = s.n, at;
+
+    while (open > 0 && s.p[open - 1] != '[')
+        open--;
+    if (open < 2 || s.p[s.n - 1] != ']')
+        return bad_element(t, s);
+    t->key = (struct wm_str){s.p, open - 1};
+    for (at = open; at < s.n - 1;) {
+        int64_t v = 0;
+        size_t from;
+
+        while (s.p[at] == ' ')
+            at++;
+        for (from = at; s.p[at] >= '0' && s.p[at] <= '9' && at - from < 18; at++)
+            v = v * 10 + (s.p[at] - '0');
+        if (at == from || t->nindex == WM_MAX_RANK)
+            return bad_element(t, s);
+        t->index[t->nindex++] = v;
+        while (s.p[at] == ' ')
+            at++;
+        if (s.p[at] != ',' && at != s.n - 1)
+            return bad_element(t, s);
+        at += s.p[at] == ',';
+    }
+    return WM_OK;
+}
+
+/* Byte offset of the element in a row-major tensor. */
+static enum wm_status
+element_at(struct trace *t, const char *side, uint32_t dtype, const int64_t *shape, uint32_t rank,
+           uint64_t *byte)
+{
+    uint64_t at = 0;
+
+    if (rank != t->nindex)
+        return wm_fail(&t->ctx->err, WM_EUSAGE, NULL,
+                       "\"%.*s\" of the %s has %" PRIu32 " dimensions, but %" PRIu32 " indices are given",
+                       WM_STR_ARG(t->key), side, rank, t->nindex);
+    for (uint32_t k = 0; k < rank; k++) {
+        if (t->index[k] >= shape[k])
+            return wm_fail(&t->ctx->err, WM_EUSAGE, NULL,
+                           "index %" PRId64 " is outside dimension %" PRIu32 " of \"%.*s\" of the %s, whose size "
+                           "is %" PRId64,
+                           t->index[k], k, WM_STR_ARG(t->key), side, shape[k]);
+        at = at * (uint64_t)shape[k] + (uint64_t)t->index[k];
+    }
+    *byte = at * wm_dtype_info[dtype].bits / 8;
+    return WM_OK;
+}
+
+/* ---- what is printed ---- */
+
+/* NAME[3, 5] of a tensor, the element at byte offset `byte`. */
+static void
+print_place(struct trace *t, struct wm_buf *b, struct wm_plan_text name, uint32_t dtype, uint32_t shape,
+            uint32_t rank, uint64_t byte)
+{
+    wm_buf_safe(b, wm_plan_str(t->v.p, name), 400);
+    wm_print_index(b, (enum wm_dtype)dtype, t->v.shape + shape, rank,
+                   byte / wm_value_unit((enum wm_dtype)dtype));
+}
+
+static struct wm_str
+place(struct trace *t, struct wm_plan_text name, uint32_t dtype, uint32_t shape, uint32_t rank, uint64_t byte)
+{
+    struct wm_buf b;
+
+    wm_buf_init(&b, t->o.b.a);
+    print_place(t, &b, name, dtype, shape, rank, byte);
+    return wm_buf_str(&b);
+}
+
+static const char *
+how(const struct wm_plan_elem *e)
+{
+    switch (e->kind) {
+    case WM_EL_COPY:
+        return "copy";
+    case WM_EL_FILL:
+        return "fill";
+    case WM_EL_CHAIN:
+        return "computed";
+    case WM_EL_EQUAL:
+        return "must be equal";
+    default:
+        return "must be the fill value";
+    }
+}
+
+static void
+head(struct trace *t, const char *side, struct wm_str element)
+{
+    if (t->json) {
+        wm_js_object(&t->o, NULL);
+        wm_js_str(&t->o, "side", wm_str_c(side));
+        wm_js_str(&t->o, "element", element);
+        wm_js_array(&t->o, strcmp(side, "output") == 0 ? "from" : "to");
+    } else {
+        wm_buf_printf(&t->o.b, "%s ", side);
+        wm_buf_puts(&t->o.b, element);
+        wm_buf_putc(&t->o.b, '\n');
+    }
+}
+
+static void
+tail(struct trace *t)
+{
+    if (t->json) {
+        wm_js_close(&t->o);
+        wm_js_close(&t->o);
+    }
+}
+
+static void
+line(struct trace *t, const char *arrow, struct wm_str element, const struct wm_plan_elem *e)
+{
+    struct wm_str rule = wm_plan_str(t->v.p, t->out->where);
+
+    if (t->json) {
+        wm_js_object(&t->o, NULL);
+        wm_js_str(&t->o, "element", element);
+        wm_js_str(&t->o, "how", wm_str_c(how(e)));
+        wm_js_str(&t->o, "rule", rule);
+        wm_js_close(&t->o);
+        return;
+    }
+    wm_buf_printf(&t->o.b, "  %s ", arrow);
+    wm_buf_puts(&t->o.b, element);
+    if (e->kind != WM_EL_COPY && element.n)
+        wm_buf_printf(&t->o.b, " (%s)", how(e));
+    else if (e->kind != WM_EL_COPY)
+        wm_buf_putz(&t->o.b, how(e));
+    wm_buf_printf(&t->o.b, "   %.*s\n", WM_STR_ARG(rule));
+}
+
+/* ---- backwards: from the output ---- */
+
+static void
+sources_of_unit(struct trace *t, int64_t dst)
+{
+    const struct wm_view *v = &t->v;
+
+    for (uint64_t k = 0; k < t->geom->nbox; k++) {
+        const struct wm_plan_box *b = &v->box[t->geom->box + k];
+        const struct wm_plan_elem *e = &v->elem[b->elem];
+        unsigned unit = wm_box_src_unit(v, t->geom, b);
+        int64_t src = 0;
+
+        if (!wm_box_source(v, b, 0, dst, &src))
+            continue;
+        if (b->nsrc == 0)
+            line(t, "<-", WM_STR(""), e);
+        for (uint32_t s = 0; s < b->nsrc; s++) {
+            const struct wm_plan_in *in = &v->in[v->slot[t->out->slot + b->slot[s]]];
+            uint64_t part = unit == t->geom->unit ? t->part : 0;
+
+            wm_box_source(v, b, s, dst, &src);
+            line(t, "<-", place(t, in->name, in->dtype, in->shape, in->rank, (uint64_t)src * unit + part), e);
+        }
+    }
+}
+
+static enum wm_status
+trace_output(struct trace *t, const struct wm_plan_out *out)
+{
+    uint64_t byte;
+    enum wm_status st = element_at(t, "output", out->dtype, t->v.shape + out->shape, out->rank, &byte);
+
+    if (st != WM_OK)
+        return st;
+    t->found++;
+    t->out = out;
+    t->geom = &t->v.geom[out->geom];
+    t->part = byte % t->geom->unit;
+    head(t, "output", place(t, out->name, out->dtype, out->shape, out->rank, byte));
+    sources_of_unit(t, (int64_t)(byte / t->geom->unit));
+    tail(t);
+    return WM_OK;
+}
+
+/* ---- forwards: from the input ---- */
+
+static bool
+goal(void *user, int64_t dst)
+{
+    struct trace *t = user;
+    const struct wm_plan_out *out = t->out;
+    const struct wm_plan_elem *e = &t->v.elem[t->box->elem];
+
+    if (t->ngoal++ < SHOW) {
+        uint64_t part = wm_box_src_unit(&t->v, t->geom, t->box) == t->geom->unit ? t->part : 0;
+        struct wm_str where = out->file == WM_NONE ? wm_plan_str(t->v.p, out->name)
+                                                   : place(t, out->name, out->dtype, out->shape, out->rank,
+                                                           (uint64_t)dst * t->geom->unit + part);
+
+        line(t, "->", where, e);
+    }
+    return t->ngoal < COUNT_TO;
+}
+
+static void
+goals_in(struct trace *t, const struct wm_plan_out *out, uint32_t in, uint64_t byte)
+{
+    const struct wm_view *v = &t->v;
+
+    t->out = out;
+    t->geom = &v->geom[out->geom];
+    for (uint64_t k = 0; k < t->geom->nbox; k++) {
+        const struct wm_plan_box *b = &v->box[t->geom->box + k];
+        unsigned unit = wm_box_src_unit(v, t->geom, b);
+
+        for (uint32_t s = 0; s < b->nsrc; s++)
+            if (v->slot[out->slot + b->slot[s]] == in) {
+                t->box = b;
+                t->part = byte % unit;
+                wm_box_targets(v, b, s, (int64_t)(byte / unit), goal, t);
+            }
+    }
+}
+
+static enum wm_status
+trace_input(struct trace *t, uint32_t id)
+{
+    const struct wm_view *v = &t->v;
+    const struct wm_plan_in *in = &v->in[id];
+    uint64_t byte;
+    enum wm_status st = element_at(t, "input", in->dtype, v->shape + in->shape, in->rank, &byte);
+
+    if (st != WM_OK)
+        return st;
+    t->found++;
+    t->ngoal = 0;
+    head(t, "input", place(t, in->name, in->dtype, in->shape, in->rank, byte));
+    for (uint64_t k = 0; k < v->nout && t->ngoal < COUNT_TO; k++) {
+        const struct wm_plan_out *out = &v->out[k];
+        uint32_t nslot = v->geom[out->geom].nslot;
+
+        for (uint32_t s = 0; s < nslot; s++)
+            if (v->slot[out->slot + s] == id) {
+                goals_in(t, out, id, byte);
+                break;
+            }
+    }
+    if (!t->json && t->ngoal == 0)
+        wm_buf_putz(&t->o.b, "  is not used\n");
+    if (!t->json && t->ngoal > SHOW)
+        wm_buf_printf(&t->o.b, "  and %s%" PRIu64 " more\n", t->ngoal == COUNT_TO ? "at least " : "",
+                      t->ngoal - SHOW);
+    tail(t);
+    return WM_OK;
+}
+
+/* ---- */
+
+static enum wm_status
+not_found(struct trace *t, struct wmap_plan *p)
+{
+    struct wm_arena *a = t->o.b.a;
+    uint64_t ntensor = wm_view_ntensor(&t->v);
+    struct wm_str *name = WM_NEW_N(a, struct wm_str, ntensor + p->in->tensor.n), near;
+
+    for (uint32_t k = 0; k < p->in->tensor.n; k++)
+        if (wm_str_eq(p->in->tensor.item[k].name, t->key))
+            return wm_fail(&t->ctx->err, WM_EUSAGE, NULL, "tensor \"%.*s\" of the input is not used by the map",
+                           WM_STR_ARG(t->key));
+    for (uint64_t k = 0; k < ntensor; k++)
+        name[k] = wm_plan_str(t->v.p, t->v.out[k].name);
+    for (uint32_t k = 0; k < p->in->tensor.n; k++)
+        name[ntensor + k] = p->in->tensor.item[k].name;
+    near = wm_suggest(a, t->key, name, (uint32_t)(ntensor + p->in->tensor.n));
+    if (near.n)
+        return wm_fail(&t->ctx->err, WM_EUSAGE, NULL,
+                       "no tensor \"%.*s\" in the output or the input; did you mean \"%.*s\"?",
+                       WM_STR_ARG(t->key), WM_STR_ARG(near));
+    return wm_fail(&t->ctx->err, WM_EUSAGE, NULL, "no tensor \"%.*s\" in the output or the input",
+                   WM_STR_ARG(t->key));
+}
+
+static enum wm_status
+trace_all(struct trace *t, struct wmap_plan *p, struct wm_str element)
+{
+    enum wm_status st = parse_element(t, element);
+
+    if (st != WM_OK)
+        return st;
+    if (t->json) {
+        wm_js_object(&t->o, NULL);
+        wm_js_str(&t->o, "schema", WM_STR("wmap.trace/1"));
+        wm_js_array(&t->o, "traces");
+    }
+    for (uint64_t k = 0, n = wm_view_ntensor(&t->v); k < n; k++)
+        if (wm_str_eq(wm_plan_str(t->v.p, t->v.out[k].name), t->key) &&
+            (st = trace_output(t, &t->v.out[k])) != WM_OK)
+            return st;
+    for (uint64_t k = 0; k < t->v.nin; k++)
+        if (wm_str_eq(wm_plan_str(t->v.p, t->v.in[k].name), t->key) &&
+            (st = trace_input(t, (uint32_t)k)) != WM_OK)
+            return st;
+    if (t->found == 0)
+        return not_found(t, p);
+    if (t->json) {
+        wm_js_close(&t->o);
+        wm_js_close(&t->o);
+    }
+    return WM_OK;
+}
+
+/* A piece of text is kept until the answer is whole: a wrong index prints nothing. */
+wmap_status
+wmap_plan_trace(wmap_plan *p, const char *element, wmap_style style, wmap_sink sink)
+{
+    struct trace t = {.ctx = p->map->ctx, .json = style == WMAP_JSON};
+    struct wm_arena a;
+    enum wm_status st;
+
+    wm_ctx_begin(t.ctx);
+    wm_ctx_arena(t.ctx, &a);
+    wm_view_init(&t.v, &a, &p->plan);
+    wm_out_init(&t.o, &a, sink);
+    st = trace_all(&t, p, wm_str_c(element));
+    if (st == WM_OK && !wm_out_end(&t.o))
+        st = wm_fail(&t.ctx->err, WM_EIO, NULL, "writing the result failed");
+    wm_arena_fini(&a);
+    return wm_ctx_end(t.ctx, st);
+}

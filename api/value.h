@@ -1,0 +1,17 @@
+/* api/value.h -- elements of tensors as numbers, for messages and for comparing with a tolerance. */
+#ifndef WM_API_VALUE_H
+#define WM_API_VALUE_H
+
+#include "base/buf.h"
+#include "base/dtype.h"
+
+/* Bytes in which elements can be told apart: the element, or 1 where several share bytes. */
+unsigned wm_value_unit(enum wm_dtype t);
+/* Can wm_value_get() give its elements as numbers?  (Not complex and sub-byte ones.) */
+bool wm_value_is_real(enum wm_dtype t);
+/* The element at p (little-endian, not aligned).  Integers beyond 2^53 are rounded. */
+double wm_value_get(enum wm_dtype t, const unsigned char *p);
+/* As a person reads it: "0.5", "-3", "nan", "0x7fc1" where it is no number that can be shown. */
+void wm_value_print(enum wm_dtype t, const unsigned char *p, struct wm_buf *out);
+
+#endif

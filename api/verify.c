@@ -1,0 +1,316 @@
+/* api/verify.c -- is an existing output what the map makes of the input, and does the way back give the input?
+ *
+ * Forwards: the plan produces its output window by window and each is compared with the tensor of that name, so the
+ * sharding of the existing output does not matter.  Backwards: the map is bound in reverse to the output, and what
+ * that makes is compared with the input; tensors of the input that the map does not carry are listed, not judged. */
+#include <errno.h>
+#include <inttypes.h>
+
+#include "api/delta.h"
+#include "api/fold.h"
+#include "api/view.h"
+
+/* A plan as a side: each thread has an executor of its own. */
+struct maker {
+    struct wm_view v;
+    struct wm_exec **exec;
+    unsigned threads;
+};
+
+struct verify {
+    struct wmap_ctx *ctx;
+    struct wmap_plan *p;
+    struct wm_arena a;
+    const wmap_work *work;
+    struct wm_manifest *out;
+    bool by_file;              /* tensors are told apart by file and name */
+    struct wm_delta forward, backward;
+    bool has_backward;
+    struct wm_str why_not;     /* where it has none */
+};
+
+/* ---- readers ---- */
+
+static enum wm_status
+produce(void *user, unsigned thread, uint32_t id, uint64_t off, uint64_t n, void *p, struct wm_err *err)
+{
+    struct maker *m = user;
+
+    return wm_exec_produce(m->exec[thread], id, off, n, p, err);
+}
+
+static enum wm_status
+maker_open(struct maker *m, struct verify *f, const struct wm_plan *plan)
+{
+    struct wm_exec_opts o = {.threads = 1,
+                             .trust_replicas = f->p->bind.trust_replicas,
+                             .strict_pad = f->p->bind.strict_pad};
+    enum wm_status st = WM_OK;
+
+    m->threads = wm_work_threads(f->work);
+    m->exec = WM_NEW_N(&f->a, struct wm_exec *, m->threads);
+    o.max_memory = wm_work_memory(f->work) / m->threads;
+    wm_view_init(&m->v, &f->a, plan);
+    for (unsigned k = 0; k < m->threads && st == WM_OK; k++)
+        st = wm_exec_open(plan, f->ctx->sys, &o, &m->exec[k], &f->ctx->err);
+    return st;
+}
+
+static enum wm_status
+maker_close(struct maker *m, struct verify *f, enum wm_status st)
+{
+    if (st == WM_OK && m->exec[0])
+        st = wm_exec_check_inputs(m->exec[0], &f->ctx->err);
+    for (unsigned k = 0; k < m->threads; k++)
+        if (m->exec[k])
+            wm_exec_close(m->exec[k]);
+    return st;
+}
+
+static struct wm_str
+label(struct verify *f, struct wm_str file, struct wm_str name)
+{
+    return f->by_file ? wm_arena_printf(&f->a, "%.*s: %.*s", WM_STR_ARG(file), WM_STR_ARG(name)) : name;
+}
+
+static void
+side_of_plan(struct wm_side *s, struct verify *f, struct maker *m)
+{
+    const struct wm_view *v = &m->v;
+
+    s->n = (uint32_t)wm_view_ntensor(v);
+    s->tensor = WM_NEW_N(&f->a, struct wm_listed, s->n);
+    s->id = WM_NEW_N(&f->a, uint32_t, s->n);
+    s->reader = (struct wm_reader){produce, m};
+    for (uint32_t k = 0; k < s->n; k++) {
+        const struct wm_plan_out *t = &v->out[k];
+
+        s->tensor[k] = (struct wm_listed){label(f, wm_plan_str(v->p, v->outfile[t->file].name),
+                                                wm_plan_str(v->p, t->name)),
+                                          (enum wm_dtype)t->dtype,
+                                          v->shape + t->shape,
+                                          t->rank,
+                                          t->nbytes,
+                                          0};
+        s->id[k] = k;
+    }
+}
+
+/* ---- one direction ---- */
+
+/* What `plan` makes against the tensors of `m`. */
+static enum wm_status
+compare(struct verify *f, struct wm_delta *d, const struct wm_plan *plan, struct wm_manifest *m)
+{
+    struct maker *maker = WM_NEW(&f->a, struct maker);
+    struct wm_side *side = WM_NEW_N(&f->a, struct wm_side, 2);
+    struct wm_file_reader file;
+    enum wm_status st, closed;
+
+    *d = (struct wm_delta){.ctx = f->ctx, .a = &f->a, .sa = &side[0], .sb = &side[1]};
+    st = maker_open(maker, f, plan);
+    if (st == WM_OK) {
+        side_of_plan(&side[0], f, maker);
+        wm_side_of_manifest(&side[1], &f->a, m, wm_manifest_order(&f->a, m));
+        for (uint32_t k = 0; k < side[1].n; k++)
+            side[1].tensor[k].name =
+                label(f, m->file.item[m->tensor.item[side[1].id[k]].file].name, side[1].tensor[k].name);
+        st = wm_file_reader_open(&file, &f->a, f->ctx->sys, m, &f->ctx->err);
+        side[1].reader = wm_file_reader(&file);
+        if (st == WM_OK)
+            st = wm_delta_run(d, f->work, &f->ctx->err);
+        closed = wm_file_reader_close(&file, &f->ctx->err);
+        st = st == WM_OK ? closed : st;
+    }
+    return maker_close(maker, f, st);
+}
+
+/* The same name in several files of the plan: then files matter, and must be those of the plan. */
+static bool
+has_equal_names(struct verify *f, const struct wm_view *v)
+{
+    uint64_t n = wm_view_ntensor(v);
+    struct wm_map seen;
+
+    wm_map_init(&seen, &f->a, (uint32_t)n);
+    for (uint64_t k = 0; k < n; k++)
+        if (wm_map_put(&seen, wm_plan_str(v->p, v->out[k].name), (uint32_t)k) != k)
+            return true;
+    return false;
+}
+
+static enum wm_status
+open_output(struct verify *f, struct wm_str path)
+{
+    struct wm_open_opts opts = {.no_symlinks = f->p->no_symlinks};
+    struct wm_view v;
+
+    wm_view_init(&v, &f->a, &f->p->plan);
+    f->by_file = has_equal_names(f, &v);
+    if (f->by_file) {
+        struct wm_str *name = WM_NEW_N(&f->a, struct wm_str, v.noutfile);
+
+        for (uint64_t k = 0; k < v.noutfile; k++)
+            if (v.outfile[k].ntensor)
+                name[opts.nonly++] = wm_plan_str(&f->p->plan, v.outfile[k].name);
+        opts.only = name;
+    }
+    return wm_manifest_open(&f->a, f->ctx->sys, path, &opts, &f->out, &f->ctx->err);
+}
+
+/* ---- the way back ---- */
+
+/* The configuration that the forward binding used, as a path; in reverse the input's directory is another. */
+static struct wm_str
+config_path(struct verify *f)
+{
+    struct wm_str path = f->p->bind.config;
+    struct stat st;
+
+    if (path.n)
+        return path;
+    path = wm_arena_printf(&f->ctx->arena, "%.*s/config.json", WM_STR_ARG(f->p->in->dir));
+    return f->ctx->sys->stat(path.p, &st) == 0 ? path : WM_STR("");
+}
+
+/* A failure to bind in reverse is a property of the map (one-way rules), told but not judged: its diagnostics do not
+ * count among those of the map. */
+static enum wm_status
+way_back(struct verify *f)
+{
+    struct wm_diags *ds = &f->ctx->cc.diags;
+    uint32_t n = ds->list.n, nerror = ds->nerror, nwarning = ds->nwarning;
+    struct wm_bind_opts o = f->p->bind;
+    struct wm_graph *graph;
+    struct wm_plan plan;
+    uint64_t size;
+    enum wm_status st;
+
+    o.reverse = !o.reverse;
+    o.config = config_path(f);
+    o.allow_unmapped = o.allow_missing = true;
+    o.out_is_file = false;
+    o.format = WM_STR("");
+    st = wm_plan_of(f->ctx, f->p->map->chain, f->out, &o, &graph, &plan, &size);
+    f->why_not = WM_STR("the map can not be bound in this direction");
+    for (uint32_t k = n; k < ds->list.n; k++)
+        if (ds->list.item[k]->severity == WM_SEV_ERROR) {
+            f->why_not = wm_arena_str(&f->a, ds->list.item[k]->message);
+            break;
+        }
+    ds->list.n = n;
+    ds->nerror = nerror;
+    ds->nwarning = nwarning;
+    if (st != WM_OK)
+        return st == WM_NO ? WM_OK : st;
+    f->has_backward = true;
+    return compare(f, &f->backward, &plan, f->p->in);
+}
+
+static bool
+holds(const struct verify *f)
+{
+    const struct wm_delta *b = &f->backward;
+
+    return wm_delta_is_none(&f->forward) &&
+           (!f->has_backward || b->missing.n + b->mismatch.a.n + b->ndifferent == 0);
+}
+
+/* ---- the answer ---- */
+
+static void
+direction_text(const char *word, const struct wm_delta *d, struct wm_out *o)
+{
+    wm_buf_printf(&o->b, "%s: %" PRIu32 " of %" PRIu32 " tensors are equal (", word, d->pair.n - d->ndifferent,
+                  d->pair.n + d->missing.n + d->mismatch.a.n);
+    wm_out_size(&o->b, d->nbytes);
+    wm_buf_putz(&o->b, " compared)\n");
+    wm_delta_text(d, o);
+}
+
+static void
+not_carried(struct verify *f, struct wm_out *o)
+{
+    const struct wm_delta *d = &f->backward;
+    struct wm_fold_item *item = WM_NEW_N(&f->a, struct wm_fold_item, d->unexpected.n);
+    struct wm_fold_line *line;
+    uint32_t nline;
+
+    for (uint32_t k = 0; k < d->unexpected.n; k++)
+        item[k] = (struct wm_fold_item){d->sb->tensor[d->unexpected.item[k]].name, 0};
+    wm_fold(&f->a, item, d->unexpected.n, &line, &nline);
+    for (uint32_t k = 0; k < nline; k++)
+        wm_buf_printf(&o->b, "  note: the map does not carry %.*s back\n", WM_STR_ARG(line[k].name));
+}
+
+static void
+answer_text(struct verify *f, struct wm_out *o)
+{
+    direction_text("forward", &f->forward, o);
+    if (!f->has_backward) {
+        wm_buf_putz(&o->b, "backward: not checked: ");
+        wm_buf_safe(&o->b, f->why_not, 400);
+        wm_buf_putc(&o->b, '\n');
+    } else {
+        struct wm_delta d = f->backward;
+
+        d.unexpected.n = 0; /* these are told as notes */
+        direction_text("backward", &d, o);
+        not_carried(f, o);
+    }
+}
+
+static void
+answer_json(struct verify *f, struct wm_out *o)
+{
+    wm_js_object(o, NULL);
+    wm_js_str(o, "schema", WM_STR("wmap.verify/1"));
+    wm_js_bool(o, "ok", holds(f));
+    wm_js_object(o, "forward");
+    wm_delta_json(&f->forward, o);
+    wm_js_close(o);
+    wm_js_object(o, "backward");
+    wm_js_bool(o, "checked", f->has_backward);
+    if (f->has_backward)
+        wm_delta_json(&f->backward, o);
+    else
+        wm_js_str(o, "why_not", f->why_not);
+    wm_js_close(o);
+    wm_js_close(o);
+}
+
+static enum wm_status
+answer(struct verify *f, wmap_style style, wmap_sink sink)
+{
+    struct wm_out o;
+
+    wm_out_init(&o, &f->a, sink);
+    if (style == WMAP_JSON)
+        answer_json(f, &o);
+    else
+        answer_text(f, &o);
+    if (!wm_out_end(&o))
+        return wm_fail(&f->ctx->err, WM_EIO, NULL, "writing the result failed");
+    return holds(f) ? WM_OK : WM_NO;
+}
+
+wmap_status
+wmap_verify(wmap_plan *p, const char *output, const wmap_work *work, wmap_style style, wmap_sink sink)
+{
+    struct verify f = {.ctx = p->map->ctx, .p = p, .work = work};
+    enum wm_status st;
+
+    wm_ctx_begin(f.ctx);
+    wm_ctx_arena(f.ctx, &f.a);
+    st = open_output(&f, wm_ctx_str(f.ctx, output));
+    if (st == WM_OK)
+        st = compare(&f, &f.forward, &p->plan, f.out);
+    if (st == WM_OK && wm_delta_is_none(&f.forward))
+        st = way_back(&f);
+    else if (st == WM_OK)
+        f.why_not = WM_STR("the output is not what the map makes");
+    if (st == WM_OK)
+        st = answer(&f, style, sink);
+    wm_arena_fini(&f.a);
+    return wm_ctx_end(f.ctx, st);
+}

@@ -1,0 +1,176 @@
+/* api/view.c -- see view.h.  Plans are verified when they are opened: nothing is checked here again. */
+#include "api/view.h"
+
+#include "base/map.h"
+
+void
+wm_view_init(struct wm_view *v, struct wm_arena *a, const struct wm_plan *p)
+{
+    uint64_t n;
+    uint32_t rank = 0;
+
+    *v = (struct wm_view){.p = p};
+    v->infile = wm_plan_section(p, WM_PS_INFILE, &v->ninfile);
+    v->outfile = wm_plan_section(p, WM_PS_OUTFILE, &v->noutfile);
+    v->in = wm_plan_section(p, WM_PS_IN, &v->nin);
+    v->out = wm_plan_section(p, WM_PS_OUT, &v->nout);
+    v->geom = wm_plan_section(p, WM_PS_GEOM, &v->ngeom);
+    v->box = wm_plan_section(p, WM_PS_BOX, &v->nbox);
+    v->dim = wm_plan_section(p, WM_PS_DIM, &n);
+    v->slot = wm_plan_section(p, WM_PS_SLOT, &n);
+    v->elem = wm_plan_section(p, WM_PS_ELEM, &n);
+    v->step = wm_plan_section(p, WM_PS_STEP, &n);
+    v->shape = wm_plan_section(p, WM_PS_SHAPE, &n);
+    v->blob = wm_plan_section(p, WM_PS_BLOB, &n);
+    for (uint64_t k = 0; k < v->nbox; k++)
+        if (v->box[k].rank > rank)
+            rank = v->box[k].rank;
+    v->axis = WM_NEW_N(a, struct wm_axis, (size_t)rank + 1);
+    v->tail = WM_NEW_N(a, int64_t, (size_t)rank + 1);
+}
+
+uint64_t
+wm_view_ntensor(const struct wm_view *v)
+{
+    uint64_t n = v->nout;
+
+    while (n > 0 && v->out[n - 1].file == WM_NONE)
+        n--;
+    return n;
+}
+
+int64_t
+wm_box_run(const struct wm_view *v, const struct wm_plan_box *b)
+{
+    int64_t run = 1;
+
+    for (bool grown = true; grown;) {
+        grown = false;
+        for (uint32_t d = 0; d < b->rank && !grown; d++) {
+            const struct wm_plan_dim *dim = &v->dim[b->dim + d];
+
+            if (dim->extent > 1 && dim->dst == run && (b->nsrc == 0 || dim->src[0] == run)) {
+                run *= dim->extent;
+                grown = true;
+            }
+        }
+    }
+    return run;
+}
+
+int64_t
+wm_box_count(const struct wm_view *v, const struct wm_plan_box *b)
+{
+    int64_t n = 1;
+
+    for (uint32_t d = 0; d < b->rank; d++)
+        n *= v->dim[b->dim + d].extent;
+    return n;
+}
+
+unsigned
+wm_box_src_unit(const struct wm_view *v, const struct wm_plan_geom *g, const struct wm_plan_box *b)
+{
+    unsigned unit = v->elem[b->elem].src_unit;
+
+    return unit ? unit : g->unit; /* the plain copy serves every unit */
+}
+
+/* ---- solving base + sum of k[d] * stride[d] = pos ---- */
+
+struct solver {
+    struct wm_axis *axis; /* [rank], the longest strides first */
+    int64_t *tail;        /* most that the axes from d on can add */
+    uint32_t rank;
+    bool (*found)(void *user, int64_t other);
+    void *user;
+};
+
+/* Axes of stride 0 come last: each of their values is a solution.  Depth is at most the rank. */
+static bool
+solve(const struct solver *s, uint32_t d, int64_t rest, int64_t other)
+{
+    const struct wm_axis *x = &s->axis[d];
+    int64_t lo = 0, hi;
+
+    if (d == s->rank)
+        return rest != 0 || s->found(s->user, other);
+    hi = x->extent - 1;
+    if (x->stride > 0) {
+        int64_t beyond = rest - s->tail[d + 1];
+
+        if (rest < 0)
+            return true;
+        lo = beyond <= 0 ? 0 : (beyond + x->stride - 1) / x->stride;
+        hi = rest / x->stride < hi ? rest / x->stride : hi;
+    }
+    for (int64_t k = lo; k <= hi; k++)
+        if (!solve(s, d + 1, rest - k * x->stride, other + k * x->other))
+            return false;
+    return true;
+}
+
+static void
+add_axis(struct solver *s, struct wm_axis x, int64_t *base, int64_t *other_base)
+{
+    uint32_t at = s->rank++;
+
+    if (x.stride < 0) {
+        *base += (x.extent - 1) * x.stride;
+        *other_base += (x.extent - 1) * x.other;
+        x.stride = -x.stride;
+        x.other = -x.other;
+    }
+    for (; at > 0 && s->axis[at - 1].stride < x.stride; at--)
+        s->axis[at] = s->axis[at - 1];
+    s->axis[at] = x;
+}
+
+static void
+solve_all(struct solver *s, int64_t pos, int64_t base, int64_t other_base)
+{
+    s->tail[s->rank] = 0;
+    for (uint32_t d = s->rank; d-- > 0;)
+        s->tail[d] = s->tail[d + 1] + (s->axis[d].extent - 1) * s->axis[d].stride;
+    solve(s, 0, pos - base, other_base);
+}
+
+static bool
+keep(void *user, int64_t src)
+{
+    int64_t **to = user;
+
+    **to = src;
+    *to = NULL;
+    return false;
+}
+
+bool
+wm_box_source(const struct wm_view *v, const struct wm_plan_box *b, uint32_t k, int64_t dst, int64_t *src)
+{
+    int64_t base = b->dst_base, other = b->src_base[k], *to = src;
+    struct solver s = {.axis = v->axis, .tail = v->tail, .found = keep, .user = &to};
+
+    for (uint32_t d = 0; d < b->rank; d++) {
+        const struct wm_plan_dim *dim = &v->dim[b->dim + d];
+
+        add_axis(&s, (struct wm_axis){dim->extent, dim->dst, dim->src[k]}, &base, &other);
+    }
+    solve_all(&s, dst, base, other);
+    return to == NULL;
+}
+
+void
+wm_box_targets(const struct wm_view *v, const struct wm_plan_box *b, uint32_t k, int64_t src,
+               bool (*found)(void *user, int64_t dst), void *user)
+{
+    int64_t base = b->src_base[k], other = b->dst_base;
+    struct solver s = {.axis = v->axis, .tail = v->tail, .found = found, .user = user};
+
+    for (uint32_t d = 0; d < b->rank; d++) {
+        const struct wm_plan_dim *dim = &v->dim[b->dim + d];
+
+        add_axis(&s, (struct wm_axis){dim->extent, dim->src[k], dim->dst}, &base, &other);
+    }
+    solve_all(&s, src, base, other);
+}

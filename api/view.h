@@ -1,0 +1,49 @@
+/* api/view.h -- a plan's sections under their types, and what boxes say of single elements. */
+#ifndef WM_API_VIEW_H
+#define WM_API_VIEW_H
+
+#include "runtime/plan.h"
+
+/* An axis of a box: stride >= 0 in the side that is known, and the stride of the other side. */
+struct wm_axis {
+    int64_t extent, stride, other;
+};
+
+struct wm_view {
+    const struct wm_plan *p;
+    const struct wm_plan_infile *infile;
+    const struct wm_plan_outfile *outfile;
+    const struct wm_plan_in *in;
+    const struct wm_plan_out *out;
+    const struct wm_plan_geom *geom;
+    const struct wm_plan_box *box;
+    const struct wm_plan_dim *dim;
+    const uint32_t *slot;
+    const struct wm_plan_elem *elem;
+    const struct wm_plan_step *step;
+    const int64_t *shape;
+    const unsigned char *blob;
+    uint64_t ninfile, noutfile, nin, nout, ngeom, nbox;
+    struct wm_axis *axis; /* room for solving the box of the highest rank: one thread at a time */
+    int64_t *tail;
+};
+
+void wm_view_init(struct wm_view *v, struct wm_arena *a, const struct wm_plan *p);
+
+/* Output tensors come first, then the checks: how many have a file. */
+uint64_t wm_view_ntensor(const struct wm_view *v);
+
+/* Length in dst units of the pieces in which a box lies contiguous in its output and its first operand. */
+int64_t wm_box_run(const struct wm_view *v, const struct wm_plan_box *b);
+/* Units of the output that the box makes. */
+int64_t wm_box_count(const struct wm_view *v, const struct wm_plan_box *b);
+/* Bytes of a unit of the box's operands. */
+unsigned wm_box_src_unit(const struct wm_view *v, const struct wm_plan_geom *g, const struct wm_plan_box *b);
+
+/* The position in operand k that makes unit `dst` of the output; false where the box does not make it. */
+bool wm_box_source(const struct wm_view *v, const struct wm_plan_box *b, uint32_t k, int64_t dst, int64_t *src);
+/* Calls found() for every unit of the output into which position `src` of operand k goes; false stops. */
+void wm_box_targets(const struct wm_view *v, const struct wm_plan_box *b, uint32_t k, int64_t src,
+                    bool (*found)(void *user, int64_t dst), void *user);
+
+#endif

@@ -1,0 +1,36 @@
+/* cli/bind.c -- what run, plan, verify, trace and dump have in common: a map, an input, options. */
+#include "cli/cli.h"
+
+int
+load_map(struct cli *c, wmap_map **map)
+{
+    wmap_status st = wmap_map_load(c->ctx, c->arg[0], map);
+
+    return st == WMAP_OK ? 0 : report(c, st);
+}
+
+int
+bind_map(struct cli *c, wmap_map **map, wmap_plan **plan)
+{
+    wmap_bind_options o = {.config = c->value[OPT_config],
+                           .define = c->define,
+                           .ndefine = c->ndefine,
+                           .reverse = given(c, OPT_reverse),
+                           .format = c->value[OPT_format],
+                           .output = c->value[OPT_output],
+                           .max_shard_size = c->max_shard_size,
+                           .allow_unmapped = given(c, OPT_allow_unmapped),
+                           .allow_missing = given(c, OPT_allow_missing),
+                           .no_symlinks = given(c, OPT_no_symlinks),
+                           .trust_replicas = given(c, OPT_trust_replicas),
+                           .strict_pad = given(c, OPT_strict_pad)};
+    wmap_status st;
+    int status;
+
+    if (!given(c, OPT_input))
+        return usage(c, "%s: the input is missing: -i IN", c->command->name);
+    if ((status = load_map(c, map)) != 0)
+        return status;
+    st = wmap_bind(*map, c->value[OPT_input], &o, plan);
+    return st == WMAP_OK ? 0 : report(c, st);
+}
