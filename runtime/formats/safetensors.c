@@ -260,8 +260,8 @@ by_offset(const void *pa, const void *pb)
 static enum wm_status
 check_tiling(struct reader *r, uint32_t first, uint64_t size)
 {
-    struct wm_mtensor *t = r->m->tensor.item + first;
     uint32_t n = r->m->tensor.n - first;
+    struct wm_mtensor *t = n ? r->m->tensor.item + first : NULL;
     uint64_t at = 0;
 
     if (n > 1)

@@ -243,6 +243,40 @@ a_directory_is_replaced_without_exchange(void **state)
     assert_no_rest(f, ".");
 }
 
+static int
+fail_last_rename(const char *from, const char *to)
+{
+    /* the new directory over a full one, the old one aside, then the new one again: that fails */
+    if (strstr(from, ".wmap-") && !strstr(to, ".wmap-") && access(from, F_OK) == 0) {
+        char new_file[256];
+
+        snprintf(new_file, sizeof(new_file), "%s/1.bin", from);
+        if (access(new_file, F_OK) == 0) {
+            errno = access(to, F_OK) == 0 ? ENOTEMPTY : EIO;
+            return -1;
+        }
+    }
+    return rename(from, to);
+}
+
+static void
+the_old_directory_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    struct wm_sys sys = wm_sys_real;
+
+    sys.exchange = no_exchange;
+    sys.rename = fail_last_rename;
+    assert_int_equal(mkdir(path_of(f, "out"), 0777), 0);
+    put(f, "out/old.bin", "old");
+    add_file(f, "1.bin");
+    assert_int_equal(open_with(f, &sys, "out", true, true), WM_OK);
+    assert_int_equal(wm_output_commit(f->o, &f->err), WM_EIO);
+    assert_text(f, "out/old.bin", "old");
+    assert_false(there(f, "out/1.bin"));
+    assert_no_rest(f, ".");
+}
+
 static void
 an_empty_directory_is_no_obstacle(void **state)
 {
@@ -507,6 +541,7 @@ main(void)
         TEST(abort_leaves_nothing),
         TEST(a_directory_appears_at_commit),
         TEST(a_directory_is_replaced_without_exchange),
+        TEST(the_old_directory_comes_back),
         TEST(an_empty_directory_is_no_obstacle),
         TEST(inputs_are_never_replaced),
         TEST(sidecars_never_replace_an_input),

@@ -126,6 +126,7 @@ static const struct {
     {"bits", "{" T("a", "F64", "[4611686018427387904]", "0", "0") "}", 0, "overflows"},
     {"half a byte", "{" T("a", "F4", "[5]", "0", "3") "}", 3, "whole number of bytes"},
     {"too small", "{" T("a", "F32", "[2]", "0", "4") "}", 4, "span 4 bytes, but dtype and shape need 8"},
+    {"too large", "{" T("a", "F32", "[1]", "0", "8") "}", 8, "span 8 bytes, but dtype and shape need 4"},
     {"backwards", "{" T("a", "F32", "[0]", "4", "0") "}", 4, "end before they begin"},
     {"three offsets", "{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0,0]}}", 0,
      "not a pair"},
