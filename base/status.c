@@ -40,7 +40,7 @@ put(struct line *l, const char *p, size_t n)
     l->p[l->n] = '\0';
 }
 
-/* Pieces of s from its beginning while they fit into max shown bytes; gives how much of s it was. */
+/* Pieces of s from its beginning while they fit into max shown bytes; gives how much that was. */
 static size_t
 put_some(struct line *l, struct wm_str s, size_t max)
 {

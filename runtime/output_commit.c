@@ -2,8 +2,8 @@
  *
  * In: temporaries that hold all their bytes.  Out: the output under its name, in this order: data
  * to disk (with --fsync), close, directories to disk, rename, the directory of the name to disk.
- * For a directory the one rename (or exchange) of it is the commit point; for a file its own rename,
- * which comes after those of its sidecars. */
+ * For a directory the one rename (or exchange) of it is the commit point; for a file its own
+ * rename, which comes after those of its sidecars. */
 #include <errno.h>
 #include <fcntl.h>
 

@@ -224,7 +224,8 @@ try_lock(struct wm_place *p)
     struct stat mine, named;
     int e;
 
-    p->lock_fd = p->sys->open(p->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+    p->lock_fd =
+        p->sys->open(p->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
     if (p->lock_fd < 0)
         return errno == EINTR ? 0 : -1;
     if (p->sys->flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0) {

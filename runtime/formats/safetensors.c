@@ -2,7 +2,7 @@
  *
  * In: a file: 8 bytes of length, a JSON header of that length, the tensors' bytes.  Out: its
  * tensors in the order of their offsets.  The reader is as strict as the reference library, and
- * stricter where that is ambiguous: duplicate keys are refused.  Writing is in safetensors_write.c. */
+ * stricter where that is ambiguous: duplicate keys are refused.  safetensors_write.c writes. */
 #include "runtime/formats/safetensors.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* runtime/formats/safetensors_write.c -- headers and index files as the reference libraries make them.
+/* runtime/formats/safetensors_write.c -- headers and index files, equal to the reference libraries'.
  *
  * In: names, dtypes and shapes.  Out: the order of the tensors, their offsets, and the bytes before
  * them, equal to what the safetensors library writes (with {"format": "pt"}); and the text of an
