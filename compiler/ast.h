@@ -15,19 +15,19 @@
 #include "base/source.h"
 
 /* Brackets, blocks and expressions nest at most so deep: passes over the tree may recurse. */
-#define WM_DEPTH_MAX 256
-#define WM_NAME_MAX 255      /* bytes of a name */
-#define WM_STRING_MAX 16384  /* bytes of a string as written */
+#define WM_DEPTH_MAX  256
+#define WM_NAME_MAX   255   /* bytes of a name */
+#define WM_STRING_MAX 16384 /* bytes of a string as written */
 
-/* Comments stay with the statement (or item, or line) before which they stand.  In lead, inside and tail lists an
- * empty string is an empty line. */
+/* Comments stay with the statement (or item, or line) before which they stand.  In lead, inside and
+ * tail lists an empty string is an empty line. */
 struct wm_comments {
-    struct wm_str *lead;      /* whole-line comments before it, each with its `#`, no line end */
+    struct wm_str *lead; /* whole-line comments before it, each with its `#`, no line end */
     uint32_t nlead;
-    bool blank_before;        /* an empty line stood before the comments / the statement */
-    struct wm_str trail;      /* comment behind it on its last line, or empty */
-    struct wm_str open;       /* comment behind its opening brace, on that line, or empty */
-    struct wm_str *inside;    /* comments between its tokens; the printer puts them before it */
+    bool blank_before;     /* an empty line stood before the comments / the statement */
+    struct wm_str trail;   /* comment behind it on its last line, or empty */
+    struct wm_str open;    /* comment behind its opening brace, on that line, or empty */
+    struct wm_str *inside; /* comments between its tokens; the printer puts them before it */
     uint32_t ninside;
 };
 
@@ -35,9 +35,9 @@ struct wm_comments {
 
 enum wm_expr_kind {
     WM_EX_ERROR,
-    WM_EX_INT,    /* i */
-    WM_EX_FLOAT,  /* f */
-    WM_EX_BOOL,   /* b */
+    WM_EX_INT,   /* i */
+    WM_EX_FLOAT, /* f */
+    WM_EX_BOOL,  /* b */
     WM_EX_NULL,
     WM_EX_STRING, /* s: escapes resolved */
     WM_EX_NAME,   /* s */
@@ -48,14 +48,24 @@ enum wm_expr_kind {
     WM_EX_CALL,   /* s ( arg... ); `has(config.x)` and `exists("key")` are calls */
     WM_EX_NEG,    /* - arg[0] */
     WM_EX_NOT,    /* ! arg[0] */
-    WM_EX_MUL, WM_EX_DIV, WM_EX_MOD, WM_EX_ADD, WM_EX_SUB,
-    WM_EX_ELSE,   /* arg[0] ?? arg[1] */
-    WM_EX_RANGE,  /* arg[0] .. arg[1], end excluded */
-    WM_EX_EQ, WM_EX_NE, WM_EX_LT, WM_EX_LE, WM_EX_GT, WM_EX_GE,
-    WM_EX_IN,     /* arg[0] in arg[1] */
-    WM_EX_AND, WM_EX_OR,
-    WM_EX_COND,   /* arg[0] ? arg[1] : arg[2] */
-    WM_EX_LIST    /* [ arg... ] */
+    WM_EX_MUL,
+    WM_EX_DIV,
+    WM_EX_MOD,
+    WM_EX_ADD,
+    WM_EX_SUB,
+    WM_EX_ELSE,  /* arg[0] ?? arg[1] */
+    WM_EX_RANGE, /* arg[0] .. arg[1], end excluded */
+    WM_EX_EQ,
+    WM_EX_NE,
+    WM_EX_LT,
+    WM_EX_LE,
+    WM_EX_GT,
+    WM_EX_GE,
+    WM_EX_IN, /* arg[0] in arg[1] */
+    WM_EX_AND,
+    WM_EX_OR,
+    WM_EX_COND, /* arg[0] ? arg[1] : arg[2] */
+    WM_EX_LIST  /* [ arg... ] */
 };
 
 struct wm_expr {
@@ -66,10 +76,10 @@ struct wm_expr {
     int64_t i;
     double f;
     bool b;
-    bool parens;        /* was written in parentheses (the printer decides anew; kept for messages) */
+    bool parens; /* was written in parentheses (the printer decides anew; kept for messages) */
     struct wm_expr **arg;
     uint32_t narg;
-    uint32_t depth;     /* 1 more than its deepest argument; at most WM_DEPTH_MAX */
+    uint32_t depth;           /* 1 more than its deepest argument; at most WM_DEPTH_MAX */
     struct wm_template *tmpl; /* of the string argument of exists("key"): a key template */
 };
 
@@ -85,19 +95,19 @@ enum wm_hole_kind {
 
 struct wm_hole {
     enum wm_hole_kind kind;
-    struct wm_span span;    /* inside the string, of a hole with its braces */
-    struct wm_str text;     /* of WM_HO_TEXT */
-    struct wm_str name;     /* of index, words, capture: the name that stands first in the hole */
-    struct wm_expr *expr;   /* of an index hole: NAME, or the shifted expression */
-    uint32_t width;         /* {layer:05} -> 5; 0 = no padding */
-    struct wm_str *word;    /* [nword] */
+    struct wm_span span;  /* inside the string, of a hole with its braces */
+    struct wm_str text;   /* of WM_HO_TEXT */
+    struct wm_str name;   /* of index, words, capture: the name that stands first in the hole */
+    struct wm_expr *expr; /* of an index hole: NAME, or the shifted expression */
+    uint32_t width;       /* {layer:05} -> 5; 0 = no padding */
+    struct wm_str *word;  /* [nword] */
     uint32_t nword;
 };
 
 struct wm_template {
-    struct wm_span span;    /* of the string with its quotes */
-    struct wm_str text;     /* spelling as written, with its quotes; empty in a tree that no text stands for */
-    struct wm_hole *part;   /* adjacent texts are joined; never two WM_HO_TEXT in a row */
+    struct wm_span span; /* of the string with its quotes */
+    struct wm_str text;   /* as written, with its quotes; empty where no text stands for the tree */
+    struct wm_hole *part; /* adjacent texts are joined; never two WM_HO_TEXT in a row */
     uint32_t npart;
 };
 
@@ -120,8 +130,8 @@ struct wm_pat {
     uint32_t nitem;
 };
 
-/* [d0 d1 ...]: one wm_pat per dimension.  The parser folds: a dimension `(a b)` is a PRODUCT, `(a + b)` a
- * SUM, a SUM inside a PRODUCT only in parentheses, and a PRODUCT inside a SUM only in parentheses. */
+/* [d0 d1 ...]: one wm_pat per dimension.  The parser folds: a dimension `(a b)` is a PRODUCT,
+ * `(a + b)` a SUM; a SUM inside a PRODUCT, or a PRODUCT inside a SUM, stands in parentheses. */
 struct wm_pattern {
     struct wm_span span;
     struct wm_pat **dim;
@@ -140,13 +150,20 @@ struct wm_opcall {
     struct wm_span span;
     struct wm_str name;
     struct wm_span name_span;
-    bool lossy;            /* `lossy cast(...)` */
-    struct wm_expr **arg;  /* lists are WM_EX_LIST; dtypes are WM_EX_NAME */
+    bool lossy;           /* `lossy cast(...)` */
+    struct wm_expr **arg; /* lists are WM_EX_LIST; dtypes are WM_EX_NAME */
     uint32_t narg;
-    bool parens;           /* `neg` and `neg()` are both accepted; printed as `neg` */
+    bool parens; /* `neg` and `neg()` are both accepted; printed as `neg` */
 };
 
-enum wm_clause_kind { WM_CL_WHERE, WM_CL_WHEN, WM_CL_OPTIONAL, WM_CL_BROADCAST, WM_CL_PICK, WM_CL_PAD };
+enum wm_clause_kind {
+    WM_CL_WHERE,
+    WM_CL_WHEN,
+    WM_CL_OPTIONAL,
+    WM_CL_BROADCAST,
+    WM_CL_PICK,
+    WM_CL_PAD
+};
 
 /* One `name = expr` of where, pick, pad; or one name of broadcast (expr NULL). */
 struct wm_binding {
@@ -181,7 +198,7 @@ struct wm_rule_ast {
         uint32_t nterm;
         struct wm_fill *fill; /* instead of terms; NULL otherwise */
     } side[2];
-    struct wm_opcall *op;     /* [nop], in the order of the text */
+    struct wm_opcall *op; /* [nop], in the order of the text */
     uint32_t nop;
     struct wm_clause *clause; /* [nclause], in the order of the text */
     uint32_t nclause;
@@ -190,13 +207,13 @@ struct wm_rule_ast {
 /* ---- sides ---- */
 
 enum wm_item_kind {
-    WM_SI_FORMAT,  /* format NAME */
-    WM_SI_FILE,    /* file "..." holds "..." as "..." root "..." */
-    WM_SI_ALIAS,   /* alias "x" = "y" [when e] */
-    WM_SI_IGNORE,  /* ignore "x", ... [when e] */
-    WM_SI_CARRY,   /* carry "glob", ... */
-    WM_SI_EMIT,    /* emit "params.json" { a.b = expr ... } */
-    WM_SI_LORA     /* lora "A" [..], "B" [..] into "W" [..] scale e [rounding stepwise] */
+    WM_SI_FORMAT, /* format NAME */
+    WM_SI_FILE,   /* file "..." holds "..." as "..." root "..." */
+    WM_SI_ALIAS,  /* alias "x" = "y" [when e] */
+    WM_SI_IGNORE, /* ignore "x", ... [when e] */
+    WM_SI_CARRY,  /* carry "glob", ... */
+    WM_SI_EMIT,   /* emit "params.json" { a.b = expr ... } */
+    WM_SI_LORA    /* lora "A" [..], "B" [..] into "W" [..] scale e [rounding stepwise] */
 };
 
 struct wm_emit_field {
@@ -208,27 +225,28 @@ struct wm_emit_field {
 struct wm_side_item {
     enum wm_item_kind kind;
     struct wm_span span;
-    struct wm_str name;          /* of format */
-    struct wm_template **tmpl;   /* file: 1; alias: 2 (x, y); ignore: n; carry, emit: n (names; literal) */
+    struct wm_str name; /* of format */
+    struct wm_template *
+        *tmpl; /* file: 1; alias: 2 (x, y); ignore: n; carry, emit: n (names; literal) */
     uint32_t ntmpl;
     struct wm_template *holds, *as; /* of file; NULL where absent */
-    struct wm_expr *root;        /* of file: a WM_EX_STRING, or NULL */
-    struct wm_expr *when;        /* NULL: always */
-    struct wm_emit_field *field; /* of emit */
+    struct wm_expr *root;           /* of file: a WM_EX_STRING, or NULL */
+    struct wm_expr *when;           /* NULL: always */
+    struct wm_emit_field *field;    /* of emit */
     uint32_t nfield;
-    struct wm_term *term;        /* of lora: A, B, W */
+    struct wm_term *term; /* of lora: A, B, W */
     uint32_t nterm;
-    struct wm_expr *scale;       /* of lora */
-    bool stepwise;               /* of lora: rounding stepwise */
+    struct wm_expr *scale; /* of lora */
+    bool stepwise;         /* of lora: rounding stepwise */
     struct wm_comments *comments;
 };
 
 /* ---- shard blocks ---- */
 
-struct wm_part {               /* an entry of parts [ ... ] */
+struct wm_part { /* an entry of parts [ ... ] */
     struct wm_span span;
     struct wm_expr *size;
-    struct wm_expr *groups;    /* NULL */
+    struct wm_expr *groups; /* NULL */
 };
 
 enum wm_shard_kind { WM_SH_SPLIT, WM_SH_AT, WM_SH_REPLICATE };
@@ -237,13 +255,13 @@ struct wm_shard_line {
     enum wm_shard_kind kind;
     struct wm_span span;
     struct wm_template *key;
-    struct wm_expr *dim;       /* split D */
-    struct wm_expr *at;        /* at E */
-    struct wm_expr *parts;     /* number or name, or NULL; with a list: part[] instead */
+    struct wm_expr *dim;   /* split D */
+    struct wm_expr *at;    /* at E */
+    struct wm_expr *parts; /* number or name, or NULL; with a list: part[] instead */
     struct wm_part *part;
     uint32_t npart;
-    struct wm_expr *groups, *unit;        /* NULL where absent */
-    struct wm_expr *size, *pad, *fill;    /* size N pad M [fill V] */
+    struct wm_expr *groups, *unit;     /* NULL where absent */
+    struct wm_expr *size, *pad, *fill; /* size N pad M [fill V] */
     bool uneven;
     struct wm_comments *comments;
 };
@@ -255,24 +273,24 @@ enum wm_mapx_kind { WM_MX_NAME, WM_MX_INVERSE, WM_MX_COMPOSE, WM_MX_CALL };
 struct wm_mapx {
     enum wm_mapx_kind kind;
     struct wm_span span;
-    struct wm_str name;       /* of NAME: an identifier in a file; on the command line also a path */
-    struct wm_mapx *arg[2];   /* INVERSE, CALL: [0]; COMPOSE: both */
-    struct wm_binding *bind;  /* of CALL */
+    struct wm_str name;      /* of NAME: an identifier in a file; on the command line also a path */
+    struct wm_mapx *arg[2];  /* INVERSE, CALL: [0]; COMPOSE: both */
+    struct wm_binding *bind; /* of CALL */
     uint32_t nbind;
-    uint32_t depth;           /* as of wm_expr */
+    uint32_t depth; /* as of wm_expr */
 };
 
 /* ---- statements ---- */
 
 enum wm_stmt_kind {
     WM_ST_ERROR,
-    WM_ST_MAP,      /* map NAME "doc" */
-    WM_ST_MAPDEF,   /* map NAME = mapx */
-    WM_ST_PARAM,    /* param NAME = expr "doc" */
-    WM_ST_LET,      /* let NAME = expr */
-    WM_ST_INDEX,    /* index NAME < expr | in expr | in keys | = (a b) [< ...] [where expr] */
-    WM_ST_SIDE,     /* source NAME? { } / target NAME? { } */
-    WM_ST_SHARD,    /* shard INDEX on source|target { } */
+    WM_ST_MAP,    /* map NAME "doc" */
+    WM_ST_MAPDEF, /* map NAME = mapx */
+    WM_ST_PARAM,  /* param NAME = expr "doc" */
+    WM_ST_LET,    /* let NAME = expr */
+    WM_ST_INDEX,  /* index NAME < expr | in expr | in keys | = (a b) [< ...] [where expr] */
+    WM_ST_SIDE,   /* source NAME? { } / target NAME? { } */
+    WM_ST_SHARD,  /* shard INDEX on source|target { } */
     WM_ST_RULE,
     WM_ST_OVERRIDE, /* override RULE */
     WM_ST_WITHIN,   /* within A <-> B CLAUSES { } */
@@ -283,41 +301,41 @@ enum wm_stmt_kind {
 
 struct wm_if_arm {
     struct wm_span span;
-    struct wm_expr *cond;     /* NULL: the final else */
+    struct wm_expr *cond; /* NULL: the final else */
     struct wm_stmt **body;
     uint32_t nbody;
-    struct wm_span brace;     /* its `{` */
-    struct wm_str open;       /* comment behind the opening brace */
-    struct wm_str *tail;      /* comments before the closing brace */
+    struct wm_span brace; /* its `{` */
+    struct wm_str open;   /* comment behind the opening brace */
+    struct wm_str *tail;  /* comments before the closing brace */
     uint32_t ntail;
 };
 
 struct wm_stmt {
     enum wm_stmt_kind kind;
-    struct wm_span span;      /* the whole statement */
+    struct wm_span span;          /* the whole statement */
     struct wm_comments *comments; /* NULL: none */
-    struct wm_str name;       /* map, param, let, index, side (may be empty), shard, import, use */
+    struct wm_str name; /* map, param, let, index, side (may be empty), shard, import, use */
     struct wm_span name_span;
-    struct wm_str doc;        /* escapes resolved; empty where absent */
-    struct wm_str doc_text;   /* as written, with quotes */
-    struct wm_expr *expr;     /* param, let: value; index `in`: domain (RANGE, LIST, KEYS, any) */
-    struct wm_expr *bound;    /* index `< e` (also the bound of a composite) */
-    struct wm_expr *where;    /* index filter */
+    struct wm_str doc;      /* escapes resolved; empty where absent */
+    struct wm_str doc_text; /* as written, with quotes */
+    struct wm_expr *expr;   /* param, let: value; index `in`: domain (RANGE, LIST, KEYS, any) */
+    struct wm_expr *bound;  /* index `< e` (also the bound of a composite) */
+    struct wm_expr *where;  /* index filter */
     struct wm_binding *component; /* composite index: names; expr NULL */
     uint32_t ncomponent;
-    struct wm_mapx *mapx;     /* mapdef */
-    int side;                 /* side, shard: 0 source (left), 1 target (right) */
+    struct wm_mapx *mapx; /* mapdef */
+    int side;             /* side, shard: 0 source (left), 1 target (right) */
     struct wm_side_item *item;
     uint32_t nitem;
     struct wm_shard_line *line;
     uint32_t nline;
-    struct wm_rule_ast *rule; /* rule, override */
+    struct wm_rule_ast *rule;      /* rule, override */
     struct wm_template *prefix[2]; /* within */
-    struct wm_clause *clause; /* within */
+    struct wm_clause *clause;      /* within */
     uint32_t nclause;
-    struct wm_stmt **body;    /* within */
+    struct wm_stmt **body; /* within */
     uint32_t nbody;
-    struct wm_if_arm *arm;    /* if */
+    struct wm_if_arm *arm; /* if */
     uint32_t narm;
     struct wm_template *path; /* import: a literal template */
     struct wm_span brace;     /* the `{` of side, shard, within */
@@ -326,15 +344,15 @@ struct wm_stmt {
 };
 
 struct wm_file_ast {
-    uint32_t source;          /* index in wm_sources */
-    int64_t version;          /* of `wmap 1`; 0 where the header is missing or wrong */
+    uint32_t source; /* index in wm_sources */
+    int64_t version; /* of `wmap 1`; 0 where the header is missing or wrong */
     struct wm_span version_span;
     struct wm_comments *comments; /* before `wmap 1` */
     struct wm_stmt **stmt;
     uint32_t nstmt;
-    struct wm_str *tail;      /* comments at the end of the file */
+    struct wm_str *tail; /* comments at the end of the file */
     uint32_t ntail;
-    bool ok;                  /* no syntax error was reported */
+    bool ok; /* no syntax error was reported */
 };
 
 #endif

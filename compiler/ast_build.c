@@ -1,7 +1,8 @@
 /* compiler/ast_build.c -- builders of lists, names, expressions and map expressions.
  *
- * In: spans and nodes from the grammar's actions.  Out: nodes in the arena, never NULL.  Numbers are converted here,
- * and what does not fit is reported here; no node is deeper than WM_DEPTH_MAX, so that passes may recurse. */
+ * In: spans and nodes from the grammar's actions.  Out: nodes in the arena, never NULL.  Numbers
+ * are converted here, and what does not fit is reported here; no node is deeper than WM_DEPTH_MAX,
+ * so that passes may recurse. */
 #include <errno.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -41,7 +42,8 @@ wm_make_name(struct wm_syntax *ps, struct wm_span span)
     struct wm_str s = wm_syntax_text(ps, span);
 
     if (s.n > WM_NAME_MAX) {
-        wm_syntax_error(ps, WM_E_TOO_LONG, (struct wm_span){.file = span.file, .off = span.off, .len = WM_NAME_MAX},
+        wm_syntax_error(ps, WM_E_TOO_LONG,
+                        (struct wm_span){.file = span.file, .off = span.off, .len = WM_NAME_MAX},
                         "this name has %zu bytes; at most %d are allowed", s.n, WM_NAME_MAX);
         s.n = WM_NAME_MAX;
     }
@@ -68,12 +70,15 @@ digits(struct wm_syntax *ps, struct wm_span span, char out[64])
             wrong = "a number of more than 63 digits";
         else if (digit)
             out[n++] = c;
-        else if (c == '_' && k + 1 < s.n && s.p[k + 1] >= '0' && s.p[k + 1] <= '9' && s.p[k - 1] != '_')
+        else if (c == '_' && k + 1 < s.n && s.p[k + 1] >= '0' && s.p[k + 1] <= '9' &&
+                 s.p[k - 1] != '_')
             continue;
-        else if ((c == '.' && k > 0) || (strchr("eE", c) && k + 1 < s.n) || (strchr("+-", c) && strchr("eE", s.p[k - 1])))
+        else if ((c == '.' && k > 0) || (strchr("eE", c) && k + 1 < s.n) ||
+                 (strchr("+-", c) && strchr("eE", s.p[k - 1])))
             out[n++] = c;
         else
-            wrong = c == '.' ? "a float has digits on both sides of the point" : "this is not a number";
+            wrong =
+                c == '.' ? "a float has digits on both sides of the point" : "this is not a number";
     }
     if (!wrong && s.n > 1 && s.p[0] == '0' && ((s.p[1] >= '0' && s.p[1] <= '9') || s.p[1] == '_'))
         wrong = "a number has no leading zeros";
@@ -125,7 +130,8 @@ wm_make_int(struct wm_syntax *ps, struct wm_span span)
             return e;
         }
         if (!wm_ck_mul(e->i, 10, &e->i) || !wm_ck_add(e->i, text[k] - '0', &e->i)) {
-            wm_syntax_error(ps, WM_E_NUMBER_RANGE, span, "an integer is at most 9223372036854775807");
+            wm_syntax_error(ps, WM_E_NUMBER_RANGE, span,
+                            "an integer is at most 9223372036854775807");
             e->kind = WM_EX_ERROR;
             return e;
         }
@@ -180,7 +186,8 @@ wm_make_named(struct wm_syntax *ps, enum wm_expr_kind kind, struct wm_str name, 
 }
 
 struct wm_expr *
-wm_make_list(struct wm_syntax *ps, enum wm_expr_kind kind, struct wm_span span, const struct wm_nodes *args)
+wm_make_list(struct wm_syntax *ps, enum wm_expr_kind kind, struct wm_span span,
+             const struct wm_nodes *args)
 {
     struct wm_expr *e = new_expr(ps, kind, span);
 
@@ -197,8 +204,8 @@ wm_make_list(struct wm_syntax *ps, enum wm_expr_kind kind, struct wm_span span, 
 }
 
 struct wm_expr *
-wm_make_op(struct wm_syntax *ps, enum wm_expr_kind kind, struct wm_span span, struct wm_expr *x, struct wm_expr *y,
-           struct wm_expr *z)
+wm_make_op(struct wm_syntax *ps, enum wm_expr_kind kind, struct wm_span span, struct wm_expr *x,
+           struct wm_expr *y, struct wm_expr *z)
 {
     struct wm_nodes args = {0};
 
@@ -221,7 +228,8 @@ wm_make_field(struct wm_syntax *ps, struct wm_expr *x, struct wm_span name, stru
 }
 
 struct wm_expr *
-wm_make_call(struct wm_syntax *ps, struct wm_str name, const struct wm_nodes *args, struct wm_span span)
+wm_make_call(struct wm_syntax *ps, struct wm_str name, const struct wm_nodes *args,
+             struct wm_span span)
 {
     struct wm_expr *e = wm_make_list(ps, WM_EX_CALL, span, args);
 
@@ -246,12 +254,15 @@ wm_make_parens(struct wm_expr *e, struct wm_span span)
 /* ---- map expressions ---- */
 
 struct wm_mapx *
-wm_make_mapx(struct wm_syntax *ps, enum wm_mapx_kind kind, struct wm_span span, struct wm_mapx *x, struct wm_mapx *y,
-             const struct wm_nodes *bind)
+wm_make_mapx(struct wm_syntax *ps, enum wm_mapx_kind kind, struct wm_span span, struct wm_mapx *x,
+             struct wm_mapx *y, const struct wm_nodes *bind)
 {
     struct wm_mapx *m = WM_NEW(ps->a, struct wm_mapx);
 
-    *m = (struct wm_mapx){.kind = kind, .span = span, .arg = {x, y}, .depth = 1 + x->depth};
+    *m = (struct wm_mapx){
+        .kind = kind, .span = span, .arg = {x, y},
+                .depth = 1 + x->depth
+    };
     if (y && y->depth >= m->depth)
         m->depth = y->depth + 1;
     if (bind)

@@ -1,7 +1,7 @@
 /* compiler/ast_build_rule.c -- builders of patterns, rules and their clauses.
  *
- * In: nodes from the grammar's actions.  Out: nodes in the arena, never NULL.  Sums and products, which the grammar
- * takes in any mixture, are told apart here. */
+ * In: nodes from the grammar's actions.  Out: nodes in the arena, never NULL.  Sums and products,
+ * which the grammar takes in any mixture, are told apart here. */
 #include "compiler/syntax.h"
 
 /* ---- patterns ---- */
@@ -24,14 +24,16 @@ wm_make_pat_int(struct wm_syntax *ps, struct wm_span span)
 
     if (wm_str_eq(text, WM_STR("1")))
         return wm_make_pat(ps, WM_PT_ONE, span);
-    d = wm_syntax_error(ps, WM_E_BAD_PATTERN, span, "a dimension is an axis by name, or 1; not a number");
+    d = wm_syntax_error(ps, WM_E_BAD_PATTERN, span,
+                        "a dimension is an axis by name, or 1; not a number");
     wm_note(ps->diags, d, "give the axis a name, and its size behind the rule: where n = %.*s",
             text.n < 20 ? (int)text.n : 20, text.p);
     return wm_make_pat(ps, WM_PT_ERROR, span);
 }
 
 struct wm_nodes *
-wm_pat_add(struct wm_syntax *ps, struct wm_nodes *list, struct wm_pat *pat, const struct wm_span *plus)
+wm_pat_add(struct wm_syntax *ps, struct wm_nodes *list, struct wm_pat *pat,
+           const struct wm_span *plus)
 {
     struct wm_pat_item *it = WM_NEW(ps->a, struct wm_pat_item);
 
@@ -74,7 +76,8 @@ wm_make_pat_group(struct wm_syntax *ps, const struct wm_nodes *items, struct wm_
         if (it->plus && nplus++ == 0)
             first_plus = it;
         if (it->pat->kind == WM_PT_REST) {
-            wm_syntax_error(ps, WM_E_BAD_PATTERN, it->pat->span, "`...` stands for whole dimensions, not inside of one");
+            wm_syntax_error(ps, WM_E_BAD_PATTERN, it->pat->span,
+                            "`...` stands for whole dimensions, not inside of one");
             it->pat->kind = WM_PT_ERROR;
         }
     }
@@ -104,7 +107,8 @@ wm_make_pattern(struct wm_syntax *ps, const struct wm_nodes *items, struct wm_sp
         const struct wm_pat_item *it = items->item[k];
 
         if (it->plus) {
-            struct wm_diag *d = wm_syntax_error(ps, WM_E_BAD_PATTERN, it->plus_span, "a sum stands in parentheses");
+            struct wm_diag *d =
+                wm_syntax_error(ps, WM_E_BAD_PATTERN, it->plus_span, "a sum stands in parentheses");
 
             wm_note(ps->diags, d, "a dimension made of two blocks is written [(a + b) c]");
             it->pat->kind = WM_PT_ERROR;
@@ -113,7 +117,8 @@ wm_make_pattern(struct wm_syntax *ps, const struct wm_nodes *items, struct wm_sp
         if (it->pat->kind != WM_PT_REST)
             continue;
         if (rest) {
-            struct wm_diag *d = wm_syntax_error(ps, WM_E_TWICE, it->pat->span, "a pattern has one `...` at most");
+            struct wm_diag *d =
+                wm_syntax_error(ps, WM_E_TWICE, it->pat->span, "a pattern has one `...` at most");
 
             wm_label(ps->diags, d, rest->span, "the first one");
             it->pat->kind = WM_PT_ERROR;
@@ -127,7 +132,8 @@ wm_make_pattern(struct wm_syntax *ps, const struct wm_nodes *items, struct wm_sp
 /* ---- parts of a rule ---- */
 
 struct wm_term *
-wm_make_term(struct wm_syntax *ps, struct wm_template *key, struct wm_pattern *pat, struct wm_span span)
+wm_make_term(struct wm_syntax *ps, struct wm_template *key, struct wm_pattern *pat,
+             struct wm_span span)
 {
     struct wm_term *t = WM_NEW(ps->a, struct wm_term);
 
@@ -136,11 +142,13 @@ wm_make_term(struct wm_syntax *ps, struct wm_template *key, struct wm_pattern *p
 }
 
 struct wm_opcall *
-wm_make_opcall(struct wm_syntax *ps, bool lossy, struct wm_span name, const struct wm_nodes *args, struct wm_span span)
+wm_make_opcall(struct wm_syntax *ps, bool lossy, struct wm_span name, const struct wm_nodes *args,
+               struct wm_span span)
 {
     struct wm_opcall *o = WM_NEW(ps->a, struct wm_opcall);
 
-    *o = (struct wm_opcall){.span = span, .lossy = lossy, .name_span = name, .parens = args != NULL};
+    *o =
+        (struct wm_opcall){.span = span, .lossy = lossy, .name_span = name, .parens = args != NULL};
     o->name = wm_make_name(ps, name);
     if (args) {
         o->arg = (struct wm_expr **)args->item;
@@ -159,8 +167,8 @@ wm_make_binding(struct wm_syntax *ps, struct wm_str name, struct wm_expr *e, str
 }
 
 struct wm_clause *
-wm_make_clause(struct wm_syntax *ps, enum wm_clause_kind kind, struct wm_expr *e, const struct wm_nodes *bind,
-               struct wm_span span)
+wm_make_clause(struct wm_syntax *ps, enum wm_clause_kind kind, struct wm_expr *e,
+               const struct wm_nodes *bind, struct wm_span span)
 {
     struct wm_clause *c = WM_NEW(ps->a, struct wm_clause);
 
@@ -201,20 +209,26 @@ wm_make_rule(struct wm_syntax *ps, struct wm_span arrow)
 }
 
 void
-wm_rule_side(struct wm_syntax *ps, struct wm_rule_ast *r, int side, const struct wm_nodes *terms, struct wm_fill *fill)
+wm_rule_side(struct wm_syntax *ps, struct wm_rule_ast *r, int side, const struct wm_nodes *terms,
+             struct wm_fill *fill)
 {
     r->side[side].fill = fill;
     if (terms)
-        r->side[side].term = wm_nodes_values(ps, terms, sizeof(*r->side[side].term), &r->side[side].nterm);
-    if ((fill && side == 0 && r->arrow == WM_AR_BACKWARD) || (fill && side == 1 && r->arrow == WM_AR_FORWARD)) {
-        struct wm_diag *d = wm_syntax_error(ps, WM_E_MISPLACED, fill->span, "`fill` makes data, so it cannot receive it");
+        r->side[side].term =
+            wm_nodes_values(ps, terms, sizeof(*r->side[side].term), &r->side[side].nterm);
+    if ((fill && side == 0 && r->arrow == WM_AR_BACKWARD) ||
+        (fill && side == 1 && r->arrow == WM_AR_FORWARD)) {
+        struct wm_diag *d = wm_syntax_error(ps, WM_E_MISPLACED, fill->span,
+                                            "`fill` makes data, so it cannot receive it");
 
-        wm_note(ps->diags, d, "the arrow leads away from `fill`: fill 0 f32 -> \"x\", or \"x\" <- fill 0 f32");
+        wm_note(ps->diags, d,
+                "the arrow leads away from `fill`: fill 0 f32 -> \"x\", or \"x\" <- fill 0 f32");
     }
 }
 
 void
-wm_rule_ops(struct wm_syntax *ps, struct wm_rule_ast *r, const struct wm_nodes *ops, struct wm_span second_arrow)
+wm_rule_ops(struct wm_syntax *ps, struct wm_rule_ast *r, const struct wm_nodes *ops,
+            struct wm_span second_arrow)
 {
     r->op = wm_nodes_values(ps, ops, sizeof(*r->op), &r->nop);
     if (arrow_at(ps, second_arrow) != r->arrow) {

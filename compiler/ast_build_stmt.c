@@ -1,7 +1,7 @@
 /* compiler/ast_build_stmt.c -- builders of statements, items of sides and lines of shard blocks.
  *
- * In: nodes from the grammar's actions.  Out: nodes in the arena, never NULL.  What the grammar takes in any order
- * or number (the clauses of `file`, the details of a split) is checked here. */
+ * In: nodes from the grammar's actions.  Out: nodes in the arena, never NULL.  What the grammar
+ * takes in any order or number (the clauses of `file`, the details of a split) is checked here. */
 #include "compiler/syntax.h"
 
 /* ---- things that may be said once ---- */
@@ -9,7 +9,8 @@
 static void
 twice(struct wm_syntax *ps, struct wm_span word)
 {
-    wm_syntax_error(ps, WM_E_TWICE, word, "`%.*s` is given twice", WM_STR_ARG(wm_syntax_text(ps, word)));
+    wm_syntax_error(ps, WM_E_TWICE, word, "`%.*s` is given twice",
+                    WM_STR_ARG(wm_syntax_text(ps, word)));
 }
 
 void
@@ -22,7 +23,8 @@ wm_set_expr(struct wm_syntax *ps, struct wm_expr **slot, struct wm_expr *e, stru
 }
 
 void
-wm_set_template(struct wm_syntax *ps, struct wm_template **slot, struct wm_template *t, struct wm_span word)
+wm_set_template(struct wm_syntax *ps, struct wm_template **slot, struct wm_template *t,
+                struct wm_span word)
 {
     if (*slot)
         twice(ps, word);
@@ -41,7 +43,8 @@ wm_set_flag(struct wm_syntax *ps, bool *slot, struct wm_span word)
 /* ---- sides ---- */
 
 struct wm_side_item *
-wm_make_item(struct wm_syntax *ps, enum wm_item_kind kind, const struct wm_nodes *tmpl, struct wm_span span)
+wm_make_item(struct wm_syntax *ps, enum wm_item_kind kind, const struct wm_nodes *tmpl,
+             struct wm_span span)
 {
     struct wm_side_item *it = WM_NEW(ps->a, struct wm_side_item);
 
@@ -61,12 +64,14 @@ wm_check_file_item(struct wm_syntax *ps, const struct wm_side_item *it)
 
     if (!it->as || it->holds)
         return;
-    d = wm_syntax_error(ps, WM_E_HALF_SAID, it->as->span, "`as` renames keys that `holds` places here, but there is no `holds`");
+    d = wm_syntax_error(ps, WM_E_HALF_SAID, it->as->span,
+                        "`as` renames keys that `holds` places here, but there is no `holds`");
     wm_note(ps->diags, d, "write holds \"{name*}\" as \"...\" to rename all of them");
 }
 
 struct wm_emit_field *
-wm_make_emit_field(struct wm_syntax *ps, struct wm_span path, struct wm_expr *e, struct wm_span span)
+wm_make_emit_field(struct wm_syntax *ps, struct wm_span path, struct wm_expr *e,
+                   struct wm_span span)
 {
     struct wm_emit_field *f = WM_NEW(ps->a, struct wm_emit_field);
     struct wm_str text = wm_syntax_text(ps, path);
@@ -77,15 +82,18 @@ wm_make_emit_field(struct wm_syntax *ps, struct wm_span path, struct wm_expr *e,
     for (size_t k = 0; k < text.n; k++)
         if (!strchr(" \t\r\n\f\v", text.p[k]))
             plain[n++] = text.p[k];
-    *f = (struct wm_emit_field){.span = span, .path = {plain, n}, .expr = e};
+    *f = (struct wm_emit_field){
+        .span = span, .path = {plain, n},
+             .expr = e
+    };
     return f;
 }
 
 /* ---- shard blocks ---- */
 
 struct wm_shard_line *
-wm_make_line(struct wm_syntax *ps, enum wm_shard_kind kind, struct wm_template *key, struct wm_expr *e,
-             struct wm_span span)
+wm_make_line(struct wm_syntax *ps, enum wm_shard_kind kind, struct wm_template *key,
+             struct wm_expr *e, struct wm_span span)
 {
     struct wm_shard_line *l = WM_NEW(ps->a, struct wm_shard_line);
 
@@ -98,8 +106,8 @@ wm_make_line(struct wm_syntax *ps, enum wm_shard_kind kind, struct wm_template *
 }
 
 void
-wm_line_parts(struct wm_syntax *ps, struct wm_shard_line *l, struct wm_expr *e, const struct wm_nodes *parts,
-              struct wm_span word)
+wm_line_parts(struct wm_syntax *ps, struct wm_shard_line *l, struct wm_expr *e,
+              const struct wm_nodes *parts, struct wm_span word)
 {
     if (l->parts || l->part) {
         twice(ps, word);
@@ -111,7 +119,8 @@ wm_line_parts(struct wm_syntax *ps, struct wm_shard_line *l, struct wm_expr *e, 
 }
 
 struct wm_part *
-wm_make_part(struct wm_syntax *ps, struct wm_expr *size, struct wm_expr *groups, struct wm_span span)
+wm_make_part(struct wm_syntax *ps, struct wm_expr *size, struct wm_expr *groups,
+             struct wm_span span)
 {
     struct wm_part *p = WM_NEW(ps->a, struct wm_part);
 
@@ -152,7 +161,8 @@ wm_make_stmt(struct wm_syntax *ps, enum wm_stmt_kind kind, struct wm_span span)
 }
 
 struct wm_stmt *
-wm_make_named_stmt(struct wm_syntax *ps, enum wm_stmt_kind kind, struct wm_span name, struct wm_span span)
+wm_make_named_stmt(struct wm_syntax *ps, enum wm_stmt_kind kind, struct wm_span name,
+                   struct wm_span span)
 {
     struct wm_stmt *s = wm_make_stmt(ps, kind, span);
 
@@ -206,7 +216,8 @@ wm_make_body(struct wm_syntax *ps, const struct wm_nodes *list, uint32_t *n)
 
         if (!what)
             continue;
-        d = wm_syntax_error(ps, WM_E_MISPLACED, (struct wm_span){.file = s->span.file, .off = s->span.off, .len = 1},
+        d = wm_syntax_error(ps, WM_E_MISPLACED,
+                            (struct wm_span){.file = s->span.file, .off = s->span.off, .len = 1},
                             "`%s` cannot stand in a block of rules", what);
         wm_note(ps->diags, d, "it is a statement of the whole map: move it out of the braces");
         s->kind = WM_ST_ERROR;
@@ -216,8 +227,8 @@ wm_make_body(struct wm_syntax *ps, const struct wm_nodes *list, uint32_t *n)
 }
 
 struct wm_if_arm *
-wm_make_arm(struct wm_syntax *ps, struct wm_expr *cond, const struct wm_nodes *body, struct wm_span brace,
-            struct wm_span span)
+wm_make_arm(struct wm_syntax *ps, struct wm_expr *cond, const struct wm_nodes *body,
+            struct wm_span brace, struct wm_span span)
 {
     struct wm_if_arm *arm = WM_NEW(ps->a, struct wm_if_arm);
 

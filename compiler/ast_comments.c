@@ -1,8 +1,9 @@
 /* compiler/ast_comments.c -- gives each comment of a text to a node.
  *
- * In: a whole tree, and the comments in the order of the text.  Out: the comment lists of its nodes.  One walk in the
- * order of the text: a comment belongs to the statement (item, line) before which it stands, behind which it stands on
- * the same line, or inside which it stands; what is left stands before a closing brace or at the end of the file. */
+ * In: a whole tree, and the comments in the order of the text.  Out: the comment lists of its
+ * nodes.  One walk in the order of the text: a comment belongs to the statement (item, line) before
+ * which it stands, behind which it stands on the same line, or inside which it stands; what is left
+ * stands before a closing brace or at the end of the file. */
 #include "compiler/syntax.h"
 
 struct walk {
@@ -46,7 +47,8 @@ has_before(const struct walk *w, uint32_t off)
     return w->next < w->ps->comment.n && w->ps->comment.item[w->next].off < off;
 }
 
-/* Comments before `off`.  Empty lines between them are kept, and before the first one if `blank_first`. */
+/* Comments before `off`.  Empty lines between them are kept, and before the first one if
+ * `blank_first`. */
 static void
 take(struct walk *w, uint32_t off, bool blank_first, lines_vec *out)
 {
@@ -145,7 +147,8 @@ branches(struct walk *w, struct wm_stmt *s, struct wm_comments *c)
         arm->open = take_behind(w, arm->brace.off + 1);
         statements(w, arm->body, arm->nbody, false);
         /* Comments around `} else {` stay above the brace. */
-        tail_of(w, k + 1 < s->narm ? s->arm[k + 1].brace.off : end, arm->nbody > 0, &arm->tail, &arm->ntail);
+        tail_of(w, k + 1 < s->narm ? s->arm[k + 1].brace.off : end, arm->nbody > 0, &arm->tail,
+                &arm->ntail);
     }
 }
 

@@ -1,7 +1,9 @@
-/* compiler/ast_dump.c -- the syntax tree as text, a node a line, for `wmap dump --stage=ast` and for tests.
+/* compiler/ast_dump.c -- the syntax tree as text, a node a line, for `wmap dump --stage=ast` and
+ * for tests.
  *
- * In: a tree.  Out: indented lines.  Operators are written before their operands with all parentheses, templates in
- * their parts, so that what the parser understood can be read off; spelling, places and comments are left out. */
+ * In: a tree.  Out: indented lines.  Operators are written before their operands with all
+ * parentheses, templates in their parts, so that what the parser understood can be read off;
+ * spelling, places and comments are left out. */
 #include "base/utf8.h"
 #include "compiler/ast_print.h"
 
@@ -36,11 +38,12 @@ static const char *
 expr_word(enum wm_expr_kind kind)
 {
     static const char *const word[] = {
-        [WM_EX_ERROR] = "error", [WM_EX_FIELD] = ".",  [WM_EX_ITEM] = "item", [WM_EX_CALL] = "call", [WM_EX_NEG] = "neg",
-        [WM_EX_NOT] = "!",       [WM_EX_MUL] = "*",    [WM_EX_DIV] = "/",     [WM_EX_MOD] = "%",     [WM_EX_ADD] = "+",
-        [WM_EX_SUB] = "-",       [WM_EX_ELSE] = "??",  [WM_EX_RANGE] = "..",  [WM_EX_EQ] = "==",     [WM_EX_NE] = "!=",
-        [WM_EX_LT] = "<",        [WM_EX_LE] = "<=",    [WM_EX_GT] = ">",      [WM_EX_GE] = ">=",     [WM_EX_IN] = "in",
-        [WM_EX_AND] = "&&",      [WM_EX_OR] = "||",    [WM_EX_COND] = "?:",   [WM_EX_LIST] = "list",
+        [WM_EX_ERROR] = "error", [WM_EX_FIELD] = ".", [WM_EX_ITEM] = "item", [WM_EX_CALL] = "call",
+        [WM_EX_NEG] = "neg",     [WM_EX_NOT] = "!",   [WM_EX_MUL] = "*",     [WM_EX_DIV] = "/",
+        [WM_EX_MOD] = "%",       [WM_EX_ADD] = "+",   [WM_EX_SUB] = "-",     [WM_EX_ELSE] = "??",
+        [WM_EX_RANGE] = "..",    [WM_EX_EQ] = "==",   [WM_EX_NE] = "!=",     [WM_EX_LT] = "<",
+        [WM_EX_LE] = "<=",       [WM_EX_GT] = ">",    [WM_EX_GE] = ">=",     [WM_EX_IN] = "in",
+        [WM_EX_AND] = "&&",      [WM_EX_OR] = "||",   [WM_EX_COND] = "?:",   [WM_EX_LIST] = "list",
     };
 
     return word[kind];
@@ -58,8 +61,10 @@ put_template(struct dump *d, const struct wm_template *t)
             wm_buf_json(d->out, h->text);
             continue;
         }
-        wm_buf_putz(d->out, h->kind == WM_HO_INDEX ? "{index " : h->kind == WM_HO_WORDS ? "{words "
-                            : h->kind == WM_HO_CAPTURE ? "{capture " : "{error ");
+        wm_buf_putz(d->out, h->kind == WM_HO_INDEX     ? "{index "
+                            : h->kind == WM_HO_WORDS   ? "{words "
+                            : h->kind == WM_HO_CAPTURE ? "{capture "
+                                                       : "{error ");
         wm_buf_puts(d->out, h->name);
         for (uint32_t j = 0; j < h->nword; j++)
             put_word(d, h->word[j]);
@@ -209,7 +214,8 @@ dump_rule(struct dump *d, const struct wm_rule_ast *r, const char *word)
 static void
 dump_item(struct dump *d, const struct wm_side_item *it)
 {
-    static const char *const word[] = {"format", "file", "alias", "ignore", "carry", "emit", "lora"};
+    static const char *const word[] = {"format", "file", "alias", "ignore",
+                                       "carry",  "emit", "lora"};
 
     open_line(d, word[it->kind]);
     if (it->kind == WM_SI_FORMAT)
@@ -299,9 +305,10 @@ dump_if(struct dump *d, const struct wm_stmt *s)
 static void
 dump_simple(struct dump *d, const struct wm_stmt *s)
 {
-    static const char *const word[] = {[WM_ST_ERROR] = "error", [WM_ST_MAP] = "map",       [WM_ST_MAPDEF] = "mapdef",
-                                       [WM_ST_PARAM] = "param", [WM_ST_LET] = "let",       [WM_ST_INDEX] = "index",
-                                       [WM_ST_USE] = "use",     [WM_ST_IMPORT] = "import"};
+    static const char *const word[] = {
+        [WM_ST_ERROR] = "error", [WM_ST_MAP] = "map",      [WM_ST_MAPDEF] = "mapdef",
+        [WM_ST_PARAM] = "param", [WM_ST_LET] = "let",      [WM_ST_INDEX] = "index",
+        [WM_ST_USE] = "use",     [WM_ST_IMPORT] = "import"};
 
     open_line(d, word[s->kind]);
     put_word(d, s->name);

@@ -1,8 +1,9 @@
 /* compiler/ast_print.c -- prints a whole map: what `wmap fmt` and `wmap invert` write.
  *
- * In: a tree.  Out: its canonical text, which depends on the tree alone: it parses to the same tree, and prints as
- * itself.  Neighbouring one-line statements of a kind stand in columns; what does not fit in a line is broken; comments
- * stay with their statement, and one empty line stays where there were some. */
+ * In: a tree.  Out: its canonical text, which depends on the tree alone: it parses to the same
+ * tree, and prints as itself.  Neighbouring one-line statements of a kind stand in columns; what
+ * does not fit in a line is broken; comments stay with their statement, and one empty line stays
+ * where there were some. */
 #include "compiler/ast_print.h"
 
 struct printer {
@@ -94,7 +95,11 @@ put_index(const struct wm_stmt *s, struct wm_buf *b)
         wm_print_expr(s->expr, b);
     }
     for (uint32_t k = 0; k < s->ncomponent; k++)
-        wm_buf_printf(b, "%s%.*s", k > 0 ? " " : s->bound ? " = (" : "= (", WM_STR_ARG(s->component[k].name));
+        wm_buf_printf(b, "%s%.*s",
+                      k > 0      ? " "
+                      : s->bound ? " = ("
+                                 : "= (",
+                      WM_STR_ARG(s->component[k].name));
     if (s->ncomponent > 0)
         wm_buf_putc(b, ')');
     if (s->where) {
@@ -106,9 +111,10 @@ put_index(const struct wm_stmt *s, struct wm_buf *b)
 static void
 row_of_stmt(struct printer *p, const struct wm_stmt *s, struct wm_row *row)
 {
-    static const char *const word[] = {[WM_ST_MAP] = "map",     [WM_ST_MAPDEF] = "map", [WM_ST_PARAM] = "param",
-                                       [WM_ST_LET] = "let",     [WM_ST_INDEX] = "index", [WM_ST_IMPORT] = "import",
-                                       [WM_ST_USE] = "use"};
+    static const char *const word[] = {
+        [WM_ST_MAP] = "map", [WM_ST_MAPDEF] = "map",  [WM_ST_PARAM] = "param",
+        [WM_ST_LET] = "let", [WM_ST_INDEX] = "index", [WM_ST_IMPORT] = "import",
+        [WM_ST_USE] = "use"};
     struct wm_buf left, right;
 
     if (s->kind == WM_ST_RULE || s->kind == WM_ST_OVERRIDE) {
@@ -158,7 +164,8 @@ put_rows(struct printer *p, const struct wm_row *row, uint32_t n, uint32_t inden
 static bool
 must_break(struct printer *p, const struct wm_stmt *s, uint32_t indent, struct wm_row *row)
 {
-    return (s->kind == WM_ST_RULE || s->kind == WM_ST_OVERRIDE) && !wm_row_fit(p->a, s->rule, indent, row);
+    return (s->kind == WM_ST_RULE || s->kind == WM_ST_OVERRIDE) &&
+           !wm_row_fit(p->a, s->rule, indent, row);
 }
 
 /* A block of neighbouring rows, from stmt[0] on; gives how many it took. */
@@ -328,7 +335,8 @@ put_within(struct printer *p, const struct wm_stmt *s, uint32_t indent)
     put_before(p, s->comments, indent);
     wm_buf_pad(p->out, ' ', indent);
     wm_buf_puts(p->out, wm_buf_str(&head));
-    if (indent + wm_print_width(wm_buf_str(&head)) + wm_print_width(wm_buf_str(&clauses)) + 2 <= WM_LINE_MAX)
+    if (indent + wm_print_width(wm_buf_str(&head)) + wm_print_width(wm_buf_str(&clauses)) + 2 <=
+        WM_LINE_MAX)
         wm_buf_puts(p->out, wm_buf_str(&clauses));
     else
         wm_print_clauses_broken(s->clause, s->nclause, indent + 4, p->out);

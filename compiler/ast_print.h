@@ -21,26 +21,33 @@ void wm_print_fill(const struct wm_fill *f, struct wm_buf *out);
 void wm_print_term(const struct wm_term *t, struct wm_buf *out);
 const char *wm_print_arrow(enum wm_arrow arrow);
 
-/* One line of an aligned block: key [pattern] <-> key [pattern]  clauses, or name = value: cells may be empty. */
+/* One line of an aligned block: key [pattern] <-> key [pattern]  clauses, or name = value: cells
+ * may be empty. */
 struct wm_row {
-    struct wm_str cell[5]; /* left, its pattern, arrow (or what stands there) and right, its pattern, clauses */
+    struct wm_str cell[5]; /* left, its pattern, arrow (or what stands there) and right, its
+                              pattern, clauses */
     struct wm_str below;   /* further lines, each begun by a line end, or empty */
     struct wm_str trail;   /* comment; behind the last line */
 };
 
-void wm_row_of_rule(struct wm_arena *a, const struct wm_rule_ast *r, bool override, struct wm_row *row);
+void wm_row_of_rule(struct wm_arena *a, const struct wm_rule_ast *r, bool override,
+                    struct wm_row *row);
 /* Columns of a row that is not aligned with others, without its comment. */
 uint32_t wm_row_width(const struct wm_row *row);
 /* How many of the rows can be aligned with the first one and fit in the line. */
 uint32_t wm_rows_together(const struct wm_row *row, uint32_t n, uint32_t indent);
 void wm_print_rows(const struct wm_row *row, uint32_t n, uint32_t indent, struct wm_buf *out);
 
-/* Clauses that do not fit behind their rule go below it; false where the rule without them does not fit either. */
-bool wm_row_fit(struct wm_arena *a, const struct wm_rule_ast *r, uint32_t indent, struct wm_row *row);
+/* Clauses that do not fit behind their rule go below it; false where the rule without them does not
+ * fit either. */
+bool wm_row_fit(struct wm_arena *a, const struct wm_rule_ast *r, uint32_t indent,
+                struct wm_row *row);
 /* A rule on several lines, without the last line end. */
-void wm_print_rule_broken(const struct wm_rule_ast *r, bool override, uint32_t indent, struct wm_buf *out);
+void wm_print_rule_broken(const struct wm_rule_ast *r, bool override, uint32_t indent,
+                          struct wm_buf *out);
 /* Clauses on lines of their own. */
-void wm_print_clauses_broken(const struct wm_clause *c, uint32_t n, uint32_t indent, struct wm_buf *out);
+void wm_print_clauses_broken(const struct wm_clause *c, uint32_t n, uint32_t indent,
+                             struct wm_buf *out);
 
 /* An item of a side or a line of a shard block, in pieces: the first is its key or keyword. */
 void wm_pieces_of_item(struct wm_arena *a, const struct wm_side_item *it, wm_pieces *out);

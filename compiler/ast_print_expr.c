@@ -1,7 +1,8 @@
 /* compiler/ast_print_expr.c -- prints expressions, key templates, patterns and map expressions.
  *
- * In: nodes.  Out: their text on one line.  Atoms keep the spelling that they were written with; a node that no text
- * stands for is spelled here.  Parentheses stand where precedence needs them, and nowhere else. */
+ * In: nodes.  Out: their text on one line.  Atoms keep the spelling that they were written with; a
+ * node that no text stands for is spelled here.  Parentheses stand where precedence needs them, and
+ * nowhere else. */
 #include <locale.h>
 #include <stdio.h>
 
@@ -9,24 +10,40 @@
 #include "compiler/ast_print.h"
 
 /* Binding strength, as in the grammar. */
-enum { P_COND = 1, P_OR, P_AND, P_COMPARE, P_RANGE, P_ELSE, P_ADD, P_MUL, P_UNARY, P_POSTFIX, P_ATOM };
+// clang-format off
+enum {
+    P_COND = 1, P_OR, P_AND, P_COMPARE, P_RANGE, P_ELSE, P_ADD, P_MUL, P_UNARY, P_POSTFIX, P_ATOM
+};
 
 static const struct {
-    const char *op; /* of a binary operator */
+    const char *op; /* NULL: not written between operands */
     int level;
-    char assoc;     /* l, r, n */
+    char assoc; /* l, r, n */
 } syntax[] = {
-    [WM_EX_NEG] = {"-", P_UNARY, 'r'},   [WM_EX_NOT] = {"!", P_UNARY, 'r'},   [WM_EX_MUL] = {" * ", P_MUL, 'l'},
-    [WM_EX_DIV] = {" / ", P_MUL, 'l'},   [WM_EX_MOD] = {" % ", P_MUL, 'l'},   [WM_EX_ADD] = {" + ", P_ADD, 'l'},
-    [WM_EX_SUB] = {" - ", P_ADD, 'l'},   [WM_EX_ELSE] = {" ?? ", P_ELSE, 'r'}, [WM_EX_RANGE] = {"..", P_RANGE, 'n'},
-    [WM_EX_EQ] = {" == ", P_COMPARE, 'n'}, [WM_EX_NE] = {" != ", P_COMPARE, 'n'},
-    [WM_EX_LT] = {" < ", P_COMPARE, 'n'},  [WM_EX_LE] = {" <= ", P_COMPARE, 'n'},
-    [WM_EX_GT] = {" > ", P_COMPARE, 'n'},  [WM_EX_GE] = {" >= ", P_COMPARE, 'n'},
-    [WM_EX_IN] = {" in ", P_COMPARE, 'n'}, [WM_EX_AND] = {" && ", P_AND, 'l'},
-    [WM_EX_OR] = {" || ", P_OR, 'l'},      [WM_EX_COND] = {" ? ", P_COND, 'r'},
-    [WM_EX_FIELD] = {".", P_POSTFIX, 'l'}, [WM_EX_ITEM] = {"[", P_POSTFIX, 'l'},
-    [WM_EX_LIST] = {NULL, P_ATOM, 'l'},
+    [WM_EX_COND]  = {" ? ",  P_COND,    'r'},
+    [WM_EX_OR]    = {" || ", P_OR,      'l'},
+    [WM_EX_AND]   = {" && ", P_AND,     'l'},
+    [WM_EX_EQ]    = {" == ", P_COMPARE, 'n'},
+    [WM_EX_NE]    = {" != ", P_COMPARE, 'n'},
+    [WM_EX_LT]    = {" < ",  P_COMPARE, 'n'},
+    [WM_EX_LE]    = {" <= ", P_COMPARE, 'n'},
+    [WM_EX_GT]    = {" > ",  P_COMPARE, 'n'},
+    [WM_EX_GE]    = {" >= ", P_COMPARE, 'n'},
+    [WM_EX_IN]    = {" in ", P_COMPARE, 'n'},
+    [WM_EX_RANGE] = {"..",   P_RANGE,   'n'},
+    [WM_EX_ELSE]  = {" ?? ", P_ELSE,    'r'},
+    [WM_EX_ADD]   = {" + ",  P_ADD,     'l'},
+    [WM_EX_SUB]   = {" - ",  P_ADD,     'l'},
+    [WM_EX_MUL]   = {" * ",  P_MUL,     'l'},
+    [WM_EX_DIV]   = {" / ",  P_MUL,     'l'},
+    [WM_EX_MOD]   = {" % ",  P_MUL,     'l'},
+    [WM_EX_NEG]   = {"-",    P_UNARY,   'r'},
+    [WM_EX_NOT]   = {"!",    P_UNARY,   'r'},
+    [WM_EX_FIELD] = {".",    P_POSTFIX, 'l'},
+    [WM_EX_ITEM]  = {NULL,   P_POSTFIX, 'l'},
+    [WM_EX_LIST]  = {NULL,   P_ATOM,    'l'},
 };
+// clang-format on
 
 uint32_t
 wm_print_width(struct wm_str s)
@@ -41,7 +58,8 @@ wm_print_width(struct wm_str s)
 static int
 level(const struct wm_expr *e)
 {
-    if ((e->kind == WM_EX_INT && e->text.n == 0 && e->i < 0) || (e->kind == WM_EX_FLOAT && e->text.n == 0 && e->f < 0))
+    if ((e->kind == WM_EX_INT && e->text.n == 0 && e->i < 0) ||
+        (e->kind == WM_EX_FLOAT && e->text.n == 0 && e->f < 0))
         return P_UNARY;
     return syntax[e->kind].level ? syntax[e->kind].level : P_ATOM;
 }
@@ -337,8 +355,9 @@ wm_print_mapx(const struct wm_mapx *m, struct wm_buf *out)
 {
     /* ~ and arguments bind tighter than >>, arguments tighter than ~; >> joins from the left. */
     bool parens = m->kind == WM_MX_INVERSE ? m->arg[0]->kind == WM_MX_COMPOSE
-                  : m->kind == WM_MX_CALL  ? m->arg[0]->kind == WM_MX_COMPOSE || m->arg[0]->kind == WM_MX_INVERSE
-                                           : false;
+                  : m->kind == WM_MX_CALL
+                      ? m->arg[0]->kind == WM_MX_COMPOSE || m->arg[0]->kind == WM_MX_INVERSE
+                      : false;
 
     if (m->kind == WM_MX_NAME) {
         put_map_name(m->name, out);

@@ -1,7 +1,7 @@
 /* compiler/ast_print_item.c -- items of sides and lines of shard blocks, in pieces.
  *
- * In: an item or a line.  Out: its text, cut where it may go on in the next line; the first piece is the keyword of an
- * item or the key of a line, which is aligned with its neighbours. */
+ * In: an item or a line.  Out: its text, cut where it may go on in the next line; the first piece
+ * is the keyword of an item or the key of a line, which is aligned with its neighbours. */
 #include "compiler/ast_print.h"
 
 /* Prints into a buffer and hands its text over as a piece. */
@@ -59,7 +59,8 @@ key_piece(struct cutter *c, const char *word, const struct wm_template *t)
 }
 
 static void
-templates(struct cutter *c, const struct wm_side_item *it, void (*print)(const struct wm_template *, struct wm_buf *))
+templates(struct cutter *c, const struct wm_side_item *it,
+          void (*print)(const struct wm_template *, struct wm_buf *))
 {
     for (uint32_t k = 0; k < it->ntmpl; k++) {
         cut(c);
@@ -102,7 +103,8 @@ lora(struct cutter *c, const struct wm_side_item *it)
 void
 wm_pieces_of_item(struct wm_arena *a, const struct wm_side_item *it, wm_pieces *out)
 {
-    static const char *const word[] = {"format", "file", "alias", "ignore", "carry", "emit", "lora"};
+    static const char *const word[] = {"format", "file", "alias", "ignore",
+                                       "carry",  "emit", "lora"};
     struct cutter c = begin(a, out);
 
     piece(&c, word[it->kind]);

@@ -1,7 +1,9 @@
-/* compiler/ast_print_row.c -- rows of cells: the columns in which neighbouring one-line statements stand.
+/* compiler/ast_print_row.c -- rows of cells: the columns in which neighbouring one-line statements
+ * stand.
  *
- * In: rows.  Out: aligned lines.  A row has a left and a right part, each of a cell and its pattern, and clauses; the
- * left parts are as wide as the widest of them, and so are the right parts of rows with clauses. */
+ * In: rows.  Out: aligned lines.  A row has a left and a right part, each of a cell and its
+ * pattern, and clauses; the left parts are as wide as the widest of them, and so are the right
+ * parts of rows with clauses. */
 #include "compiler/ast_print.h"
 
 enum { GAP_MAX = 40 }; /* rows whose left parts differ by more are not put into one block */
@@ -11,8 +13,8 @@ struct widths {
     uint32_t pat[2];   /* widest pattern */
     uint32_t plain[2]; /* widest cell without a pattern */
     uint32_t clauses;
-    uint32_t least;    /* narrowest left part */
-    bool open;         /* some row has no right part */
+    uint32_t least; /* narrowest left part */
+    bool open;      /* some row has no right part */
 };
 
 static uint32_t

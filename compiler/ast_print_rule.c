@@ -1,7 +1,8 @@
 /* compiler/ast_print_rule.c -- prints rules and their clauses, on one line or on several.
  *
- * In: nodes.  Out: rows to be aligned with their neighbours, or the broken form of what does not fit in a line: terms
- * one per line if they must, the arrow and the right side on a line of their own, and a line for each clause. */
+ * In: nodes.  Out: rows to be aligned with their neighbours, or the broken form of what does not
+ * fit in a line: terms one per line if they must, the arrow and the right side on a line of their
+ * own, and a line for each clause. */
 #include "compiler/ast_print.h"
 
 enum { FURTHER = 2 }; /* the indent of a rule's further lines */
@@ -93,7 +94,8 @@ put_side(const struct wm_rule_ast *r, int side, struct wm_buf *out)
     }
 }
 
-/* A side as key and pattern, where it is a single term with one, so that they can stand in columns. */
+/* A side as key and pattern, where it is a single term with one, so that they can stand in columns.
+ */
 static void
 side_cells(const struct wm_rule_ast *r, int side, struct wm_buf *left, struct wm_buf *right)
 {
@@ -183,7 +185,8 @@ side_text(const struct wm_rule_ast *r, int side, struct wm_arena *a)
     return wm_buf_str(&b);
 }
 
-/* Terms that begin in column `indent`: on this line if they fit, otherwise one per line with aligned patterns. */
+/* Terms that begin in column `indent`: on this line if they fit, otherwise one per line with
+ * aligned patterns. */
 static void
 put_terms(const struct wm_rule_ast *r, int side, uint32_t indent, struct wm_buf *out)
 {
@@ -270,7 +273,8 @@ wm_print_clauses_broken(const struct wm_clause *c, uint32_t n, uint32_t indent, 
 }
 
 void
-wm_print_rule_broken(const struct wm_rule_ast *r, bool override, uint32_t indent, struct wm_buf *out)
+wm_print_rule_broken(const struct wm_rule_ast *r, bool override, uint32_t indent,
+                     struct wm_buf *out)
 {
     const char *arrow = wm_print_arrow(r->arrow);
     uint32_t behind = indent + FURTHER + (uint32_t)strlen(arrow) + 1;

@@ -1,7 +1,8 @@
 /* compiler/diag.c -- collects diagnostics.
  *
- * In: what a pass found wrong, with its place.  Out: a list, sorted by place and without repetitions once
- * wm_diags_finish() was called.  Texts are copied to the arena of the compilation; nothing is printed here. */
+ * In: what a pass found wrong, with its place.  Out: a list, sorted by place and without
+ * repetitions once wm_diags_finish() was called.  Texts are copied to the arena of the compilation;
+ * nothing is printed here. */
 #include "compiler/diag.h"
 
 #include <stdio.h>
@@ -124,8 +125,8 @@ wm_note(struct wm_diags *ds, struct wm_diag *d, const char *fmt, ...)
     va_end(ap);
 }
 
-/* By place and code; what has no place in a map comes last (WM_NONE is the largest number), in the order of its
- * checkpoint's path. */
+/* By place and code; what has no place in a map comes last (WM_NONE is the largest number), in the
+ * order of its checkpoint's path. */
 static int
 order(const struct wm_diag *x, const struct wm_diag *y)
 {
@@ -160,11 +161,13 @@ sort(struct wm_diags *ds)
         struct wm_diag **swap = from;
 
         for (size_t lo = 0; lo < n; lo += 2 * width) {
-            size_t mid = lo + width < n ? lo + width : n, hi = lo + 2 * width < n ? lo + 2 * width : n;
+            size_t mid = lo + width < n ? lo + width : n,
+                   hi = lo + 2 * width < n ? lo + 2 * width : n;
             size_t i = lo, j = mid;
 
             for (size_t k = lo; k < hi; k++)
-                to[k] = i < mid && (j == hi || order(from[i], from[j]) <= 0) ? from[i++] : from[j++];
+                to[k] =
+                    i < mid && (j == hi || order(from[i], from[j]) <= 0) ? from[i++] : from[j++];
         }
         from = to;
         to = swap;
@@ -186,8 +189,8 @@ wm_diags_finish(struct wm_diags *ds)
         struct wm_diag *d = ds->list.item[k];
         bool again = false;
 
-        /* Equal ones lie in one group of equal places and codes, near each other but not always side by side;
-         * the group can be as large as a checkpoint. */
+        /* Equal ones lie in one group of equal places and codes, near each other but not always
+         * side by side; the group can be as large as a checkpoint. */
         for (uint32_t j = kept, near = 32; j > 0 && near > 0 && !again; j--, near--)
             again = same(ds->list.item[j - 1], d);
         if (again)

@@ -1,8 +1,9 @@
 /* compiler/diag_render.c -- diagnostics as text with carets, or as JSON.
  *
- * In: a finished list.  Out: for each a first line that stands alone (place, severity, code, message), then the source
- * line with `^` under the place and `~` under the labels, then notes.  Long lines are shown through a window around
- * the place; tabs are four columns, wide characters two, control characters and invalid UTF-8 are escaped. */
+ * In: a finished list.  Out: for each a first line that stands alone (place, severity, code,
+ * message), then the source line with `^` under the place and `~` under the labels, then notes.
+ * Long lines are shown through a window around the place; tabs are four columns, wide characters
+ * two, control characters and invalid UTF-8 are escaped. */
 #include <stdio.h>
 
 #include "base/utf8.h"
@@ -31,13 +32,36 @@ in_ranges(uint32_t c, const uint32_t (*r)[2], size_t n)
 static uint32_t
 width(uint32_t c)
 {
-    static const uint32_t none[][2] = {{0x300, 0x36f}, {0x483, 0x489}, {0x591, 0x5bd}, {0x610, 0x61a},
-                                       {0x64b, 0x65f}, {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}, {0x200b, 0x200d},
-                                       {0x20d0, 0x20f0}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}};
-    static const uint32_t wide[][2] = {{0x1100, 0x115f}, {0x2e80, 0x303e}, {0x3041, 0x33ff}, {0x3400, 0x4dbf},
-                                       {0x4e00, 0x9fff}, {0xa000, 0xa4cf}, {0xac00, 0xd7a3}, {0xf900, 0xfaff},
-                                       {0xfe30, 0xfe4f}, {0xff00, 0xff60}, {0xffe0, 0xffe6}, {0x1f300, 0x1f64f},
-                                       {0x1f680, 0x1f6ff}, {0x1f900, 0x1f9ff}, {0x20000, 0x3fffd}};
+    static const uint32_t none[][2] = {
+        {0x300,  0x36f },
+        {0x483,  0x489 },
+        {0x591,  0x5bd },
+        {0x610,  0x61a },
+        {0x64b,  0x65f },
+        {0x1ab0, 0x1aff},
+        {0x1dc0, 0x1dff},
+        {0x200b, 0x200d},
+        {0x20d0, 0x20f0},
+        {0xfe00, 0xfe0f},
+        {0xfe20, 0xfe2f}
+    };
+    static const uint32_t wide[][2] = {
+        {0x1100,  0x115f },
+        {0x2e80,  0x303e },
+        {0x3041,  0x33ff },
+        {0x3400,  0x4dbf },
+        {0x4e00,  0x9fff },
+        {0xa000,  0xa4cf },
+        {0xac00,  0xd7a3 },
+        {0xf900,  0xfaff },
+        {0xfe30,  0xfe4f },
+        {0xff00,  0xff60 },
+        {0xffe0,  0xffe6 },
+        {0x1f300, 0x1f64f},
+        {0x1f680, 0x1f6ff},
+        {0x1f900, 0x1f9ff},
+        {0x20000, 0x3fffd}
+    };
 
     if (c < 0x300)
         return 1;
@@ -202,7 +226,8 @@ static void
 put_excerpt(struct excerpt *x, struct mark *m, uint32_t n, uint32_t first)
 {
     const struct wm_source *s = &x->ds->sources->list.item[m[first].span.file];
-    uint32_t line = m[first].line, whole = columns_of(wm_source_line(s, line), SIZE_MAX), k, of_line = 0;
+    uint32_t line = m[first].line, whole = columns_of(wm_source_line(s, line), SIZE_MAX), k,
+             of_line = 0;
     struct mark same[4];
 
     x->left = 0;
@@ -265,7 +290,8 @@ put_diag(struct excerpt *x, const struct wm_diag *d)
     }
     wm_buf_putz(x->out, path.n ? ": " : "");
     color(x, d->severity == WM_SEV_ERROR ? "1;31" : "1;35");
-    wm_buf_printf(x->out, "%s[%c%04u]", severity_name(d), d->severity == WM_SEV_ERROR ? 'E' : 'W', (unsigned)d->code);
+    wm_buf_printf(x->out, "%s[%c%04u]", severity_name(d), d->severity == WM_SEV_ERROR ? 'E' : 'W',
+                  (unsigned)d->code);
     color(x, "0");
     wm_buf_putz(x->out, ": ");
     wm_buf_safe(x->out, d->message, MESSAGE_MAX);
@@ -291,7 +317,8 @@ put_rest(const struct wm_diags *ds, uint32_t from, struct wm_buf *out)
     if (n[WM_SEV_ERROR] && n[WM_SEV_WARNING])
         wm_buf_putz(out, " and ");
     if (n[WM_SEV_WARNING])
-        wm_buf_printf(out, "%u more warning%s", n[WM_SEV_WARNING], n[WM_SEV_WARNING] > 1 ? "s" : "");
+        wm_buf_printf(out, "%u more warning%s", n[WM_SEV_WARNING],
+                      n[WM_SEV_WARNING] > 1 ? "s" : "");
     wm_buf_putc(out, '\n');
 }
 

@@ -1,7 +1,9 @@
-/* compiler/parse.c -- from a source to its syntax tree: sets up scanner and grammar, keeps their common state.
+/* compiler/parse.c -- from a source to its syntax tree: sets up scanner and grammar, keeps their
+ * common state.
  *
- * In: a registered source.  Out: a tree that is complete even where the text was wrong (ok tells), and diagnostics.
- * What is no text at all (not UTF-8, NUL bytes) is refused before anything is scanned. */
+ * In: a registered source.  Out: a tree that is complete even where the text was wrong (ok tells),
+ * and diagnostics. What is no text at all (not UTF-8, NUL bytes) is refused before anything is
+ * scanned. */
 #include "compiler/parse.h"
 
 #include "base/utf8.h"
@@ -46,7 +48,8 @@ void
 wm_syntax_too_deep(struct wm_syntax *ps, struct wm_span span)
 {
     if (!ps->stop) {
-        struct wm_diag *d = wm_syntax_error(ps, WM_E_TOO_DEEP, span, "nested more than %d deep here", WM_DEPTH_MAX);
+        struct wm_diag *d =
+            wm_syntax_error(ps, WM_E_TOO_DEEP, span, "nested more than %d deep here", WM_DEPTH_MAX);
 
         wm_note(ps->diags, d, "nothing behind this place was read");
     }
@@ -97,9 +100,10 @@ check_version(struct wm_syntax *ps)
                             "a map begins with the version of the language: wmap 1");
         wm_note(ps->diags, d, "make `wmap 1` the first line");
     } else if (ps->version != 0) {
-        d = wm_syntax_error(ps, WM_E_VERSION, ps->version_span,
-                            "version %lld of the language is not known; this program reads version 1",
-                            (long long)ps->version);
+        d = wm_syntax_error(
+            ps, WM_E_VERSION, ps->version_span,
+            "version %lld of the language is not known; this program reads version 1",
+            (long long)ps->version);
         ps->version = 0;
     }
 }

@@ -1,7 +1,8 @@
 /* compiler/parse_error.c -- says what is wrong with a text, in the words of its author.
  *
- * In: the token that the grammar can't take, and all those that it could.  Out: one diagnostic, in which the many
- * tokens are a few notions (a value, an operator, a clause), and a hint where the slip is a common one. */
+ * In: the token that the grammar can't take, and all those that it could.  Out: one diagnostic, in
+ * which the many tokens are a few notions (a value, an operator, a clause), and a hint where the
+ * slip is a common one. */
 #include "compiler/syntax.h"
 #include "wmap.tab.h"
 
@@ -31,9 +32,9 @@ is_operator(int kind)
 static bool
 is_value(int kind)
 {
-    return kind == TOK_NAME || kind == TOK_INT || kind == TOK_FLOAT || kind == TOK_STRING || kind == TOK_CONFIG ||
-           kind == TOK_TRUE || kind == TOK_FALSE || kind == TOK_NONE || kind == TOK_LPAREN || kind == TOK_LBRACKET ||
-           kind == TOK_MINUS || kind == TOK_NOT;
+    return kind == TOK_NAME || kind == TOK_INT || kind == TOK_FLOAT || kind == TOK_STRING ||
+           kind == TOK_CONFIG || kind == TOK_TRUE || kind == TOK_FALSE || kind == TOK_NONE ||
+           kind == TOK_LPAREN || kind == TOK_LBRACKET || kind == TOK_MINUS || kind == TOK_NOT;
 }
 
 static bool
@@ -45,7 +46,8 @@ is_clause(int kind)
 static bool
 is_statement(int kind)
 {
-    return (kind >= TOK_MAP && kind <= TOK_USE) || kind == TOK_STRING || kind == TOK_FILL || kind == TOK_IF;
+    return (kind >= TOK_MAP && kind <= TOK_USE) || kind == TOK_STRING || kind == TOK_FILL ||
+           kind == TOK_IF;
 }
 
 static bool
@@ -63,7 +65,8 @@ is_modifier(int kind)
 static bool
 is_map(int kind)
 {
-    return kind == TOK_NAME || kind == TOK_STRING || kind == TOK_PATH || kind == TOK_TILDE || kind == TOK_LPAREN;
+    return kind == TOK_NAME || kind == TOK_STRING || kind == TOK_PATH || kind == TOK_TILDE ||
+           kind == TOK_LPAREN;
 }
 
 /* Tokens that go by one name together, where `sign` and `also` are wanted. */
@@ -72,13 +75,13 @@ static const struct notion {
     bool (*has)(int kind);
     const char *text;
 } notions[] = {
-    {TOK_INT,       TOK_NOT,       is_value,     "a value"             },
-    {TOK_PLUS,      TOK_STAR,      is_operator,  "an operator"         },
-    {TOK_BROADCAST, TOK_WHERE,     is_clause,    "a clause"            },
-    {TOK_LET,       TOK_PARAM,     is_statement, "a statement"         },
-    {TOK_FORMAT,    TOK_ALIAS,     is_item,      "an item of the side" },
-    {TOK_GROUPS,    TOK_UNEVEN,    is_modifier,  "a detail of the split"},
-    {TOK_PATH,      TOK_TILDE,     is_map,       "a map"               },
+    {TOK_INT,       TOK_NOT,    is_value,     "a value"              },
+    {TOK_PLUS,      TOK_STAR,   is_operator,  "an operator"          },
+    {TOK_BROADCAST, TOK_WHERE,  is_clause,    "a clause"             },
+    {TOK_LET,       TOK_PARAM,  is_statement, "a statement"          },
+    {TOK_FORMAT,    TOK_ALIAS,  is_item,      "an item of the side"  },
+    {TOK_GROUPS,    TOK_UNEVEN, is_modifier,  "a detail of the split"},
+    {TOK_PATH,      TOK_TILDE,  is_map,       "a map"                },
 };
 
 /* What was expected, as pieces of a sentence; at most 8, then the most telling ones. */
@@ -104,7 +107,8 @@ describe(const struct wanted *w, struct wm_arena *a, struct wm_str out[8])
             continue;
         /* Kinds of tokens say what they are, others are quoted as they are spelled. */
         out[n++] = kind == TOK_END || (kind >= TOK_NAME && kind <= TOK_START_MAPX)
-                       ? wm_str_c(text) : wm_arena_printf(a, "`%s`", text);
+                       ? wm_str_c(text)
+                       : wm_arena_printf(a, "`%s`", text);
     }
     for (uint32_t j = 0; j < nactive && n < 8; j++)
         out[n++] = wm_str_c(active[j]->text);
@@ -158,13 +162,13 @@ is_comparison(int kind)
 static const struct {
     const char *text, *note;
 } slips[] = {
-    {"and",   "`and` is written &&"                  },
-    {"or",    "`or` is written ||"                   },
-    {"not",   "`not` is written !"                   },
-    {"elif",  "write `else if`"                      },
-    {"None",  "the absent value is written null"     },
-    {"True",  "the values are written true and false"},
-    {"False", "the values are written true and false"},
+    {"and",   "`and` is written &&"                                 },
+    {"or",    "`or` is written ||"                                  },
+    {"not",   "`not` is written !"                                  },
+    {"elif",  "write `else if`"                                     },
+    {"None",  "the absent value is written null"                    },
+    {"True",  "the values are written true and false"               },
+    {"False", "the values are written true and false"               },
     {"then",  "a condition is followed by its block: if ... { ... }"},
 };
 
@@ -187,12 +191,29 @@ hint(struct wm_syntax *ps, const struct wanted *w, struct wm_token t)
     if (is_comparison(t.kind) && wants(w, TOK_AND))
         return "comparisons do not chain: write a < b && b < c";
     if (t.kind >= TOK_IN && t.kind <= TOK_IF && wants(w, TOK_NAME))
-        return "this word is reserved and cannot be a name; reserved are: in fill config true false null if";
+        return "this word is reserved and cannot be a name; reserved are: in fill config true "
+               "false null if";
     if (wants(w, TOK_BOTH) && (t.kind == TOK_IS || t.kind == TOK_COLON))
         return "a rule joins its two sides by <->, -> or <-";
     if (t.kind == TOK_RBRACE && ps->stray)
         return "no block is open here";
     return NULL;
+}
+
+/* The word that was probably meant, where a name stands for one of the words that could stand here.
+ */
+static struct wm_str
+meant(const struct wanted *w, struct wm_token t)
+{
+    struct wm_str *word = WM_NEW_N(w->ps->a, struct wm_str, w->n);
+    uint32_t n = 0;
+
+    if (t.kind != TOK_NAME || t.span.len < 3 || wants(w, TOK_NAME))
+        return WM_STR("");
+    for (int k = 0; k < w->n; k++)
+        if (w->kind[k] >= TOK_IN && w->kind[k] <= TOK_LOSSY)
+            word[n++] = wm_str_c(wm_token_text(w->kind[k]));
+    return wm_suggest(w->ps->a, wm_syntax_text(w->ps, t.span), word, n);
 }
 
 void
@@ -206,22 +227,28 @@ wm_syntax_unexpected(struct wm_syntax *ps, const int *want, int nwant)
 
     if (ps->stop)
         return;
-    /* A statement at the beginning of a line, where a value should have come before it: `let` became a name. */
+    /* A statement at the beginning of a line, where a value should have come before it: `let`
+     * became a name. */
     at_word = wm_token_is_soft(word.kind) && word.kind <= TOK_USE && word.first && !t.first &&
-              wants(&w, TOK_PLUS) && (t.kind == TOK_NAME || t.kind == TOK_STRING || wm_token_is_soft(t.kind));
+              wants(&w, TOK_PLUS) &&
+              (t.kind == TOK_NAME || t.kind == TOK_STRING || wm_token_is_soft(t.kind));
     if (at_word) {
-        d = wm_syntax_error(ps, WM_E_SYNTAX, word.span, "unexpected %.*s; expected a value before the next statement",
+        d = wm_syntax_error(ps, WM_E_SYNTAX, word.span,
+                            "unexpected %.*s; expected a value before the next statement",
                             WM_STR_ARG(quote(ps, word)));
     } else if (t.kind != TOK_BROKEN) {
-        d = wm_syntax_error(ps, WM_E_SYNTAX, t.span, "unexpected %.*s; expected %.*s", WM_STR_ARG(quote(ps, t)),
-                            WM_STR_ARG(list(&w)));
+        d = wm_syntax_error(ps, WM_E_SYNTAX, t.span, "unexpected %.*s; expected %.*s",
+                            WM_STR_ARG(quote(ps, t)), WM_STR_ARG(list(&w)));
         note = hint(ps, &w, t);
         if (note)
             wm_note(ps->diags, d, "%s", note);
+        else if (meant(&w, t).n > 0)
+            wm_note(ps->diags, d, "did you mean `%.*s`?", WM_STR_ARG(meant(&w, t)));
         if (t.kind == TOK_END && ps->nbrace > 0)
-            wm_label(ps->diags, d,
-                     (struct wm_span){.file = ps->file, .off = ps->brace[ps->nbrace - 1].off, .len = 1},
-                     "this block is not closed");
+            wm_label(
+                ps->diags, d,
+                (struct wm_span){.file = ps->file, .off = ps->brace[ps->nbrace - 1].off, .len = 1},
+                "this block is not closed");
     }
     wm_syntax_recover(ps, at_word);
 }

@@ -1,10 +1,10 @@
 /* compiler/parse_string.c -- string tokens: escapes, and the holes of key templates.
  *
- * In: the span of a string token.  Out: its value, or a template of texts and holes, with spans inside the string.
- * What an escape makes is literal text, never a brace of a hole; a hole's text has no escapes, so the expression in
- * it can be parsed where it stands in the source. */
-#include "compiler/syntax.h"
+ * In: the span of a string token.  Out: its value, or a template of texts and holes, with spans
+ * inside the string. What an escape makes is literal text, never a brace of a hole; a hole's text
+ * has no escapes, so the expression in it can be parsed where it stands in the source. */
 #include "base/utf8.h"
+#include "compiler/syntax.h"
 
 static bool
 hex_digit(char c, uint32_t *v)
@@ -140,7 +140,8 @@ wm_make_literal(struct wm_syntax *ps, struct wm_span span)
 
     *t = (struct wm_template){.span = span, .text = wm_syntax_text(ps, span)};
     t->part = WM_NEW(ps->a, struct wm_hole);
-    t->part[0] = (struct wm_hole){.kind = WM_HO_TEXT, .span = span, .text = wm_string_value(ps, span)};
+    t->part[0] =
+        (struct wm_hole){.kind = WM_HO_TEXT, .span = span, .text = wm_string_value(ps, span)};
     t->part[0].span.off += 1;
     t->part[0].span.len -= span.len < 2 ? span.len : 2;
     t->npart = t->part[0].text.n > 0;
@@ -151,17 +152,18 @@ wm_make_literal(struct wm_syntax *ps, struct wm_span span)
 
 struct keys {
     struct wm_syntax *ps;
-    struct wm_str s;        /* between the quotes */
-    uint32_t base;          /* offset of s in the source */
+    struct wm_str s; /* between the quotes */
+    uint32_t base;   /* offset of s in the source */
     WM_VEC(struct wm_hole) part;
-    struct wm_buf text;     /* literal text so far, not yet a part */
-    uint32_t text_at;       /* where it begins in s */
+    struct wm_buf text; /* literal text so far, not yet a part */
+    uint32_t text_at;   /* where it begins in s */
 };
 
 static struct wm_span
 span_in(const struct keys *k, size_t from, size_t to)
 {
-    return (struct wm_span){.file = k->ps->file, .off = k->base + (uint32_t)from, .len = (uint32_t)(to - from)};
+    return (struct wm_span){
+        .file = k->ps->file, .off = k->base + (uint32_t)from, .len = (uint32_t)(to - from)};
 }
 
 static bool
@@ -240,13 +242,14 @@ parse_words(struct keys *k, struct wm_hole *h, size_t from, size_t to)
         }
         for (size_t j = 0; j < w.n; j++)
             if (is_space(w.p[j]) || strchr("\"\\{}*", w.p[j])) {
-                bad(k, h, span_in(k, a, b), "a word of a list may hold no space, quote, brace, backslash or *");
+                bad(k, h, span_in(k, a, b),
+                    "a word of a list may hold no space, quote, brace, backslash or *");
                 return;
             }
         for (uint32_t j = 0; j < word.n; j++)
             if (wm_str_eq(word.item[j], w)) {
-                wm_syntax_error(k->ps, WM_E_TWICE, span_in(k, a, b), "the word `%.*s` stands twice in its list",
-                                WM_STR_ARG(w));
+                wm_syntax_error(k->ps, WM_E_TWICE, span_in(k, a, b),
+                                "the word `%.*s` stands twice in its list", WM_STR_ARG(w));
                 h->kind = WM_HO_ERROR;
                 return;
             }
@@ -286,7 +289,8 @@ parse_index(struct keys *k, struct wm_hole *h, size_t from, size_t to)
         for (size_t j = colon; j < to && h->width < 1000; j++)
             h->width = h->width * 10 + (uint32_t)(k->s.p[j] - '0');
         if (k->s.p[colon] != '0' || h->width < 1 || h->width > 20) {
-            struct wm_diag *d = bad(k, h, span_in(k, colon, to), "a width is 0 and a number from 1 to 20");
+            struct wm_diag *d =
+                bad(k, h, span_in(k, colon, to), "a width is 0 and a number from 1 to 20");
 
             wm_note(k->ps->diags, d, "{layer:05} prints five digits");
             return;
@@ -330,8 +334,8 @@ parse_hole(struct keys *k, size_t open, size_t close)
     } else if (n > 0 && behind + 1 == to && k->s.p[behind] == '*') {
         h->kind = WM_HO_CAPTURE;
         h->name = wm_make_name(k->ps, span_in(k, from, from + n));
-    } else if (n > 0 && behind > from + n && to - behind > 2 && memcmp(k->s.p + behind, "in", 2) == 0 &&
-               is_space(k->s.p[behind + 2])) {
+    } else if (n > 0 && behind > from + n && to - behind > 2 &&
+               memcmp(k->s.p + behind, "in", 2) == 0 && is_space(k->s.p[behind + 2])) {
         h->name = wm_make_name(k->ps, span_in(k, from, from + n));
         parse_words(k, h, behind + 3, to);
     } else {
@@ -358,7 +362,8 @@ parse_brace(struct keys *k, size_t at)
         return k->text_at;
     }
     d = wm_syntax_error(k->ps, WM_E_BAD_TEMPLATE, span_in(k, at, at + 1),
-                        k->s.p[at] == '{' ? "no closing brace in this key" : "no opening brace in this key");
+                        k->s.p[at] == '{' ? "no closing brace in this key"
+                                          : "no opening brace in this key");
     wm_note(k->ps->diags, d, "a literal brace is written %c%c", k->s.p[at], k->s.p[at]);
     return at + 1;
 }
@@ -379,6 +384,7 @@ wm_make_key(struct wm_syntax *ps, struct wm_span span)
             wm_buf_putc(&k.text, k.s.p[at++]);
     }
     flush_text(&k, k.s.n);
-    *t = (struct wm_template){.span = span, .text = wm_syntax_text(ps, span), .part = k.part.item, .npart = k.part.n};
+    *t = (struct wm_template){
+        .span = span, .text = wm_syntax_text(ps, span), .part = k.part.item, .npart = k.part.n};
     return t;
 }

@@ -1,13 +1,15 @@
-/* compiler/parse_tokens.c -- the token filter between scanner and grammar, and what happens at a syntax error.
+/* compiler/parse_tokens.c -- the token filter between scanner and grammar, and what happens at a
+ * syntax error.
  *
- * In: raw tokens.  Out: the tokens that the grammar sees.  It does four things that a grammar of one token's
- * lookahead can't:
- * - it starts with the token of the goal, so that one grammar serves files, holes and map expressions;
- * - a string behind a whole `map NAME` or `param NAME = value` is its description, unless what follows shows that it
- *   is the first key of a rule;
+ * In: raw tokens.  Out: the tokens that the grammar sees.  It does four things that a grammar of
+ * one token's lookahead can't:
+ * - it starts with the token of the goal, so that one grammar serves files, holes and map
+ * expressions;
+ * - a string behind a whole `map NAME` or `param NAME = value` is its description, unless what
+ * follows shows that it is the first key of a rule;
  * - it counts brackets, and gives up where they nest too deep;
- * - after an error it skips to the first token of a line that begins a statement (an item, a line), or to the brace
- *   that closes the block.  Blocks that begin while skipping are skipped whole. */
+ * - after an error it skips to the first token of a line that begins a statement (an item, a line),
+ * or to the brace that closes the block.  Blocks that begin while skipping are skipped whole. */
 #include <assert.h>
 
 #include "compiler/syntax.h"
@@ -28,11 +30,13 @@ read_raw(struct wm_syntax *ps)
     t.first = ps->new_line;
     ps->new_line = false;
     if (t.kind == TOK_STRING && t.span.len > WM_STRING_MAX)
-        wm_syntax_error(ps, WM_E_TOO_LONG, (struct wm_span){.file = t.span.file, .off = t.span.off, .len = 1},
-                        "this string has %u bytes; at most %d are allowed", t.span.len - 2, WM_STRING_MAX - 2);
+        wm_syntax_error(
+            ps, WM_E_TOO_LONG, (struct wm_span){.file = t.span.file, .off = t.span.off, .len = 1},
+            "this string has %u bytes; at most %d are allowed", t.span.len - 2, WM_STRING_MAX - 2);
     if (t.kind == TOK_BROKEN) {
         struct wm_span quote = {.file = t.span.file, .off = t.span.off, .len = 1};
-        struct wm_diag *d = wm_syntax_error(ps, WM_E_OPEN_STRING, quote, "no closing quote on this line");
+        struct wm_diag *d =
+            wm_syntax_error(ps, WM_E_OPEN_STRING, quote, "no closing quote on this line");
 
         wm_note(ps->diags, d, "a string stands on one line; a line break in it is written \\n");
     }
@@ -74,7 +78,8 @@ peek_kind(struct wm_syntax *ps)
 static bool
 is_starter(int kind)
 {
-    return (kind >= TOK_MAP && kind <= TOK_LORA) || kind == TOK_STRING || kind == TOK_FILL || kind == TOK_IF;
+    return (kind >= TOK_MAP && kind <= TOK_LORA) || kind == TOK_STRING || kind == TOK_FILL ||
+           kind == TOK_IF;
 }
 
 static void
@@ -142,16 +147,16 @@ follow(struct wm_syntax *ps, struct wm_token *t)
 static bool
 ends_value(int kind)
 {
-    return kind == TOK_NAME || kind == TOK_INT || kind == TOK_FLOAT || kind == TOK_STRING || kind == TOK_RPAREN ||
-           kind == TOK_RBRACKET || kind == TOK_TRUE || kind == TOK_FALSE || kind == TOK_NONE || kind == TOK_CONFIG ||
-           wm_token_is_soft(kind);
+    return kind == TOK_NAME || kind == TOK_INT || kind == TOK_FLOAT || kind == TOK_STRING ||
+           kind == TOK_RPAREN || kind == TOK_RBRACKET || kind == TOK_TRUE || kind == TOK_FALSE ||
+           kind == TOK_NONE || kind == TOK_CONFIG || wm_token_is_soft(kind);
 }
 
 static bool
 begins_rule(int behind)
 {
-    return behind == TOK_BOTH || behind == TOK_FORWARD || behind == TOK_BACKWARD || behind == TOK_COMMA ||
-           behind == TOK_LBRACKET;
+    return behind == TOK_BOTH || behind == TOK_FORWARD || behind == TOK_BACKWARD ||
+           behind == TOK_COMMA || behind == TOK_LBRACKET;
 }
 
 static void
@@ -163,8 +168,9 @@ mark_description(struct wm_syntax *ps, struct wm_token *t)
     if ((ps->last.kind == TOK_MAP || ps->last.kind == TOK_PARAM) &&
         (t->kind == TOK_NAME || wm_token_is_soft(t->kind)))
         ps->declaring = true;
-    else if (t->kind == TOK_DOC || t->kind == TOK_LBRACE || t->kind == TOK_RBRACE || t->kind == TOK_BOTH ||
-             t->kind == TOK_FORWARD || t->kind == TOK_BACKWARD || (t->first && is_starter(t->kind)))
+    else if (t->kind == TOK_DOC || t->kind == TOK_LBRACE || t->kind == TOK_RBRACE ||
+             t->kind == TOK_BOTH || t->kind == TOK_FORWARD || t->kind == TOK_BACKWARD ||
+             (t->first && is_starter(t->kind)))
         ps->declaring = false;
 }
 
@@ -177,7 +183,9 @@ wm_yylex(WM_YYSTYPE *value, struct wm_span *span, struct wm_syntax *ps)
     (void)value;
     if (!ps->started) {
         ps->started = true;
-        ps->last = (struct wm_token){.kind = start[ps->goal], .span = {.file = ps->file, .off = ps->at}};
+        ps->last = (struct wm_token){
+            .kind = start[ps->goal], .span = {.file = ps->file, .off = ps->at}
+        };
         *span = ps->last.span;
         return ps->last.kind;
     }

@@ -1,7 +1,7 @@
 /* compiler/suggest.c -- "did you mean".
  *
- * In: a name and those that would have been right.  Out: the nearest, if it is near enough to be meant.  The
- * distance counts inserted, dropped, changed and exchanged neighbouring bytes. */
+ * In: a name and those that would have been right.  Out: the nearest, if it is near enough to be
+ * meant.  The distance counts inserted, dropped, changed and exchanged neighbouring bytes. */
 #include "compiler/diag.h"
 
 enum { LONGEST = 512 };
@@ -12,7 +12,8 @@ least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* Distance of x and y, or more than `most` where it is larger than that.  row: three rows of LONGEST + 1. */
+/* Distance of x and y, or more than `most` where it is larger than that.  row: three rows of
+ * LONGEST + 1. */
 static uint32_t
 distance(struct wm_str x, struct wm_str y, uint32_t most, uint32_t *row[3])
 {

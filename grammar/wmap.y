@@ -1,12 +1,13 @@
 /* grammar/wmap.y -- tokens to syntax tree.
  *
- * The actions only call the builders of compiler/syntax.h.  Most keywords are words by position: they are tokens of
- * their own, and `name` takes them all back.  That is unambiguous because two names never follow each other where a
- * keyword could stand between them: an expression is never followed by a name, and the places that do list names
- * (patterns, components of an index) take names only.
+ * The actions only call the builders of compiler/syntax.h.  Most keywords are words by position:
+ * they are tokens of their own, and `name` takes them all back.  That is unambiguous because two
+ * names never follow each other where a keyword could stand between them: an expression is never
+ * followed by a name, and the places that do list names (patterns, components of an index) take
+ * names only.
  *
- * Every list of statements, items, lines and fields recovers at `error`: the token filter has then skipped to where
- * the next one begins. */
+ * Every list of statements, items, lines and fields recovers at `error`: the token filter has then
+ * skipped to where the next one begins. */
 
 %define api.pure full
 %define api.prefix {wm_yy}
@@ -24,12 +25,12 @@
 }
 
 %code {
-/* The stacks have their full size from the start: nothing is allocated, and text that nests deeper than this (by
- * operators: brackets are counted by the token filter) is refused. */
+/* The stacks have their full size from the start: nothing is allocated, and text that nests deeper
+ * than this (by operators: brackets are counted by the token filter) is refused. */
 #define YYINITDEPTH 2000
 #define YYMAXDEPTH  2000
 
-#define YYLLOC_DEFAULT(all, rhs, n)                                                                         \
+#define YYLLOC_DEFAULT(all, rhs, n) \
     ((all) = (n) ? wm_span_join(YYRHSLOC(rhs, 1), YYRHSLOC(rhs, n)) : behind(YYRHSLOC(rhs, 0)))
 
 /* What is empty stands behind what comes before it. */
@@ -43,12 +44,12 @@ int wm_yylex(WM_YYSTYPE *value, struct wm_span *span, struct wm_syntax *ps);
 static void wm_yyerror(struct wm_span *span, struct wm_syntax *ps, const char *what);
 
 /* Go on after an error, unless the rest was given up. */
-#define RESUME                                                                                              \
-    do {                                                                                                    \
-        if (!ps->stop) {                                                                                    \
-            yyerrok;                                                                                        \
-            yyclearin;                                                                                      \
-        }                                                                                                   \
+#define RESUME \
+    do { \
+        if (!ps->stop) { \
+            yyerrok; \
+            yyclearin; \
+        } \
     } while (0)
 }
 
@@ -68,18 +69,25 @@ static void wm_yyerror(struct wm_span *span, struct wm_syntax *ps, const char *w
 %token IN "in" FILL "fill" CONFIG "config" TRUE "true" FALSE "false" NONE "null" IF "if"
 
 /* Words by position; those that begin a statement first. */
-%token WMAP "wmap" MAP "map" PARAM "param" LET "let" INDEX "index" SOURCE "source" TARGET "target" SHARD "shard"
+%token WMAP "wmap" MAP "map" PARAM "param" LET "let" INDEX "index" SOURCE "source" TARGET "target"
+%token SHARD "shard"
 %token OVERRIDE "override" WITHIN "within" IMPORT "import" USE "use"
-%token FORMAT "format" FILE "file" ALIAS "alias" IGNORE "ignore" CARRY "carry" EMIT "emit" LORA "lora"
-%token ELSE "else" WHERE "where" WHEN "when" OPTIONAL "optional" BROADCAST "broadcast" PICK "pick" PAD "pad"
-%token HOLDS "holds" AS "as" ROOT "root" INTO "into" SCALE "scale" ROUNDING "rounding" STEPWISE "stepwise"
-%token ON "on" SPLIT "split" AT "at" REPLICATE "replicate" PARTS "parts" GROUPS "groups" UNIT "unit" SIZE "size"
+%token FORMAT "format" FILE "file" ALIAS "alias" IGNORE "ignore" CARRY "carry" EMIT "emit"
+%token LORA "lora"
+%token ELSE "else" WHERE "where" WHEN "when" OPTIONAL "optional" BROADCAST "broadcast" PICK "pick"
+%token PAD "pad"
+%token HOLDS "holds" AS "as" ROOT "root" INTO "into" SCALE "scale" ROUNDING "rounding"
+%token STEPWISE "stepwise"
+%token ON "on" SPLIT "split" AT "at" REPLICATE "replicate" PARTS "parts" GROUPS "groups"
+%token UNIT "unit" SIZE "size"
 %token UNEVEN "uneven" LOSSY "lossy"
 
 %token BOTH "<->" FORWARD "->" BACKWARD "<-"
 %token COMPOSE ">>" TILDE "~"
-%token ELSE_VALUE "??" REST "..." RANGE ".." EQ "==" NE "!=" LE "<=" GE ">=" LT "<" GT ">" AND "&&" OR "||"
-%token IS "=" PLUS "+" MINUS "-" STAR "*" SLASH "/" PERCENT "%" NOT "!" QUESTION "?" COLON ":" COMMA "," DOT "."
+%token ELSE_VALUE "??" REST "..." RANGE ".." EQ "==" NE "!=" LE "<=" GE ">=" LT "<" GT ">"
+%token AND "&&" OR "||"
+%token IS "=" PLUS "+" MINUS "-" STAR "*" SLASH "/" PERCENT "%" NOT "!" QUESTION "?" COLON ":"
+%token COMMA "," DOT "."
 %token PIPE "|" LBRACKET "[" RBRACKET "]" LBRACE "{" RBRACE "}" LPAREN "(" RPAREN ")"
 
 /* Low to high. */
@@ -93,7 +101,8 @@ static void wm_yyerror(struct wm_span *span, struct wm_syntax *ps, const char *w
 %left STAR SLASH PERCENT
 %precedence NOT UNARY
 
-%type <struct wm_nodes *> stmts stmt_list items lines fields names names_comma bindings terms ops clauses args
+%type <struct wm_nodes *> stmts stmt_list items lines fields names names_comma bindings terms ops
+%type <struct wm_nodes *> clauses args
 %type <struct wm_nodes *> list_items part_list keys literals pat_items arms
 %type <struct wm_stmt *> stmt index_set if_chain
 %type <struct wm_if_arm *> arm
@@ -125,7 +134,10 @@ start:
 
 header:
     %empty
-  | WMAP INT                            { ps->version = wm_make_int(ps, @2)->i; ps->version_span = @$; }
+  | WMAP INT                            {
+        ps->version = wm_make_int(ps, @2)->i;
+        ps->version_span = @$;
+    }
   | WMAP error                          { ps->version_span = @1; RESUME; }
   ;
 
@@ -143,15 +155,27 @@ stmt_list:
 
 stmt:
     MAP name[n]                         { $$ = wm_make_named_stmt(ps, WM_ST_MAP, @n, @$); }
-  | MAP name[n] DOC                     { $$ = wm_make_named_stmt(ps, WM_ST_MAP, @n, @$); wm_stmt_doc(ps, $$, @DOC); }
-  | MAP name[n] "=" mapx                { $$ = wm_make_named_stmt(ps, WM_ST_MAPDEF, @n, @$); $$->mapx = $mapx; }
-  | PARAM name[n] "=" expr              { $$ = wm_make_named_stmt(ps, WM_ST_PARAM, @n, @$); $$->expr = $expr; }
+  | MAP name[n] DOC                     {
+        $$ = wm_make_named_stmt(ps, WM_ST_MAP, @n, @$);
+        wm_stmt_doc(ps, $$, @DOC);
+    }
+  | MAP name[n] "=" mapx                {
+        $$ = wm_make_named_stmt(ps, WM_ST_MAPDEF, @n, @$);
+        $$->mapx = $mapx;
+    }
+  | PARAM name[n] "=" expr              {
+        $$ = wm_make_named_stmt(ps, WM_ST_PARAM, @n, @$);
+        $$->expr = $expr;
+    }
   | PARAM name[n] "=" expr DOC          {
         $$ = wm_make_named_stmt(ps, WM_ST_PARAM, @n, @$);
         $$->expr = $expr;
         wm_stmt_doc(ps, $$, @DOC);
     }
-  | LET name[n] "=" expr                { $$ = wm_make_named_stmt(ps, WM_ST_LET, @n, @$); $$->expr = $expr; }
+  | LET name[n] "=" expr                {
+        $$ = wm_make_named_stmt(ps, WM_ST_LET, @n, @$);
+        $$->expr = $expr;
+    }
   | index_set
   | side "{"[b] items "}"               {
         $$ = wm_make_stmt(ps, WM_ST_SIDE, @$);
@@ -172,7 +196,10 @@ stmt:
         $$->line = wm_nodes_values(ps, $lines, sizeof(*$$->line), &$$->nline);
     }
   | rule                                { $$ = wm_make_stmt(ps, WM_ST_RULE, @$); $$->rule = $1; }
-  | OVERRIDE rule                       { $$ = wm_make_stmt(ps, WM_ST_OVERRIDE, @$); $$->rule = $2; }
+  | OVERRIDE rule                       {
+        $$ = wm_make_stmt(ps, WM_ST_OVERRIDE, @$);
+        $$->rule = $2;
+    }
   | WITHIN key[x] "<->" key[y] clauses "{"[b] stmts "}" {
         $$ = wm_make_stmt(ps, WM_ST_WITHIN, @$);
         $$->brace = @b;
@@ -182,7 +209,10 @@ stmt:
         $$->body = wm_make_body(ps, $stmts, &$$->nbody);
     }
   | if_chain
-  | IMPORT literal AS name[n]           { $$ = wm_make_named_stmt(ps, WM_ST_IMPORT, @n, @$); $$->path = $literal; }
+  | IMPORT literal AS name[n]           {
+        $$ = wm_make_named_stmt(ps, WM_ST_IMPORT, @n, @$);
+        $$->path = $literal;
+    }
   | USE name[n]                         { $$ = wm_make_named_stmt(ps, WM_ST_USE, @n, @$); }
   ;
 
@@ -317,12 +347,20 @@ clauses:
   ;
 
 clause:
-    WHERE bindings                      { $$ = wm_make_clause(ps, WM_CL_WHERE, NULL, $bindings, @$); }
+    WHERE bindings                      {
+        $$ = wm_make_clause(ps, WM_CL_WHERE, NULL, $bindings, @$);
+    }
   | WHEN expr                           { $$ = wm_make_clause(ps, WM_CL_WHEN, $expr, NULL, @$); }
   | OPTIONAL                            { $$ = wm_make_clause(ps, WM_CL_OPTIONAL, NULL, NULL, @$); }
-  | OPTIONAL "(" expr ")"               { $$ = wm_make_clause(ps, WM_CL_OPTIONAL, $expr, NULL, @$); }
-  | BROADCAST names_comma               { $$ = wm_make_clause(ps, WM_CL_BROADCAST, NULL, $names_comma, @$); }
-  | PICK bindings                       { $$ = wm_make_clause(ps, WM_CL_PICK, NULL, $bindings, @$); }
+  | OPTIONAL "(" expr ")"               {
+        $$ = wm_make_clause(ps, WM_CL_OPTIONAL, $expr, NULL, @$);
+    }
+  | BROADCAST names_comma               {
+        $$ = wm_make_clause(ps, WM_CL_BROADCAST, NULL, $names_comma, @$);
+    }
+  | PICK bindings                       {
+        $$ = wm_make_clause(ps, WM_CL_PICK, NULL, $bindings, @$);
+    }
   | PAD bindings                        { $$ = wm_make_clause(ps, WM_CL_PAD, NULL, $bindings, @$); }
   ;
 
@@ -336,16 +374,24 @@ binding:
   ;
 
 names:
-    name                                { $$ = wm_nodes_add(ps, wm_nodes_new(ps), wm_make_binding(ps, $1, NULL, @1)); }
-  | names name                          { $$ = wm_nodes_add(ps, $1, wm_make_binding(ps, $2, NULL, @2)); }
+    name                                {
+        $$ = wm_nodes_add(ps, wm_nodes_new(ps), wm_make_binding(ps, $1, NULL, @1));
+    }
+  | names name                          {
+        $$ = wm_nodes_add(ps, $1, wm_make_binding(ps, $2, NULL, @2));
+    }
   ;
 
 names_comma:
-    name                                { $$ = wm_nodes_add(ps, wm_nodes_new(ps), wm_make_binding(ps, $1, NULL, @1)); }
-  | names_comma "," name                { $$ = wm_nodes_add(ps, $1, wm_make_binding(ps, $3, NULL, @3)); }
+    name                                {
+        $$ = wm_nodes_add(ps, wm_nodes_new(ps), wm_make_binding(ps, $1, NULL, @1));
+    }
+  | names_comma "," name                {
+        $$ = wm_nodes_add(ps, $1, wm_make_binding(ps, $3, NULL, @3));
+    }
   ;
 
-/* ---- patterns: sums and products are told apart by the builders, which know what to say about a mixture ---- */
+/* ---- patterns: the builders tell sums and products apart, and what is wrong with a mixture ---- */
 
 pattern:
     "[" "]"                             { $$ = wm_make_pattern(ps, NULL, @$); }
@@ -375,7 +421,10 @@ items:
   ;
 
 item:
-    FORMAT name                         { $$ = wm_make_item(ps, WM_SI_FORMAT, NULL, @$); $$->name = $name; }
+    FORMAT name                         {
+        $$ = wm_make_item(ps, WM_SI_FORMAT, NULL, @$);
+        $$->name = $name;
+    }
   | file_item                           { $$ = $1; $$->span = @$; wm_check_file_item(ps, $$); }
   | ALIAS key[x] "=" key[y] opt_when    {
         struct wm_nodes *n = wm_nodes_add(ps, wm_nodes_add(ps, wm_nodes_new(ps), $x), $y);
@@ -383,7 +432,10 @@ item:
         $$ = wm_make_item(ps, WM_SI_ALIAS, n, @$);
         $$->when = $opt_when;
     }
-  | IGNORE keys opt_when                { $$ = wm_make_item(ps, WM_SI_IGNORE, $keys, @$); $$->when = $opt_when; }
+  | IGNORE keys opt_when                {
+        $$ = wm_make_item(ps, WM_SI_IGNORE, $keys, @$);
+        $$->when = $opt_when;
+    }
   | CARRY literals                      { $$ = wm_make_item(ps, WM_SI_CARRY, $literals, @$); }
   | EMIT literal "{" fields "}"         {
         $$ = wm_make_item(ps, WM_SI_EMIT, wm_nodes_add(ps, wm_nodes_new(ps), $literal), @$);
@@ -500,7 +552,9 @@ mapx:
 
 mapx_unary:
     mapx_post
-  | "~" mapx_unary                      { $$ = wm_make_mapx(ps, WM_MX_INVERSE, @$, $2, NULL, NULL); }
+  | "~" mapx_unary                      {
+        $$ = wm_make_mapx(ps, WM_MX_INVERSE, @$, $2, NULL, NULL);
+    }
   ;
 
 mapx_post:
@@ -508,7 +562,9 @@ mapx_post:
   | PATH                                { $$ = wm_make_mapx_name(ps, @$); }
   | STRING                              { $$ = wm_make_mapx_name(ps, @$); }
   | "(" mapx ")"                        { $$ = $2; $$->span = @$; }
-  | mapx_post "(" bindings ")"          { $$ = wm_make_mapx(ps, WM_MX_CALL, @$, $1, NULL, $bindings); }
+  | mapx_post "(" bindings ")"          {
+        $$ = wm_make_mapx(ps, WM_MX_CALL, @$, $1, NULL, $bindings);
+    }
   ;
 
 /* ---- expressions ---- */
@@ -593,17 +649,19 @@ word:
   ;
 
 any_word:
-    NAME | WMAP | MAP | PARAM | LET | INDEX | SOURCE | TARGET | SHARD | OVERRIDE | WITHIN | IMPORT | USE
-  | FORMAT | FILE | ALIAS | IGNORE | CARRY | EMIT | LORA | ELSE | WHERE | WHEN | OPTIONAL | BROADCAST | PICK | PAD
-  | HOLDS | AS | ROOT | INTO | SCALE | ROUNDING | STEPWISE | ON | SPLIT | AT | REPLICATE | PARTS | GROUPS | UNIT
-  | SIZE | UNEVEN
+    NAME | WMAP | MAP | PARAM | LET | INDEX | SOURCE | TARGET | SHARD | OVERRIDE | WITHIN | IMPORT
+  | USE | FORMAT | FILE | ALIAS | IGNORE | CARRY | EMIT | LORA | ELSE | WHERE | WHEN | OPTIONAL
+  | BROADCAST | PICK | PAD | HOLDS | AS | ROOT | INTO | SCALE | ROUNDING | STEPWISE | ON | SPLIT | AT
+  | REPLICATE | PARTS | GROUPS | UNIT | SIZE | UNEVEN
   ;
 
 %%
 
 /* Tokens are numbered in the order of their declarations, and so are their symbols. */
-#define KIND_OF(token)  ((yysymbol_kind_t)((token) == TOK_END ? 0 : (token)-TOK_NAME + YYSYMBOL_NAME))
-#define TOKEN_OF(kind)  ((kind) == YYSYMBOL_YYEOF ? TOK_END : (int)(kind)-YYSYMBOL_NAME + TOK_NAME)
+#define KIND_OF(token) \
+    ((yysymbol_kind_t)((token) == TOK_END ? 0 : (token) - TOK_NAME + YYSYMBOL_NAME))
+#define TOKEN_OF(kind) \
+    ((kind) == YYSYMBOL_YYEOF ? (int)TOK_END : (int)(kind) - YYSYMBOL_NAME + TOK_NAME)
 
 const char *
 wm_token_text(int kind)

@@ -1,10 +1,12 @@
 /* tests/golden/golden.c -- prints what the golden tests compare, without the command line of wmap.
  *
- *     golden ast|fmt|err|json FILE       the tree, the canonical text, the diagnostics of the parser
- *     golden mapx EXPRESSION             a map expression of the command line, or its diagnostics
- *     golden same FILE                   status 0 if the printed text parses to the same tree and prints as itself
+ *     golden ast|fmt|err|json FILE       the tree, the canonical text, the diagnostics of the
+ * parser golden mapx EXPRESSION             a map expression of the command line, or its
+ * diagnostics golden same FILE                   status 0 if the printed text parses to the same
+ * tree and prints as itself
  *
- * A FILE is named in diagnostics by its last part, so that the outputs do not depend on where they are made. */
+ * A FILE is named in diagnostics by its last part, so that the outputs do not depend on where they
+ * are made. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,7 +49,8 @@ put(const struct wm_buf *b)
 static struct wm_file_ast *
 parse(struct tool *t, const char *name, struct wm_str text)
 {
-    return wm_parse_file(&t->a, &t->sources, wm_source_add(&t->sources, wm_str_c(name), text), &t->diags);
+    return wm_parse_file(&t->a, &t->sources, wm_source_add(&t->sources, wm_str_c(name), text),
+                         &t->diags);
 }
 
 static int

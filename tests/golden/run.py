@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Golden tests: for each NAME.wmap, every sidecar NAME.ast, NAME.fmt, NAME.err is what the tool prints.
+"""Golden tests: for each NAME.wmap, each sidecar NAME.ast, NAME.fmt, NAME.err is what the tool prints.
 
     run.py TOOL [--bless] [DIRECTORY...]
 
-A .wmap with a .fmt or an .ast beside it must also print to a text that means the same and prints as itself.  With
---bless the sidecars are written anew; a new case gets those that its folder is about."""
+A .wmap with a .fmt or an .ast beside it must also print to a text that means the same and prints as
+itself.  With --bless the sidecars are written anew; a new case gets the one of its folder."""
 import difflib
 import pathlib
 import subprocess
@@ -17,7 +17,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 def output(tool, what, path):
     done = subprocess.run([tool, what, str(path)], capture_output=True)
     if done.returncode not in (0, 1) or done.stderr:
-        sys.exit(f"{path}: {what}: status {done.returncode}\n{done.stderr.decode(errors='replace')}")
+        sys.exit(f"{path}: {what}: status {done.returncode}\n"
+                 f"{done.stderr.decode(errors='replace')}")
     return done.returncode, done.stdout
 
 
@@ -39,7 +40,8 @@ def check(tool, path, bless):
         elif got != want:
             bad += 1
             diff = difflib.unified_diff(want.decode(errors="replace").splitlines(),
-                                        got.decode(errors="replace").splitlines(), str(side), "now", lineterm="")
+                                        got.decode(errors="replace").splitlines(),
+                                        str(side), "now", lineterm="")
             print("\n".join(diff))
         if kind == "err" and not got:
             bad += 1

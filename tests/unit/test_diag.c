@@ -44,7 +44,8 @@ a_diagnostic_has_carets_labels_and_notes(void **state)
 
     (void)state;
     begin(&k);
-    wm_source_add(&k.sources, WM_STR("m.wmap"), WM_STR("wmap 1\n\"a\" [x y] -> \"b\" [y z]\nlet q = 1\n"));
+    wm_source_add(&k.sources, WM_STR("m.wmap"),
+                  WM_STR("wmap 1\n\"a\" [x y] -> \"b\" [y z]\nlet q = 1\n"));
     d = wm_report(&k.diags, WM_E_SYNTAX, at(0, 24, 5), "%s", "the axes differ");
     wm_label(&k.diags, d, at(0, 11, 5), "here it is x");
     wm_label(&k.diags, d, at(0, 34, 1), "a size");
@@ -119,12 +120,15 @@ json_holds_everything(void **state)
     wm_report_at(&k.diags, WM_E_TWICE, WM_STR("dir/x"), "other");
     wm_diags_finish(&k.diags);
     wm_diags_json(&k.diags, &k.out);
-    assert_string_equal(k.out.p,
-                        "[{\"code\": \"E0127\", \"severity\": \"error\", \"message\": \"a \\\"quote\\\"\", \"file\": \"m\", "
-                        "\"line\": 2, \"column\": 2, \"length\": 1, \"labels\": [{\"file\": \"m\", \"line\": 1, "
-                        "\"column\": 1, \"length\": 2, \"message\": \"there\"}], \"notes\": [\"do it\"]},\n"
-                        " {\"code\": \"E0141\", \"severity\": \"error\", \"message\": \"other\", \"file\": \"dir/x\", "
-                        "\"labels\": [], \"notes\": []}]");
+    assert_string_equal(
+        k.out.p,
+        "[{\"code\": \"E0127\", \"severity\": \"error\", \"message\": \"a \\\"quote\\\"\", "
+        "\"file\": \"m\", "
+        "\"line\": 2, \"column\": 2, \"length\": 1, \"labels\": [{\"file\": \"m\", \"line\": 1, "
+        "\"column\": 1, \"length\": 2, \"message\": \"there\"}], \"notes\": [\"do it\"]},\n"
+        " {\"code\": \"E0141\", \"severity\": \"error\", \"message\": \"other\", \"file\": "
+        "\"dir/x\", "
+        "\"labels\": [], \"notes\": []}]");
     wm_arena_fini(&k.a);
 }
 
@@ -143,24 +147,29 @@ codes_are_found_by_name(void **state)
 static const struct {
     const char *name, *nearest;
 } suggestions[] = {
-    {"layers",           "layer"           },
-    {"laeyr",            "layer"           },
+    {"layers",           "layer"            },
+    {"laeyr",            "layer"            },
     {"num_hiden_layers", "num_hidden_layers"},
-    {"heads",            ""                },
-    {"",                 ""                },
-    {"xyz",              ""                },
+    {"heads",            ""                 },
+    {"",                 ""                 },
+    {"xyz",              ""                 },
 };
 
 static void
 only_near_names_are_suggested(void **state)
 {
-    static const struct wm_str names[] = {{"layer", 5}, {"num_hidden_layers", 17}, {"vocab", 5}};
+    static const struct wm_str names[] = {
+        {"layer",             5 },
+        {"num_hidden_layers", 17},
+        {"vocab",             5 }
+    };
     struct kit k;
 
     (void)state;
     begin(&k);
     for (size_t n = 0; n < WM_COUNTOF(suggestions); n++) {
-        struct wm_str got = wm_suggest(&k.a, wm_str_c(suggestions[n].name), names, WM_COUNTOF(names));
+        struct wm_str got =
+            wm_suggest(&k.a, wm_str_c(suggestions[n].name), names, WM_COUNTOF(names));
 
         print_message("  %s\n", suggestions[n].name);
         assert_int_equal(got.n, strlen(suggestions[n].nearest));

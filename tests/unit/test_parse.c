@@ -23,7 +23,8 @@ begin(struct kit *k)
 static struct wm_file_ast *
 parse(struct kit *k, const char *text)
 {
-    return wm_parse_file(&k->a, &k->sources, wm_source_add(&k->sources, WM_STR("t.wmap"), wm_str_c(text)), &k->diags);
+    return wm_parse_file(&k->a, &k->sources,
+                         wm_source_add(&k->sources, WM_STR("t.wmap"), wm_str_c(text)), &k->diags);
 }
 
 static void
@@ -37,26 +38,26 @@ assert_text(struct wm_str got, const char *want)
 static const struct {
     const char *text, *printed;
 } expressions[] = {
-    {"1 + 2 * 3",                  "1 + 2 * 3"               },
-    {"(1 + 2) * 3",                "(1 + 2) * 3"             },
-    {"((1) + (2 * 3))",            "1 + 2 * 3"               },
-    {"a - (b - c)",                "a - (b - c)"             },
-    {"(a - b) - c",                "a - b - c"               },
-    {"a ?? (b ?? c)",              "a ?? b ?? c"             },
-    {"(a ?? b) ?? c",              "(a ?? b) ?? c"           },
-    {"(a < b) == c",               "(a < b) == c"            },
-    {"-(a + b)",                   "-(a + b)"                },
-    {"(-a).b",                     "(-a).b"                  },
-    {"!(a && b) || c",             "!(a && b) || c"          },
-    {"(a ? b : c) ? d : e",        "(a ? b : c) ? d : e"     },
-    {"a ? b : (c ? d : e)",        "a ? b : c ? d : e"       },
-    {"1..n+1",                     "1..n + 1"                },
-    {"layer in (config.l ?? [])",  "layer in config.l ?? []" },
-    {"1_000 + 1e4 + 0.5e-3",       "1_000 + 1e4 + 0.5e-3"    },
-    {"config.in.fill . true[ 0 ]", "config.in.fill.true[0]"  },
-    {"[1,2,[3]]",                  "[1, 2, [3]]"             },
-    {"min( a,b )",                 "min(a, b)"               },
-    {"a--b",                       "a - -b"                  },
+    {"1 + 2 * 3",                  "1 + 2 * 3"              },
+    {"(1 + 2) * 3",                "(1 + 2) * 3"            },
+    {"((1) + (2 * 3))",            "1 + 2 * 3"              },
+    {"a - (b - c)",                "a - (b - c)"            },
+    {"(a - b) - c",                "a - b - c"              },
+    {"a ?? (b ?? c)",              "a ?? b ?? c"            },
+    {"(a ?? b) ?? c",              "(a ?? b) ?? c"          },
+    {"(a < b) == c",               "(a < b) == c"           },
+    {"-(a + b)",                   "-(a + b)"               },
+    {"(-a).b",                     "(-a).b"                 },
+    {"!(a && b) || c",             "!(a && b) || c"         },
+    {"(a ? b : c) ? d : e",        "(a ? b : c) ? d : e"    },
+    {"a ? b : (c ? d : e)",        "a ? b : c ? d : e"      },
+    {"1..n+1",                     "1..n + 1"               },
+    {"layer in (config.l ?? [])",  "layer in config.l ?? []"},
+    {"1_000 + 1e4 + 0.5e-3",       "1_000 + 1e4 + 0.5e-3"   },
+    {"config.in.fill . true[ 0 ]", "config.in.fill.true[0]" },
+    {"[1,2,[3]]",                  "[1, 2, [3]]"            },
+    {"min( a,b )",                 "min(a, b)"              },
+    {"a--b",                       "a - -b"                 },
 };
 
 static void
@@ -88,33 +89,33 @@ static const struct {
     enum wm_code code;
     uint32_t off, len;
 } errors[] = {
-    {"",                                        WM_E_NO_HEADER,     0,  0 },
-    {"wmap 2",                                  WM_E_VERSION,       0,  6 },
-    {"wmap 1 let a = 9223372036854775808",      WM_E_NUMBER_RANGE,  15, 19},
-    {"wmap 1 let a = 1e999",                    WM_E_NUMBER_RANGE,  15, 5 },
-    {"wmap 1 let a = 01",                       WM_E_BAD_NUMBER,    15, 2 },
-    {"wmap 1 let a = 1__0",                     WM_E_BAD_NUMBER,    15, 4 },
-    {"wmap 1 let a = 12ab",                     WM_E_BAD_NUMBER,    15, 4 },
-    {"wmap 1 let a = .5",                       WM_E_BAD_NUMBER,    15, 2 },
-    {"wmap 1 let a = \"x",                      WM_E_OPEN_STRING,   15, 1 },
-    {"wmap 1 let a = \"\\q\"",                  WM_E_BAD_ESCAPE,    16, 2 },
-    {"wmap 1 let a = \"\\u{0}\"",               WM_E_NUL_BYTE,      16, 5 },
-    {"wmap 1 let a = $",                        WM_E_BAD_CHAR,      15, 1 },
-    {"wmap 1 let in = 1",                       WM_E_SYNTAX,        11, 2 },
-    {"wmap 1 let a = 1 < 2 < 3",                WM_E_SYNTAX,        21, 1 },
-    {"wmap 1 \"a\" [x + y] <-> \"b\"",          WM_E_BAD_PATTERN,   14, 1 },
-    {"wmap 1 \"a\" [2] <-> \"b\"",              WM_E_BAD_PATTERN,   12, 1 },
-    {"wmap 1 \"{a\" <-> \"b\"",                 WM_E_BAD_TEMPLATE,  8,  1 },
-    {"wmap 1 \"a}\" <-> \"b\"",                 WM_E_BAD_TEMPLATE,  9,  1 },
-    {"wmap 1 \"{3}\" <-> \"b\"",                WM_E_BAD_TEMPLATE,  8,  3 },
-    {"wmap 1 \"{p in a|b|a}\" <-> \"b\"",       WM_E_TWICE,         18, 1 },
-    {"wmap 1 \"{p in a|}\" <-> \"b\"",          WM_E_BAD_TEMPLATE,  16, 0 },
-    {"wmap 1 \"{l + }\" <-> \"b\"",             WM_E_SYNTAX,        12, 0 },
-    {"wmap 1 \"a\" <-> neg -> \"b\"",           WM_E_ARROWS_DIFFER, 19, 2 },
-    {"wmap 1 source { file \"a\" as \"b\" }",   WM_E_HALF_SAID,     28, 3 },
-    {"wmap 1 shard r on target { \"a\" split 0 pad 3 }", WM_E_HALF_SAID, 27, 17},
-    {"wmap 1 if x { let a = 1 }",               WM_E_MISPLACED,     14, 1 },
-    {"wmap 1 within \"a\" <-> \"b\" { \"c\" <-> \"d\"", WM_E_SYNTAX, 39, 0 },
+    {"",                                                 WM_E_NO_HEADER,     0,  0 },
+    {"wmap 2",                                           WM_E_VERSION,       0,  6 },
+    {"wmap 1 let a = 9223372036854775808",               WM_E_NUMBER_RANGE,  15, 19},
+    {"wmap 1 let a = 1e999",                             WM_E_NUMBER_RANGE,  15, 5 },
+    {"wmap 1 let a = 01",                                WM_E_BAD_NUMBER,    15, 2 },
+    {"wmap 1 let a = 1__0",                              WM_E_BAD_NUMBER,    15, 4 },
+    {"wmap 1 let a = 12ab",                              WM_E_BAD_NUMBER,    15, 4 },
+    {"wmap 1 let a = .5",                                WM_E_BAD_NUMBER,    15, 2 },
+    {"wmap 1 let a = \"x",                               WM_E_OPEN_STRING,   15, 1 },
+    {"wmap 1 let a = \"\\q\"",                           WM_E_BAD_ESCAPE,    16, 2 },
+    {"wmap 1 let a = \"\\u{0}\"",                        WM_E_NUL_BYTE,      16, 5 },
+    {"wmap 1 let a = $",                                 WM_E_BAD_CHAR,      15, 1 },
+    {"wmap 1 let in = 1",                                WM_E_SYNTAX,        11, 2 },
+    {"wmap 1 let a = 1 < 2 < 3",                         WM_E_SYNTAX,        21, 1 },
+    {"wmap 1 \"a\" [x + y] <-> \"b\"",                   WM_E_BAD_PATTERN,   14, 1 },
+    {"wmap 1 \"a\" [2] <-> \"b\"",                       WM_E_BAD_PATTERN,   12, 1 },
+    {"wmap 1 \"{a\" <-> \"b\"",                          WM_E_BAD_TEMPLATE,  8,  1 },
+    {"wmap 1 \"a}\" <-> \"b\"",                          WM_E_BAD_TEMPLATE,  9,  1 },
+    {"wmap 1 \"{3}\" <-> \"b\"",                         WM_E_BAD_TEMPLATE,  8,  3 },
+    {"wmap 1 \"{p in a|b|a}\" <-> \"b\"",                WM_E_TWICE,         18, 1 },
+    {"wmap 1 \"{p in a|}\" <-> \"b\"",                   WM_E_BAD_TEMPLATE,  16, 0 },
+    {"wmap 1 \"{l + }\" <-> \"b\"",                      WM_E_SYNTAX,        12, 0 },
+    {"wmap 1 \"a\" <-> neg -> \"b\"",                    WM_E_ARROWS_DIFFER, 19, 2 },
+    {"wmap 1 source { file \"a\" as \"b\" }",            WM_E_HALF_SAID,     28, 3 },
+    {"wmap 1 shard r on target { \"a\" split 0 pad 3 }", WM_E_HALF_SAID,     27, 17},
+    {"wmap 1 if x { let a = 1 }",                        WM_E_MISPLACED,     14, 1 },
+    {"wmap 1 within \"a\" <-> \"b\" { \"c\" <-> \"d\"",  WM_E_SYNTAX,        39, 0 },
 };
 
 static void
@@ -192,8 +193,9 @@ templates_know_their_parts(void **state)
 static void
 hostile_nesting_is_one_error(void **state)
 {
-    static const char *const open[] = {"let a = [", "let a = -", "let a = 1 + ", "let a = b[", "within \"a\" <-> \"b\" { ",
-                                       "map m = ~", "let a = x ? y : ", "\"a\" [(", "let a = b."};
+    static const char *const open[] = {
+        "let a = [", "let a = -",        "let a = 1 + ", "let a = b[", "within \"a\" <-> \"b\" { ",
+        "map m = ~", "let a = x ? y : ", "\"a\" [(",     "let a = b."};
 
     (void)state;
     for (size_t n = 0; n < WM_COUNTOF(open); n++) {
@@ -219,9 +221,11 @@ hostile_nesting_is_one_error(void **state)
 static void
 nodes_without_a_spelling_print(void **state)
 {
-    struct wm_hole part[3] = {{.kind = WM_HO_TEXT, .text = WM_STR("a{\"")},
-                              {.kind = WM_HO_CAPTURE, .name = WM_STR("rest")},
-                              {.kind = WM_HO_TEXT, .text = WM_STR("\n}")}};
+    struct wm_hole part[3] = {
+        {.kind = WM_HO_TEXT,    .text = WM_STR("a{\"")},
+        {.kind = WM_HO_CAPTURE, .name = WM_STR("rest")},
+        {.kind = WM_HO_TEXT,    .text = WM_STR("\n}") }
+    };
     struct wm_template t = {.part = part, .npart = 3};
     struct wm_term term[2] = {{.key = &t}, {.key = &t}};
     struct wm_rule_ast r = {.arrow = WM_AR_BACKWARD};
@@ -254,7 +258,8 @@ map_expressions_take_paths(void **state)
     (void)state;
     begin(&k);
     m = wm_parse_mapx(&k.a, &k.sources,
-                      wm_source_add(&k.sources, WM_STR("-"), WM_STR("~litgpt/llama >> ./my-map.wmap(tp = 8, s = \"x\")")),
+                      wm_source_add(&k.sources, WM_STR("-"),
+                                    WM_STR("~litgpt/llama >> ./my-map.wmap(tp = 8, s = \"x\")")),
                       &k.diags);
     assert_non_null(m);
     assert_int_equal(m->kind, WM_MX_COMPOSE);
@@ -264,7 +269,8 @@ map_expressions_take_paths(void **state)
     assert_text(m->arg[1]->arg[0]->name, "./my-map.wmap");
     assert_int_equal(m->arg[1]->nbind, 2);
     assert_int_equal(m->arg[1]->bind[0].expr->i, 8);
-    assert_null(wm_parse_mapx(&k.a, &k.sources, wm_source_add(&k.sources, WM_STR("-"), WM_STR("a b")), &k.diags));
+    assert_null(wm_parse_mapx(&k.a, &k.sources,
+                              wm_source_add(&k.sources, WM_STR("-"), WM_STR("a b")), &k.diags));
     assert_int_equal(k.diags.nerror, 1);
     wm_arena_fini(&k.a);
 }
