@@ -206,6 +206,18 @@ cut(const struct keys *k, size_t from, size_t to)
     return (struct wm_str){k->s.p + from, to - from};
 }
 
+/* Room for all parts at once: every second one is a hole. */
+static void
+reserve_parts(struct keys *k)
+{
+    uint32_t holes = 0;
+
+    for (size_t at = 0; at < k->s.n; at++)
+        holes += k->s.p[at] == '{';
+    k->part.cap = 2 * holes + 1;
+    k->part.item = WM_NEW_N(k->ps->a, struct wm_hole, k->part.cap);
+}
+
 static void
 flush_text(struct keys *k, size_t at)
 {
@@ -374,6 +386,7 @@ wm_make_key(struct wm_syntax *ps, struct wm_span span)
     struct wm_template *t = WM_NEW(ps->a, struct wm_template);
     struct keys k = {.ps = ps, .s = inside(ps, span), .base = span.off + 1};
 
+    reserve_parts(&k);
     wm_buf_init(&k.text, ps->a);
     for (size_t at = 0; at < k.s.n;) {
         if (k.s.p[at] == '\\')
