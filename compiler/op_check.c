@@ -249,8 +249,8 @@ counts(struct check *c)
     }
     if (n != WM_NONE && n != want)
         wm_report(c->ds, WM_E_OP_COUNT, ast->op[0].span,
-                  "the operations give %u tensors, but the rule has %u on the %s", n, want,
-                  right_to_left ? "left" : "right");
+                  "the operations give %u tensor%s, but the rule has %u on the %s", n,
+                  n == 1 ? "" : "s", want, right_to_left ? "left" : "right");
 }
 
 void

@@ -18,6 +18,7 @@ struct pipe {
     struct wm_graph *g;
     struct wm_arena *a;
     const struct wm_rule *rule;
+    bool back;        /* it is read from the right */
     struct wm_opx *x; /* [nop], in the order in which data passes them */
     uint32_t nop;
     uint32_t n; /* the list */
@@ -68,6 +69,7 @@ begin(struct pipe *p, struct wm_graph *g, struct wm_benv *be, const struct wm_sc
     p->g = g;
     p->a = g->cc->a;
     p->rule = r;
+    p->back = back;
     p->nop = ast->nop;
     p->x = WM_NEW_N(p->a, struct wm_opx, p->nop);
     for (uint32_t k = 0; k < p->nop; k++) {
@@ -407,30 +409,63 @@ part(struct pipe *p, uint32_t k)
 
 /* ---- the whole ---- */
 
+/* An operation failed: say which tensors it had. */
+static void
+explain(const struct pipe *p, struct wm_diag *d)
+{
+    struct wm_buf b;
+    int side = p->back ? 1 : 0;
+
+    wm_buf_init(&b, p->a);
+    for (uint32_t t = 0; t < p->rule->side[side].nterm && t < 3; t++) {
+        wm_buf_putz(&b, t ? ", \"" : "\"");
+        wm_key_print(&p->rule->side[side].term[t].key, wm_rule_var_name, (void *)p->rule, &b);
+        wm_buf_putc(&b, '"');
+    }
+    if (p->rule->side[side].nterm > 3)
+        wm_buf_putz(&b, ", ...");
+    wm_buf_printf(&b, " before it: %s", wm_dtype_info[p->dtype].name);
+    for (uint32_t i = 0; i < p->n && i < 3; i++) {
+        struct wm_str s = wm_shape_text(p->a, &p->shape[i]);
+
+        wm_buf_printf(&b, "%s%.*s", i ? ", " : " ", WM_STR_ARG(s));
+    }
+    if (p->n > 3)
+        wm_buf_printf(&b, " and %u more", p->n - 3);
+    wm_note(&p->g->cc->diags, d, "%.*s", WM_STR_ARG(wm_buf_str(&b)));
+}
+
+static bool
+apply(struct pipe *p, uint32_t k)
+{
+    struct wm_opx *x = &p->x[k];
+
+    x->dtype = p->dtype;
+    if (x->undo && x->op->class != WM_OP_ELEMENT && !x->op->unshape)
+        return wm_op_error(x, WM_E_OP_ONE_WAY, "it can't be undone");
+    switch (x->op->class) {
+    case WM_OP_VIEW:
+        return view(p, x);
+    case WM_OP_JOIN:
+        return x->undo ? part(p, k) : join(p, x);
+    case WM_OP_ELEMENT:
+        return element(p, x);
+    }
+    return false;
+}
+
 static bool
 pass(struct pipe *p)
 {
-    for (uint32_t k = 0; k < p->nop; k++) {
-        struct wm_opx *x = &p->x[k];
-        bool ok = false;
+    const struct wm_diags *ds = &p->g->cc->diags;
+    uint32_t before = ds->list.n;
 
-        x->dtype = p->dtype;
-        if (x->undo && x->op->class != WM_OP_ELEMENT && !x->op->unshape)
-            return wm_op_error(x, WM_E_OP_ONE_WAY, "it can't be undone");
-        switch (x->op->class) {
-        case WM_OP_VIEW:
-            ok = view(p, x);
-            break;
-        case WM_OP_JOIN:
-            ok = x->undo ? part(p, k) : join(p, x);
-            break;
-        case WM_OP_ELEMENT:
-            ok = element(p, x);
-            break;
-        }
-        if (!ok)
+    for (uint32_t k = 0; k < p->nop; k++)
+        if (!apply(p, k)) {
+            if (ds->list.n > before)
+                explain(p, ds->list.item[ds->list.n - 1]);
             return false;
-    }
+        }
     return true;
 }
 
@@ -467,8 +502,8 @@ wm_pipe_bind(struct wm_graph *g, struct wm_benv *be, const struct wm_scope *sc,
         return false;
     if (p.n != nout) {
         wm_report(&g->cc->diags, WM_E_OP_COUNT, r->ast->op[0].span,
-                  "the operations give %u tensors, but the rule has %u on the %s", p.n, nout,
-                  back ? "left" : "right");
+                  "the operations give %u tensor%s, but the rule has %u on the %s", p.n,
+                  p.n == 1 ? "" : "s", nout, back ? "left" : "right");
         return false;
     }
     elem = wm_elem_chain(g, p.step.item, p.step.n, dtype);

@@ -60,7 +60,7 @@ static const struct {
     {"\"a\", \"b\" <-> transpose(0, 1) <-> \"x\"", WM_E_OP_COUNT, "transpose(0, 1)",
      "give 2 tensors, but the rule has 1"},
     {"\"a\", \"b\" <-> concat(0) <-> \"x\", \"y\"", WM_E_OP_COUNT, "concat(0)",
-     "give 1 tensors, but the rule has 2"},
+     "give 1 tensor, but the rule has 2"},
     {"\"x\" <-> split(0, [1, 2]) <-> \"a\"", WM_E_OP_COUNT, "split(0, [1, 2])",
      "give 2 tensors, but the rule has 1"},
     {"\"a\" <- stack(0) <- \"x\"", WM_E_NONE, NULL, NULL},
