@@ -31,7 +31,8 @@ place_output(struct wmap_plan *p, struct wm_err *err)
     enum wm_format_id id;
 
     if (p->bind.format.n && !wm_format_by_name(p->bind.format, &id))
-        return wm_fail(err, WM_EUSAGE, NULL, "no format \"%.*s\" (safetensors)", WM_STR_ARG(p->bind.format));
+        return wm_fail(err, WM_EUSAGE, NULL, "no format \"%.*s\" (safetensors)",
+                       WM_STR_ARG(p->bind.format));
     p->stream = wm_str_eq(p->output, WM_STR("-"));
     if (p->stream) {
         p->bind.out_is_file = true;
@@ -71,7 +72,8 @@ copy_options(struct wmap_ctx *ctx, struct wmap_plan *p, const wmap_bind_options 
 
 enum wm_status
 wm_plan_of(struct wmap_ctx *ctx, struct wm_chain *chain, const struct wm_manifest *in,
-           const struct wm_bind_opts *o, struct wm_graph **graph, struct wm_plan *plan, uint64_t *size)
+           const struct wm_bind_opts *o, struct wm_graph **graph, struct wm_plan *plan,
+           uint64_t *size)
 {
     void *block;
     enum wm_status st;
@@ -97,8 +99,8 @@ wmap_bind(wmap_map *map, const char *input, const wmap_bind_options *o, wmap_pla
     copy_options(ctx, p, o ? o : &none);
     opts.no_symlinks = p->no_symlinks;
     if ((st = place_output(p, &ctx->err)) != WM_OK ||
-        (st = wm_manifest_open(&ctx->arena, ctx->sys, input_path(ctx, input), &opts, &p->in, &ctx->err)) !=
-            WM_OK ||
+        (st = wm_manifest_open(&ctx->arena, ctx->sys, input_path(ctx, input), &opts, &p->in,
+                               &ctx->err)) != WM_OK ||
         (st = wm_plan_of(ctx, map->chain, p->in, &p->bind, &p->graph, &p->plan, &p->size)) != WM_OK)
         return wm_ctx_end(ctx, st);
     *out = p;

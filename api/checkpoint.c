@@ -25,7 +25,8 @@ wm_manifest_order(struct wm_arena *a, struct wm_manifest *m)
 
     for (uint32_t k = 0; k < m->tensor.n; k++)
         order[k] = k;
-    qsort_r(order, m->tensor.n, sizeof(*order), by_name, m);
+    if (m->tensor.n)
+        qsort_r(order, m->tensor.n, sizeof(*order), by_name, m);
     return order;
 }
 
@@ -41,8 +42,8 @@ wmap_checkpoint_open(wmap_ctx *ctx, const char *path, bool no_symlinks, wmap_che
     c = WM_NEW(&ctx->arena, struct wmap_checkpoint);
     c->ctx = ctx;
     wm_ctx_arena(ctx, &c->arena);
-    st = wm_manifest_open(&c->arena, ctx->sys, wm_arena_str(&c->arena, wm_str_c(path)), &opts, &c->m,
-                          &ctx->err);
+    st = wm_manifest_open(&c->arena, ctx->sys, wm_arena_str(&c->arena, wm_str_c(path)), &opts,
+                          &c->m, &ctx->err);
     if (st != WM_OK) {
         wm_arena_fini(&c->arena);
         return wm_ctx_end(ctx, st);
@@ -169,5 +170,6 @@ wmap_inspect(wmap_checkpoint *c, wmap_style style, wmap_sink sink)
         inspect_text(c, &a, &o);
     ok = wm_out_end(&o);
     wm_arena_fini(&a);
-    return wm_ctx_end(c->ctx, ok ? WM_OK : wm_fail(&c->ctx->err, WM_EIO, NULL, "writing the result failed"));
+    return wm_ctx_end(
+        c->ctx, ok ? WM_OK : wm_fail(&c->ctx->err, WM_EIO, NULL, "writing the result failed"));
 }

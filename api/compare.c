@@ -6,36 +6,36 @@
 #include <pthread.h>
 
 #include "api/parallel.h"
-#include "api/value.h"
+#include "api/element.h"
 
 enum { PIECE_LEAST = 4 << 10, PIECE_MOST = 1 << 20 };
 
 struct job {
     struct wm_compare *c;
     unsigned threads;
-    uint64_t units;           /* of one piece */
-    uint64_t *first_piece;    /* [npair + 1] */
-    unsigned char **buffer;   /* [threads], two pieces of the widest dtype each */
-    size_t half;              /* bytes of one of them */
-    pthread_mutex_t lock;     /* of the pairs' results */
+    uint64_t units;         /* of one piece */
+    uint64_t *first_piece;  /* [npair + 1] */
+    unsigned char **buffer; /* [threads], two pieces of the widest dtype each */
+    size_t half;            /* bytes of one of them */
+    pthread_mutex_t lock;   /* of the pairs' results */
     atomic_uint_least64_t done;
     struct wm_progress progress;
 };
 
 static bool
-units_equal(const struct wm_compare *c, const struct wm_pair *p, const unsigned char *a, const unsigned char *b,
-            double *gap)
+units_equal(const struct wm_compare *c, const struct wm_pair *p, const unsigned char *a,
+            const unsigned char *b, double *gap)
 {
     double x, y;
 
     *gap = 0;
-    if (!wm_value_is_real(p->da) || !wm_value_is_real(p->db))
-        return memcmp(a, b, wm_value_unit(p->da)) == 0;
-    x = wm_value_get(p->da, a);
-    y = wm_value_get(p->db, b);
+    if (!wm_element_is_real(p->da) || !wm_element_is_real(p->db))
+        return memcmp(a, b, wm_element_unit(p->da)) == 0;
+    x = wm_element_get(p->da, a);
+    y = wm_element_get(p->db, b);
     *gap = x == y ? 0 : fabs(x - y);
     if (c->atol == 0 && c->rtol == 0)
-        return memcmp(a, b, wm_value_unit(p->da)) == 0;
+        return memcmp(a, b, wm_element_unit(p->da)) == 0;
     return x == y || (isnan(x) && isnan(y)) || *gap <= c->atol + c->rtol * fabs(y);
 }
 
@@ -44,7 +44,7 @@ static void
 compare_units(struct job *j, struct wm_pair *p, uint64_t at, uint64_t n, const unsigned char *a,
               const unsigned char *b)
 {
-    unsigned ua = wm_value_unit(p->da), ub = wm_value_unit(p->db);
+    unsigned ua = wm_element_unit(p->da), ub = wm_element_unit(p->db);
     uint64_t ndiff = 0, first = 0;
     double worst = 0;
 
@@ -94,7 +94,7 @@ compare_piece(void *user, unsigned thread, uint64_t i, struct wm_err *err)
     struct job *j = user;
     struct wm_compare *c = j->c;
     struct wm_pair *p = &c->pair[pair_of_piece(j, i)];
-    unsigned ua = wm_value_unit(p->da), ub = wm_value_unit(p->db);
+    unsigned ua = wm_element_unit(p->da), ub = wm_element_unit(p->db);
     uint64_t at = (i - j->first_piece[p - c->pair]) * j->units;
     uint64_t n = p->nunit - at < j->units ? p->nunit - at : j->units;
     unsigned char *a = j->buffer[thread], *b = a + j->half;
@@ -125,21 +125,25 @@ prepare(struct job *j, struct wm_err *err)
     for (uint32_t k = 0; k < c->npair; k++) {
         j->first_piece[k] = total;
         total += (c->pair[k].nunit + j->units - 1) / j->units;
-        c->nbytes += c->pair[k].nunit * wm_value_unit(c->pair[k].da);
+        c->nbytes += c->pair[k].nunit * wm_element_unit(c->pair[k].da);
     }
     j->first_piece[c->npair] = total;
     j->buffer = WM_NEW_N(c->a, unsigned char *, j->threads);
     for (unsigned k = 0; k < j->threads; k++)
         if (!(j->buffer[k] = c->ctx->sys->malloc(2 * j->half)))
-            return wm_fail(err, WM_ENOMEM, NULL, "out of memory for buffers of %zu bytes", 2 * j->half);
+            return wm_fail(err, WM_ENOMEM, NULL, "out of memory for buffers of %zu bytes",
+                           2 * j->half);
     return WM_OK;
 }
 
 enum wm_status
 wm_compare_run(struct wm_compare *c, struct wm_err *err)
 {
-    struct job j = {.c = c, .threads = wm_work_threads(c->work), .progress = {c->ctx, c->work}};
-    struct wm_parallel run = {.piece = compare_piece, .user = &j, .sys = c->ctx->sys, .threads = j.threads};
+    struct job j = {
+        .c = c, .threads = wm_work_threads(c->work), .progress = {c->ctx, c->work}
+    };
+    struct wm_parallel run = {
+        .piece = compare_piece, .user = &j, .sys = c->ctx->sys, .threads = j.threads};
     enum wm_status st;
 
     if (c->npair == 0)
@@ -157,7 +161,8 @@ wm_compare_run(struct wm_compare *c, struct wm_err *err)
 }
 
 void
-wm_print_index(struct wm_buf *b, enum wm_dtype t, const int64_t *shape, uint32_t rank, uint64_t unit)
+wm_print_index(struct wm_buf *b, enum wm_dtype t, const int64_t *shape, uint32_t rank,
+               uint64_t unit)
 {
     int64_t index[WM_MAX_RANK];
     uint64_t at = wm_dtype_info[t].bits < 8 ? unit * 8 / wm_dtype_info[t].bits : unit;

@@ -44,6 +44,7 @@ wmap_ctx_free(wmap_ctx *ctx)
 {
     if (!ctx)
         return;
+    wm_cc_fini(&ctx->cc);
     wm_arena_fini(&ctx->arena);
     ctx->sys->free(ctx);
 }

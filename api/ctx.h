@@ -1,7 +1,8 @@
-/* api/ctx.h -- what stands behind the handles of wmap.h, and the small things that all of api/ uses.
+/* api/ctx.h -- what stands behind the handles of wmap.h, and the small things that all of api/
+ * uses.
  *
- * A context is one compilation: its arena holds maps, graphs and plans until it ends.  Work that may be repeated
- * (listing, comparing) takes an arena of its own, which is freed at its end. */
+ * A context is one compilation: its arena holds maps, graphs and plans until it ends.  Work that
+ * may be repeated (listing, comparing) takes an arena of its own, which is freed at its end. */
 #ifndef WM_API_CTX_H
 #define WM_API_CTX_H
 
@@ -16,12 +17,12 @@ struct wmap_ctx {
     const struct wm_sys *sys;
     struct wm_arena arena;
     struct wm_cc cc;
-    struct wm_err err;            /* of the last call */
-    WM_VEC(struct wm_str) path;   /* given by wmap_add_path() */
+    struct wm_err err;          /* of the last call */
+    WM_VEC(struct wm_str) path; /* given by wmap_add_path() */
     void (*oom)(void *user);
     void *oom_user;
-    struct wm_output *running;    /* the output that a call is writing, for wmap_abandon() */
-    atomic_bool stop;             /* set by wmap_interrupt(), never cleared */
+    struct wm_output *running; /* the output that a call is writing, for wmap_abandon() */
+    atomic_bool stop;          /* set by wmap_interrupt(), never cleared */
 };
 
 struct wmap_map {
@@ -34,19 +35,19 @@ struct wmap_checkpoint {
     struct wmap_ctx *ctx;
     struct wm_arena arena;
     struct wm_manifest *m;
-    uint32_t *order;              /* tensors by name, numbers by value */
+    uint32_t *order; /* tensors by name, numbers by value */
 };
 
 struct wmap_plan {
     struct wmap_map *map;
     struct wm_manifest *in;
     struct wm_graph *graph;
-    struct wm_bind_opts bind;     /* its texts are owned by the context */
+    struct wm_bind_opts bind; /* its texts are owned by the context */
     bool no_symlinks;
-    bool stream;                  /* the output is "-" */
-    struct wm_str output;         /* as given; empty: none */
+    bool stream;          /* the output is "-" */
+    struct wm_str output; /* as given; empty: none */
     struct wm_plan plan;
-    uint64_t size;                /* of the plan's block */
+    uint64_t size; /* of the plan's block */
     const char *place;
 };
 
@@ -64,7 +65,8 @@ bool wm_ctx_stopped(struct wmap_ctx *ctx, struct wm_err *err);
 /* Where a map's name is looked up: what the user gave, the installed library, the source tree's. */
 void wm_ctx_set_paths(struct wmap_ctx *ctx);
 
-/* Progress of a call: the user's function and wmap_interrupt() in the form that the executor takes. */
+/* Progress of a call: the user's function and wmap_interrupt() in the form that the executor takes.
+ */
 struct wm_progress {
     struct wmap_ctx *ctx;
     const wmap_work *work;
@@ -76,9 +78,9 @@ unsigned wm_work_threads(const wmap_work *w);
 uint64_t wm_work_memory(const wmap_work *w);
 
 /* Bind a chain to a manifest, and plan: everything in the context's arena. */
-enum wm_status wm_plan_of(struct wmap_ctx *ctx, struct wm_chain *chain, const struct wm_manifest *in,
-                          const struct wm_bind_opts *o, struct wm_graph **graph, struct wm_plan *plan,
-                          uint64_t *size);
+enum wm_status wm_plan_of(struct wmap_ctx *ctx, struct wm_chain *chain,
+                          const struct wm_manifest *in, const struct wm_bind_opts *o,
+                          struct wm_graph **graph, struct wm_plan *plan, uint64_t *size);
 
 /* The tensors' numbers in order of their names, numbers by value. */
 uint32_t *wm_manifest_order(struct wm_arena *a, struct wm_manifest *m);

@@ -4,13 +4,14 @@
 #include <inttypes.h>
 
 #include "api/fold.h"
-#include "api/value.h"
+#include "api/element.h"
 #include "base/map.h"
 
 static bool
 same_shape(const struct wm_listed *x, const struct wm_listed *y)
 {
-    return x->rank == y->rank && (x->rank == 0 || memcmp(x->shape, y->shape, x->rank * sizeof(*x->shape)) == 0);
+    return x->rank == y->rank &&
+           (x->rank == 0 || memcmp(x->shape, y->shape, x->rank * sizeof(*x->shape)) == 0);
 }
 
 static bool
@@ -25,7 +26,7 @@ may_compare(const struct wm_delta *d, const struct wm_listed *x, const struct wm
     if (!same_shape(x, y))
         return false;
     return x->dtype == y->dtype ||
-           (is_tolerant(d) && wm_value_is_real(x->dtype) && wm_value_is_real(y->dtype));
+           (is_tolerant(d) && wm_element_is_real(x->dtype) && wm_element_is_real(y->dtype));
 }
 
 static void
@@ -56,7 +57,7 @@ match(struct wm_delta *d)
                                                     .b = d->sb->id[j],
                                                     .da = x->dtype,
                                                     .db = y->dtype,
-                                                    .nunit = x->nbytes / wm_value_unit(x->dtype)};
+                                                    .nunit = x->nbytes / wm_element_unit(x->dtype)};
         *WM_PUSH(d->a, &d->pair_a) = i;
         *WM_PUSH(d->a, &d->pair_b) = j;
     }
@@ -155,8 +156,8 @@ mismatch_lines(const struct wm_delta *d, struct wm_table *t)
     for (uint32_t k = 0; k < n; k++) {
         const struct wm_listed *x = &d->sa->tensor[d->mismatch.a.item[k]];
 
-        item[k] = (struct wm_fold_item){x->name,
-                                        hash_shape(&d->sb->tensor[d->mismatch.b.item[k]], hash_shape(x, 1))};
+        item[k] = (struct wm_fold_item){
+            x->name, hash_shape(&d->sb->tensor[d->mismatch.b.item[k]], hash_shape(x, 1))};
     }
     wm_fold(d->a, item, n, &line, &nline);
     for (uint32_t k = 0; k < nline; k++) {
@@ -191,11 +192,11 @@ different_text(const struct wm_delta *d, const uint32_t *pair, uint32_t n)
     wm_buf_init(&b, d->a);
     wm_print_index(&b, x->dtype, x->shape, x->rank, p->first);
     wm_buf_putz(&b, " ");
-    wm_value_print(p->da, p->va, &b);
+    wm_element_print(p->da, p->va, &b);
     wm_buf_putz(&b, " != ");
-    wm_value_print(p->db, p->vb, &b);
+    wm_element_print(p->db, p->vb, &b);
     wm_buf_printf(&b, "; %" PRIu64 " of %" PRIu64 " elements", ndiff, nunit);
-    if (wm_value_is_real(p->da))
+    if (wm_element_is_real(p->da))
         wm_buf_printf(&b, "; max |a - b| %.4g", worst);
     return wm_buf_str(&b);
 }
@@ -241,7 +242,8 @@ wm_delta_text(const struct wm_delta *d, struct wm_out *o)
 /* ---- JSON ---- */
 
 static void
-names_json(struct wm_out *o, const char *key, const struct wm_side *s, const uint32_t *id, uint32_t n)
+names_json(struct wm_out *o, const char *key, const struct wm_side *s, const uint32_t *id,
+           uint32_t n)
 {
     wm_js_array(o, key);
     for (uint32_t k = 0; k < n; k++)
@@ -274,7 +276,7 @@ value_json(struct wm_out *o, const char *key, enum wm_dtype t, const unsigned ch
     struct wm_buf b;
 
     wm_buf_init(&b, o->b.a);
-    wm_value_print(t, p, &b);
+    wm_element_print(t, p, &b);
     wm_js_str(o, key, wm_buf_str(&b));
 }
 
@@ -295,7 +297,7 @@ different_json(const struct wm_delta *d, struct wm_out *o)
         value_json(o, "a", p->da, p->va);
         value_json(o, "b", p->db, p->vb);
         wm_js_uint(o, "elements", p->ndiff);
-        if (wm_value_is_real(p->da))
+        if (wm_element_is_real(p->da))
             wm_js_real(o, "max_abs", p->max_abs);
         wm_js_close(o);
     }

@@ -1,4 +1,5 @@
-/* api/delta.h -- two sets of tensors against each other: which are missing, which don't match, which differ.
+/* api/delta.h -- two sets of tensors against each other: which are missing, which don't match,
+ * which differ.
  *
  * The core of `diff` (two checkpoints) and `verify` (what a plan makes, and a checkpoint). */
 #ifndef WM_API_DELTA_H
@@ -7,7 +8,8 @@
 #include "api/compare.h"
 #include "api/table.h"
 
-/* One side: its tensors in the order in which they are shown, and their bytes; the reader's id of tensor k is id[k]. */
+/* One side: its tensors in the order in which they are shown, and their bytes; the reader's id of
+ * tensor k is id[k]. */
 struct wm_side {
     struct wm_listed *tensor;
     uint32_t *id;
@@ -23,14 +25,16 @@ struct wm_delta {
     struct wmap_ctx *ctx;
     struct wm_arena *a;
     const struct wm_side *sa, *sb;
-    double atol, rtol;                     /* both 0: dtypes must agree, bytes must be equal */
-    WM_VEC(uint32_t) missing;              /* of a, which b lacks */
-    WM_VEC(uint32_t) unexpected;           /* of b, which a lacks */
-    WM_VEC(struct wm_pair) pair;           /* of one shape; compared */
-    WM_VEC(uint32_t) pair_a, pair_b;       /* tensors of each pair */
-    struct { WM_VEC(uint32_t) a, b; } mismatch;
-    uint32_t ndifferent;                   /* pairs */
-    uint64_t nbytes;                       /* compared, of a */
+    double atol, rtol;               /* both 0: dtypes must agree, bytes must be equal */
+    WM_VEC(uint32_t) missing;        /* of a, which b lacks */
+    WM_VEC(uint32_t) unexpected;     /* of b, which a lacks */
+    WM_VEC(struct wm_pair) pair;     /* of one shape; compared */
+    WM_VEC(uint32_t) pair_a, pair_b; /* tensors of each pair */
+    struct {
+        WM_VEC(uint32_t) a, b;
+    } mismatch;
+    uint32_t ndifferent; /* pairs */
+    uint64_t nbytes;     /* compared, of a */
 };
 
 /* Match by name, then compare what matches as streams.  ctx, a, sa, sb, atol, rtol are set. */

@@ -11,7 +11,11 @@
 static const struct {
     uint64_t least;
     const char *name;
-} runs[] = {{65536, "64 KiB and more"}, {512, "512 B to 64 KiB"}, {0, "below 512 B"}};
+} runs[] = {
+    {65536, "64 KiB and more"},
+    {512,   "512 B to 64 KiB"},
+    {0,     "below 512 B"    }
+};
 
 enum { NRUN = WM_COUNTOF(runs), FROM_LINES = 3 };
 
@@ -21,7 +25,7 @@ struct facts {
     struct wm_view v;
     uint64_t ntensor, ncheck, nbox;
     uint64_t in_bytes, out_bytes, file_bytes;
-    uint64_t run[NRUN];  /* output bytes by length of their pieces */
+    uint64_t run[NRUN]; /* output bytes by length of their pieces */
     uint64_t buffers;
 };
 
@@ -114,9 +118,12 @@ tensor_lines(struct facts *f, struct wm_out *o)
     for (uint64_t k = 0; k < f->ntensor; k++) {
         const struct wm_plan_out *t = &v->out[k];
 
-        list[k] = (struct wm_listed){wm_plan_str(v->p, t->name), (enum wm_dtype)t->dtype,
-                                     v->shape + t->shape,        t->rank,
-                                     t->nbytes,                  t->geom};
+        list[k] = (struct wm_listed){wm_plan_str(v->p, t->name),
+                                     (enum wm_dtype)t->dtype,
+                                     v->shape + t->shape,
+                                     t->rank,
+                                     t->nbytes,
+                                     t->geom};
     }
     wm_list_tensors(f->a, list, (uint32_t)f->ntensor, sources_of, f, o);
 }
@@ -285,5 +292,6 @@ wmap_plan_describe(wmap_plan *p, const wmap_work *work, wmap_style style, wmap_s
         describe_text(&f, &o);
     ok = wm_out_end(&o);
     wm_arena_fini(&a);
-    return wm_ctx_end(ctx, ok ? WM_OK : wm_fail(&ctx->err, WM_EIO, NULL, "writing the result failed"));
+    return wm_ctx_end(ctx,
+                      ok ? WM_OK : wm_fail(&ctx->err, WM_EIO, NULL, "writing the result failed"));
 }

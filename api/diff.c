@@ -5,7 +5,8 @@
 #include "api/out.h"
 
 void
-wm_side_of_manifest(struct wm_side *s, struct wm_arena *a, const struct wm_manifest *m, const uint32_t *order)
+wm_side_of_manifest(struct wm_side *s, struct wm_arena *a, const struct wm_manifest *m,
+                    const uint32_t *order)
 {
     s->n = m->tensor.n;
     s->tensor = WM_NEW_N(a, struct wm_listed, s->n);
@@ -45,7 +46,8 @@ compare(struct wm_delta *d, struct wmap_checkpoint *const c[2], const wmap_work 
 }
 
 static void
-print(const struct wm_delta *d, struct wmap_checkpoint *const c[2], wmap_style style, struct wm_out *o)
+print(const struct wm_delta *d, struct wmap_checkpoint *const c[2], wmap_style style,
+      struct wm_out *o)
 {
     if (style == WMAP_JSON) {
         wm_js_object(o, NULL);
@@ -65,7 +67,8 @@ print(const struct wm_delta *d, struct wmap_checkpoint *const c[2], wmap_style s
 }
 
 wmap_status
-wmap_diff(wmap_checkpoint *a, wmap_checkpoint *b, const wmap_diff_options *o, wmap_style style, wmap_sink sink)
+wmap_diff(wmap_checkpoint *a, wmap_checkpoint *b, const wmap_diff_options *o, wmap_style style,
+          wmap_sink sink)
 {
     struct wmap_checkpoint *const c[2] = {a, b};
     struct wm_delta d = {.ctx = a->ctx, .atol = o ? o->atol : 0, .rtol = o ? o->rtol : 0};

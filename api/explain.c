@@ -38,10 +38,10 @@ unknown(struct wmap_ctx *ctx, struct wm_arena *a, struct wm_str code)
         name[k] = code_name(a, wm_diag_info(codes[k]));
     near = wm_suggest(a, code, name, NCODE);
     if (near.n)
-        return wm_fail(&ctx->err, WM_EUSAGE, NULL, "no diagnostic \"%.*s\"; did you mean %.*s?", WM_STR_ARG(code),
-                       WM_STR_ARG(near));
-    return wm_fail(&ctx->err, WM_EUSAGE, NULL, "no diagnostic \"%.*s\"; `wmap explain` lists them all",
-                   WM_STR_ARG(code));
+        return wm_fail(&ctx->err, WM_EUSAGE, NULL, "no diagnostic \"%.*s\"; did you mean %.*s?",
+                       WM_STR_ARG(code), WM_STR_ARG(near));
+    return wm_fail(&ctx->err, WM_EUSAGE, NULL,
+                   "no diagnostic \"%.*s\"; `wmap explain` lists them all", WM_STR_ARG(code));
 }
 
 static void
@@ -143,5 +143,6 @@ wmap_explain_list(wmap_ctx *ctx, wmap_style style, wmap_sink sink)
     }
     ok = wm_out_end(&o);
     wm_arena_fini(&a);
-    return wm_ctx_end(ctx, ok ? WM_OK : wm_fail(&ctx->err, WM_EIO, NULL, "writing the result failed"));
+    return wm_ctx_end(ctx,
+                      ok ? WM_OK : wm_fail(&ctx->err, WM_EIO, NULL, "writing the result failed"));
 }

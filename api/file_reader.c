@@ -1,7 +1,7 @@
 /* api/file_reader.c -- tensors of a checkpoint as byte ranges, for comparisons (see compare.h).
  *
- * Each file is opened once, when the reader is; what is open must be what was listed, and must still be so at the
- * end.  A file that shrinks in between is an error, never a signal. */
+ * Each file is opened once, when the reader is; what is open must be what was listed, and must
+ * still be so at the end.  A file that shrinks in between is an error, never a signal. */
 #include <errno.h>
 #include <fcntl.h>
 
@@ -12,9 +12,9 @@
 static bool
 same_file(const struct wm_mfile *f, const struct stat *st)
 {
-    return S_ISREG(st->st_mode) && (uint64_t)st->st_size == f->size && (uint64_t)st->st_dev == f->dev &&
-           (uint64_t)st->st_ino == f->ino && st->st_mtim.tv_sec == f->mtime_sec &&
-           st->st_mtim.tv_nsec == f->mtime_nsec;
+    return S_ISREG(st->st_mode) && (uint64_t)st->st_size == f->size &&
+           (uint64_t)st->st_dev == f->dev && (uint64_t)st->st_ino == f->ino &&
+           st->st_mtim.tv_sec == f->mtime_sec && st->st_mtim.tv_nsec == f->mtime_nsec;
 }
 
 static enum wm_status
@@ -44,7 +44,8 @@ wm_file_reader_open(struct wm_file_reader *r, struct wm_arena *a, const struct w
     }
     for (uint32_t k = 0; k < m->tensor.n; k++)
         if (m->tensor.item[k].stride)
-            return wm_fail(err, WM_ESUPPORT, r->path[m->tensor.item[k].file], "tensor \"%.*s\" is a view with strides",
+            return wm_fail(err, WM_ESUPPORT, r->path[m->tensor.item[k].file],
+                           "tensor \"%.*s\" is a view with strides",
                            WM_STR_ARG(m->tensor.item[k].name));
     for (uint32_t k = 0; k < m->file.n; k++) {
         enum wm_status st;
@@ -59,7 +60,8 @@ wm_file_reader_open(struct wm_file_reader *r, struct wm_arena *a, const struct w
 }
 
 static enum wm_status
-read_range(void *user, unsigned thread, uint32_t id, uint64_t off, uint64_t n, void *p, struct wm_err *err)
+read_range(void *user, unsigned thread, uint32_t id, uint64_t off, uint64_t n, void *p,
+           struct wm_err *err)
 {
     const struct wm_file_reader *r = user;
     const struct wm_mtensor *t = &r->m->tensor.item[id];
@@ -67,7 +69,8 @@ read_range(void *user, unsigned thread, uint32_t id, uint64_t off, uint64_t n, v
 
     (void)thread;
     if (!wm_ck_range(off, n, t->nbytes))
-        return wm_fail(err, WM_EFORMAT, path, "tensor \"%.*s\" is shorter than its shape", WM_STR_ARG(t->name));
+        return wm_fail(err, WM_EFORMAT, path, "tensor \"%.*s\" is shorter than its shape",
+                       WM_STR_ARG(t->name));
     return wm_io_pread(r->sys, r->fd[t->file], path, p, n, t->off + off, err);
 }
 

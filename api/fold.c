@@ -1,8 +1,9 @@
 /* api/fold.c -- see fold.h.
  *
- * Each name becomes a skeleton (numbers taken out) and a row of numbers.  Rows of one skeleton and class are folded
- * column by column: the values of a column whose rows look the same in all later columns form one set.  So every
- * line is an exact product of sets, and 18 000 experts are one line. */
+ * Each name becomes a skeleton (numbers taken out) and a row of numbers.  Rows of one skeleton and
+ * class are folded column by column: the values of a column whose rows look the same in all later
+ * columns form one set.  So every line is an exact product of sets, and 18 000 experts are one
+ * line. */
 #include "api/fold.h"
 
 #include <inttypes.h>
@@ -191,7 +192,8 @@ by_look(const void *x, const void *y)
 }
 
 static uint32_t
-split(struct wm_arena *a, const struct group *g, uint32_t k, struct row **row, uint32_t n, struct part **out)
+split(struct wm_arena *a, const struct group *g, uint32_t k, struct row **row, uint32_t n,
+      struct part **out)
 {
     WM_VEC(struct part) part = {0};
 
@@ -211,7 +213,8 @@ split(struct wm_arena *a, const struct group *g, uint32_t k, struct row **row, u
 
 /* Depth is at most MAX_HOLES. */
 static void
-fold_columns(struct fold *f, const struct group *g, uint32_t k, struct set *set, struct row **row, uint32_t n)
+fold_columns(struct fold *f, const struct group *g, uint32_t k, struct set *set, struct row **row,
+             uint32_t n)
 {
     struct columns cols = {k, g->nhole};
     struct part *part;
@@ -283,6 +286,10 @@ wm_fold(struct wm_arena *a, const struct wm_fold_item *item, uint32_t n, struct 
         row[k].group = g;
         ref[k] = &row[k];
     }
+    *line = NULL;
+    *nline = 0;
+    if (n == 0)
+        return;
     qsort(ref, n, sizeof(struct row *), by_group);
     for (uint32_t g = 0, from = 0; g < group.n; from += group.item[g++].nrow) {
         struct set set[MAX_HOLES];

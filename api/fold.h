@@ -1,8 +1,8 @@
 /* api/fold.h -- many names in few lines: model.layers.{0..21}.mlp.up_proj.weight.
  *
- * Names that differ only in numbers between dots (or slashes), and that the caller puts in one class (same shape and
- * dtype, say), share a line if the line's sets of numbers describe exactly them.  Also the order in which names are
- * shown: numbers by value. */
+ * Names that differ only in numbers between dots (or slashes), and that the caller puts in one
+ * class (same shape and dtype, say), share a line if the line's sets of numbers describe exactly
+ * them.  Also the order in which names are shown: numbers by value. */
 #ifndef WM_API_FOLD_H
 #define WM_API_FOLD_H
 
@@ -12,12 +12,12 @@
 
 struct wm_fold_item {
     struct wm_str name;
-    uint64_t cls;            /* only items of one class share a line */
+    uint64_t cls; /* only items of one class share a line */
 };
 
 struct wm_fold_line {
-    struct wm_str name;      /* "layers.{0..3,7}.w", escaped for a terminal */
-    uint32_t *member;        /* [n] items, ascending */
+    struct wm_str name; /* "layers.{0..3,7}.w", escaped for a terminal */
+    uint32_t *member;   /* [n] items, ascending */
     uint32_t n;
 };
 

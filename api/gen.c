@@ -28,9 +28,11 @@ find_family(struct wmap_ctx *ctx, struct wm_arena *a, const char *name)
     }
     near = wm_suggest(a, wm_str_c(name), names, NFAMILY);
     if (near.n)
-        wm_fail(&ctx->err, WM_EUSAGE, NULL, "no family \"%s\"; did you mean %.*s?", name, WM_STR_ARG(near));
+        wm_fail(&ctx->err, WM_EUSAGE, NULL, "no family \"%s\"; did you mean %.*s?", name,
+                WM_STR_ARG(near));
     else
-        wm_fail(&ctx->err, WM_EUSAGE, NULL, "no family \"%s\"; `wmap gen --families` lists them", name);
+        wm_fail(&ctx->err, WM_EUSAGE, NULL, "no family \"%s\"; `wmap gen --families` lists them",
+                name);
     return NULL;
 }
 
@@ -60,7 +62,8 @@ wmap_gen(wmap_ctx *ctx, const wmap_gen_options *o, wmap_run_result *result)
 /* ---- the list ---- */
 
 static void
-list_rows(const struct wm_gen_family *f, enum wm_gen_kind kind, struct wm_arena *a, struct wm_out *o)
+list_rows(const struct wm_gen_family *f, enum wm_gen_kind kind, struct wm_arena *a,
+          struct wm_out *o)
 {
     struct wm_table t;
 
@@ -77,8 +80,9 @@ list_rows(const struct wm_gen_family *f, enum wm_gen_kind kind, struct wm_arena 
 static void
 list_one(const struct wm_gen_family *f, struct wm_arena *a, struct wm_out *o)
 {
-    wm_buf_printf(&o->b, "%s: %s (%s, %s)\n\nsettings, with their values by default:\n", f->name, f->doc,
-                  f->architecture, wm_dtype_info[wm_dtype_by_name(wm_str_c(f->dtype))].name);
+    wm_buf_printf(&o->b, "%s: %s (%s, %s)\n\nsettings, with their values by default:\n", f->name,
+                  f->doc, f->architecture,
+                  wm_dtype_info[wm_dtype_by_name(wm_str_c(f->dtype))].name);
     list_rows(f, WM_GR_SET, a, o);
     wm_buf_printf(&o->b, "  dtype  %s\n  seed  0\n", f->dtype);
     for (const struct wm_gen_row *r = f->row; r->kind != WM_GR_END; r++)

@@ -25,10 +25,11 @@ struct wm_gen_model {
 };
 
 /* Settings from "NAME=VALUE" (and presets), then the tensors that follow from them. */
-enum wm_status wm_gen_model_init(struct wm_gen_model *m, const wmap_gen_options *o, struct wm_err *err);
+enum wm_status wm_gen_model_init(struct wm_gen_model *m, const wmap_gen_options *o,
+                                 struct wm_err *err);
 /* config.json as Hugging Face writes it: two spaces, the family's order. */
 struct wm_str wm_gen_config(const struct wm_gen_model *m);
-enum wm_status wm_gen_write(struct wm_gen_model *m, const wmap_gen_options *o, wmap_run_result *result,
-                            struct wm_err *err);
+enum wm_status wm_gen_write(struct wm_gen_model *m, const wmap_gen_options *o,
+                            wmap_run_result *result, struct wm_err *err);
 
 #endif

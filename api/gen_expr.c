@@ -1,7 +1,7 @@
 /* api/gen_expr.c -- expressions in family tables: sizes, counts, conditions.
  *
- * Texts come from the tables, values from the user: what can fail is arithmetic (overflow, a size that does not
- * divide) and a setting that is not a number where one is needed. */
+ * Texts come from the tables, values from the user: what can fail is arithmetic (overflow, a size
+ * that does not divide) and a setting that is not a number where one is needed. */
 #include <ctype.h>
 #include <inttypes.h>
 
@@ -40,7 +40,8 @@ fail(struct reader *r, const char *what)
 {
     if (r->skip)
         return true;
-    wm_fail(r->e->err, WM_EUSAGE, NULL, "family %s: %s in \"%s\"", r->e->family->name, what, r->text);
+    wm_fail(r->e->err, WM_EUSAGE, NULL, "family %s: %s in \"%s\"", r->e->family->name, what,
+            r->text);
     return false;
 }
 
@@ -127,8 +128,8 @@ divide(struct reader *r, int64_t a, int64_t b, int64_t *out)
     if (r->skip)
         return true;
     if (b <= 0 || a % b != 0) {
-        wm_fail(r->e->err, WM_EUSAGE, NULL, "%" PRId64 " is not a multiple of %" PRId64 ", as \"%s\" needs", a, b,
-                r->text);
+        wm_fail(r->e->err, WM_EUSAGE, NULL,
+                "%" PRId64 " is not a multiple of %" PRId64 ", as \"%s\" needs", a, b, r->text);
         return false;
     }
     *out = a / b;
@@ -139,9 +140,22 @@ static const struct op {
     const char *text;
     unsigned level; /* higher binds tighter */
     char id;
-} ops[] = {{"||", 1, '|'}, {"&&", 2, '&'}, {"==", 3, '='}, {"!=", 3, 'n'}, {"<=", 3, 'l'}, {">=", 3, 'g'},
-           {"<", 3, '<'},  {">", 3, '>'},  {"??", 4, '?'}, {"+", 5, '+'},  {"-", 5, '-'},  {"*", 6, '*'},
-           {"/", 6, '/'},  {"%", 6, '%'}};
+} ops[] = {
+    {"||", 1, '|'},
+    {"&&", 2, '&'},
+    {"==", 3, '='},
+    {"!=", 3, 'n'},
+    {"<=", 3, 'l'},
+    {">=", 3, 'g'},
+    {"<",  3, '<'},
+    {">",  3, '>'},
+    {"??", 4, '?'},
+    {"+",  5, '+'},
+    {"-",  5, '-'},
+    {"*",  6, '*'},
+    {"/",  6, '/'},
+    {"%",  6, '%'}
+};
 
 static const struct op *
 next_op(struct reader *r, unsigned level)
@@ -158,18 +172,41 @@ apply(struct reader *r, char id, int64_t a, int64_t b, int64_t *out)
     bool ok = true;
 
     switch (id) {
-    case '|': *out = a || b; break;
-    case '&': *out = a && b; break;
-    case '=': *out = a == b; break;
-    case 'n': *out = a != b; break;
-    case 'l': *out = a <= b; break;
-    case 'g': *out = a >= b; break;
-    case '<': *out = a < b; break;
-    case '>': *out = a > b; break;
-    case '+': ok = wm_ck_add(a, b, out); break;
-    case '-': ok = wm_ck_sub(a, b, out); break;
-    case '*': ok = wm_ck_mul(a, b, out); break;
-    case '/': return divide(r, a, b, out);
+    case '|':
+        *out = a || b;
+        break;
+    case '&':
+        *out = a && b;
+        break;
+    case '=':
+        *out = a == b;
+        break;
+    case 'n':
+        *out = a != b;
+        break;
+    case 'l':
+        *out = a <= b;
+        break;
+    case 'g':
+        *out = a >= b;
+        break;
+    case '<':
+        *out = a < b;
+        break;
+    case '>':
+        *out = a > b;
+        break;
+    case '+':
+        ok = wm_ck_add(a, b, out);
+        break;
+    case '-':
+        ok = wm_ck_sub(a, b, out);
+        break;
+    case '*':
+        ok = wm_ck_mul(a, b, out);
+        break;
+    case '/':
+        return divide(r, a, b, out);
     default:
         if (b <= 0)
             return fail(r, "a division by zero");
@@ -182,7 +219,8 @@ apply(struct reader *r, char id, int64_t a, int64_t b, int64_t *out)
 static bool
 decided(const struct op *op, const struct result *left)
 {
-    return (op->id == '|' && left->i) || (op->id == '&' && !left->i) || (op->id == '?' && !left->is_null);
+    return (op->id == '|' && left->i) || (op->id == '&' && !left->i) ||
+           (op->id == '?' && !left->is_null);
 }
 
 static bool

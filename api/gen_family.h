@@ -1,8 +1,9 @@
 /* api/gen_family.h -- model families as tables: settings, derived sizes, tensors.
  *
- * A family is one file in families/ and one row in families.def.  Sizes, counts and conditions are expressions over
- * its settings (gen_expr.c).  A tensor's key may name indices ({layer}); rows that stand together and share an index
- * are repeated for each of its values, so that the tensors come in the order of a model's state dict. */
+ * A family is one file in families/ and one row in families.def.  Sizes, counts and conditions are
+ * expressions over its settings (gen_expr.c).  A tensor's key may name indices ({layer}); rows that
+ * stand together and share an index are repeated for each of its values, so that the tensors come
+ * in the order of a model's state dict. */
 #ifndef WM_API_GEN_FAMILY_H
 #define WM_API_GEN_FAMILY_H
 
@@ -36,7 +37,7 @@ struct wm_gen_family {
     const char *name;         /* also model_type */
     const char *architecture; /* "LlamaForCausalLM" */
     const char *doc;
-    const char *dtype;        /* by default: "bf16" */
+    const char *dtype; /* by default: "bf16" */
     const struct wm_gen_row *row;
 };
 
@@ -57,11 +58,11 @@ struct wm_gen_env {
     struct wm_gen_value *value; /* of each row, for settings */
     int64_t *index;             /* of each row, for indices; -1: not bound */
     struct wm_err *err;
-    unsigned depth;             /* of derived values in derived values */
+    unsigned depth; /* of derived values in derived values */
 };
 
-/* Value of an expression: integers (true is 1), + - * / % with exact division, comparisons, ! && ||, a ?? b, a ? b : c,
- * parentheses.  False: err says why. */
+/* Value of an expression: integers (true is 1), + - * / % with exact division, comparisons, ! &&
+ * ||, a ?? b, a ? b : c, parentheses.  False: err says why. */
 bool wm_gen_eval(struct wm_gen_env *e, const char *text, int64_t *out);
 /* The first expression of `text`, up to a comma; *rest is behind it, or NULL at the end. */
 bool wm_gen_eval_next(struct wm_gen_env *e, const char *text, const char **rest, int64_t *out);

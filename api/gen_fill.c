@@ -1,10 +1,11 @@
 /* api/gen_fill.c -- see gen_fill.h.
  *
- * Codes: within each block of 2^bits elements, element number and code are a permutation of each other, and blocks
- * that follow each other have different permutations.  So neighbours in any row differ, equal columns of two rows
- * nearly always do, and two tensors have nothing in common.  A float's code is [sign | exponent | mantissa] with 16
- * exponents (8 for E4M3): every value is finite, normal, between 2^-14 and 4 (2^-4 and 16) in size, so that sums and
- * casts to other types stay harmless. */
+ * Codes: within each block of 2^bits elements, element number and code are a permutation of each
+ * other, and blocks that follow each other have different permutations.  So neighbours in any row
+ * differ, equal columns of two rows nearly always do, and two tensors have nothing in common.  A
+ * float's code is [sign | exponent | mantissa] with 16 exponents (8 for E4M3): every value is
+ * finite, normal, between 2^-14 and 4 (2^-4 and 16) in size, so that sums and casts to other types
+ * stay harmless. */
 #include "api/gen_fill.h"
 
 #include "base/map.h"
@@ -95,9 +96,11 @@ as_float(const struct wm_gen_fill *f, uint64_t code)
     return (code & f->mask >> 1) + f->exponent + (sign << f->sign);
 }
 
-/* One block, or a part of one: all elements have the same key.  A function for each width of element. */
+/* One block, or a part of one: all elements have the same key.  A function for each width of
+ * element. */
 #define FILL(name, type)                                                                           \
-    static void name(const struct wm_gen_fill *f, uint32_t low, uint32_t key, size_t n, unsigned char *out) \
+    static void name(const struct wm_gen_fill *f, uint32_t low, uint32_t key, size_t n,            \
+                     unsigned char *out)                                                           \
     {                                                                                              \
         const uint32_t c[5] = {(uint32_t)f->mul[0], (uint32_t)f->add[0], (uint32_t)f->mul[1],      \
                                (uint32_t)f->add[1], (uint32_t)f->mask};                            \

@@ -1,7 +1,7 @@
 /* api/gen_fill.h -- tensors whose elements tell where they stand.
  *
- * An element's value is a function of the tensor's name, the seed and the element's row-major number, the same on
- * every machine and for every thread count.  docs/gen.md says which. */
+ * An element's value is a function of the tensor's name, the seed and the element's row-major
+ * number, the same on every machine and for every thread count.  docs/gen.md says which. */
 #ifndef WM_API_GEN_FILL_H
 #define WM_API_GEN_FILL_H
 
@@ -9,11 +9,12 @@
 
 struct wm_gen_fill {
     enum wm_dtype dtype;
-    unsigned bits;              /* of the codes: element i gets the code of i, a permutation of each 2^bits of them */
+    unsigned
+        bits; /* of the codes: element i gets the code of i, a permutation of each 2^bits of them */
     uint64_t mask, mul[2], add[2];
-    uint64_t base;              /* of 64-bit integers */
-    unsigned mantissa, sign;    /* how a code becomes a float: shifts; sign = 0: it is the value */
-    uint64_t exponent;          /* added, shifted already */
+    uint64_t base;           /* of 64-bit integers */
+    unsigned mantissa, sign; /* how a code becomes a float: shifts; sign = 0: it is the value */
+    uint64_t exponent;       /* added, shifted already */
 };
 
 void wm_gen_fill_init(struct wm_gen_fill *f, enum wm_dtype t, struct wm_str name, uint64_t seed);

@@ -53,9 +53,11 @@ unknown(struct wm_gen_model *m, struct wm_str name, struct wm_err *err)
             names[n++] = wm_str_c(m->family->row[k].name);
     near = wm_suggest(m->a, name, names, n);
     if (near.n)
-        return wm_fail(err, WM_EUSAGE, NULL, "family %s has no setting \"%.*s\"; did you mean %.*s?",
-                       m->family->name, WM_STR_ARG(name), WM_STR_ARG(near));
-    return wm_fail(err, WM_EUSAGE, NULL, "family %s has no setting \"%.*s\"; `wmap gen --families %s` lists them",
+        return wm_fail(err, WM_EUSAGE, NULL,
+                       "family %s has no setting \"%.*s\"; did you mean %.*s?", m->family->name,
+                       WM_STR_ARG(name), WM_STR_ARG(near));
+    return wm_fail(err, WM_EUSAGE, NULL,
+                   "family %s has no setting \"%.*s\"; `wmap gen --families %s` lists them",
                    m->family->name, WM_STR_ARG(name), m->family->name);
 }
 
@@ -74,7 +76,8 @@ set(struct wm_gen_model *m, struct wm_str name, struct wm_str value, struct wm_e
     }
     if (wm_str_eq(name, WM_STR("seed"))) {
         if (v.kind != WM_GV_INT)
-            return wm_fail(err, WM_EUSAGE, NULL, "seed must be an integer, not \"%.*s\"", WM_STR_ARG(value));
+            return wm_fail(err, WM_EUSAGE, NULL, "seed must be an integer, not \"%.*s\"",
+                           WM_STR_ARG(value));
         m->seed = (uint64_t)v.i;
         return WM_OK;
     }
@@ -85,13 +88,15 @@ set(struct wm_gen_model *m, struct wm_str name, struct wm_str value, struct wm_e
     was = value_of(m->a, wm_str_c(m->family->row[row].value)).kind;
     if (was == WM_GV_INT && v.kind != WM_GV_INT)
         return wm_fail(err, WM_EUSAGE, NULL, "%.*s must be %s, not \"%.*s\"", WM_STR_ARG(name),
-                       at->json.p[0] == 't' || at->json.p[0] == 'f' ? "true or false" : "an integer",
+                       at->json.p[0] == 't' || at->json.p[0] == 'f' ? "true or false"
+                                                                    : "an integer",
                        WM_STR_ARG(value));
     *at = v;
     return WM_OK;
 }
 
-static enum wm_status set_one(struct wm_gen_model *m, struct wm_str text, bool in_preset, struct wm_err *err);
+static enum wm_status set_one(struct wm_gen_model *m, struct wm_str text, bool in_preset,
+                              struct wm_err *err);
 
 static enum wm_status
 use_preset(struct wm_gen_model *m, struct wm_str name, struct wm_err *err)
@@ -101,7 +106,8 @@ use_preset(struct wm_gen_model *m, struct wm_str name, struct wm_err *err)
     enum wm_status st = WM_OK;
 
     if (row == WM_NONE)
-        return wm_fail(err, WM_EUSAGE, NULL, "family %s has no preset \"%.*s\"; `wmap gen --families %s` lists them",
+        return wm_fail(err, WM_EUSAGE, NULL,
+                       "family %s has no preset \"%.*s\"; `wmap gen --families %s` lists them",
                        m->family->name, WM_STR_ARG(name), m->family->name);
     for (p = m->family->row[row].value; *p && st == WM_OK;) {
         size_t n = strcspn(p, " ");
@@ -150,7 +156,8 @@ static uint32_t
 open_index(const struct wm_gen_model *m, const char *key)
 {
     for (const char *p = strchr(key, '{'); p; p = strchr(p + 1, '{')) {
-        uint32_t row = wm_gen_find(m->family, WM_GR_INDEX, (struct wm_str){p + 1, strcspn(p + 1, "}")});
+        uint32_t row =
+            wm_gen_find(m->family, WM_GR_INDEX, (struct wm_str){p + 1, strcspn(p + 1, "}")});
 
         if (m->env.index[row] < 0)
             return row;
@@ -171,8 +178,9 @@ expand(const struct wm_gen_model *m, const char *key)
         key += n;
         if (*key == '{') {
             n = strcspn(key, "}");
-            wm_buf_printf(&b, "%" PRId64,
-                          m->env.index[wm_gen_find(m->family, WM_GR_INDEX, (struct wm_str){key + 1, n - 1})]);
+            wm_buf_printf(
+                &b, "%" PRId64,
+                m->env.index[wm_gen_find(m->family, WM_GR_INDEX, (struct wm_str){key + 1, n - 1})]);
             key += n + 1;
         }
     }
@@ -182,7 +190,8 @@ expand(const struct wm_gen_model *m, const char *key)
 static enum wm_status
 add_tensor(struct wm_gen_model *m, const struct wm_gen_row *row, struct wm_err *err)
 {
-    struct wm_gen_tensor t = {.dtype = row->dtype ? wm_dtype_by_safetensors(wm_str_c(row->dtype)) : m->dtype};
+    struct wm_gen_tensor t = {.dtype = row->dtype ? wm_dtype_by_safetensors(wm_str_c(row->dtype))
+                                                  : m->dtype};
     int64_t *shape = WM_NEW_N(m->a, int64_t, MAX_RANK), yes = 1, n;
 
     if (row->when && !wm_gen_eval(&m->env, row->when, &yes))
@@ -200,15 +209,16 @@ add_tensor(struct wm_gen_model *m, const struct wm_gen_row *row, struct wm_err *
     t.shape = shape;
     if (!wm_ck_numel(shape, t.rank, &n) || !wm_dtype_nbytes(t.dtype, n, &t.nbytes) ||
         !wm_ck_uadd(m->nbytes, t.nbytes, &m->nbytes) || m->nbytes > INT64_MAX)
-        return wm_fail(err, WM_ELIMIT, NULL, "\"%.*s\" has no size in whole bytes below 2^63", WM_STR_ARG(t.name));
+        return wm_fail(err, WM_ELIMIT, NULL, "\"%.*s\" has no size in whole bytes below 2^63",
+                       WM_STR_ARG(t.name));
     if (m->tensor.n == MAX_TENSORS)
         return wm_fail(err, WM_ELIMIT, NULL, "more than %d tensors", MAX_TENSORS);
     *WM_PUSH(m->a, &m->tensor) = t;
     return WM_OK;
 }
 
-/* Rows [from, to), with some indices bound.  Neighbours that share their next index are repeated together, so a
- * layer's tensors stand together.  Depth is the number of indices. */
+/* Rows [from, to), with some indices bound.  Neighbours that share their next index are repeated
+ * together, so a layer's tensors stand together.  Depth is the number of indices. */
 static enum wm_status
 add_rows(struct wm_gen_model *m, uint32_t from, uint32_t to, struct wm_err *err)
 {
@@ -272,7 +282,8 @@ wm_gen_config(const struct wm_gen_model *m)
                   m->family->architecture, m->family->name);
     for (uint32_t k = 0; m->family->row[k].kind != WM_GR_END; k++)
         if (m->family->row[k].kind == WM_GR_SET && m->env.value[k].kind != WM_GV_NULL)
-            wm_buf_printf(&b, "  \"%s\": %.*s,\n", m->family->row[k].name, WM_STR_ARG(m->env.value[k].json));
+            wm_buf_printf(&b, "  \"%s\": %.*s,\n", m->family->row[k].name,
+                          WM_STR_ARG(m->env.value[k].json));
     wm_buf_printf(&b, "  \"torch_dtype\": \"%s\"\n}\n", wm_dtype_info[m->dtype].torch);
     return wm_buf_str(&b);
 }

@@ -1,7 +1,7 @@
 /* api/gen_write.c -- a generated model on its way to disk.
  *
- * The files are laid out as a plan without boxes, so that the same code as for a run makes them appear whole or not
- * at all; their tensors are computed piece by piece on several threads. */
+ * The files are laid out as a plan without boxes, so that the same code as for a run makes them
+ * appear whole or not at all; their tensors are computed piece by piece on several threads. */
 #include "api/gen.h"
 #include "api/gen_fill.h"
 #include "api/parallel.h"
@@ -22,9 +22,9 @@ struct place {
 
 struct writer {
     struct wm_gen_model *m;
-    struct place *place;          /* [m->tensor.n], in the order of the files */
+    struct place *place; /* [m->tensor.n], in the order of the files */
     uint64_t npiece;
-    unsigned char **buffer;       /* of each thread */
+    unsigned char **buffer; /* of each thread */
     const char *path;
     atomic_uint_least64_t done;
     struct wm_progress progress;
@@ -56,8 +56,8 @@ write_piece(void *user, unsigned thread, uint64_t i, struct wm_err *err)
     wm_gen_fill_init(&fill, t->dtype, t->name, w->m->seed);
     unit = wm_dtype_info[fill.dtype].bits < 8 ? 1 : wm_dtype_info[fill.dtype].bits / 8u;
     wm_gen_fill_range(&fill, at / unit, n / unit, w->buffer[thread]);
-    st = wm_io_pwrite(w->m->ctx->sys, wm_output_fd(w->m->ctx->running, p->file), w->path, w->buffer[thread], n, p->off + at,
-                      err);
+    st = wm_io_pwrite(w->m->ctx->sys, wm_output_fd(w->m->ctx->running, p->file), w->path,
+                      w->buffer[thread], n, p->off + at, err);
     done = atomic_fetch_add(&w->done, n) + n;
     if (st == WM_OK && wm_progress_call(&w->progress, done, w->m->nbytes))
         st = wm_fail(err, WM_ELIMIT, NULL, "interrupted");
@@ -66,8 +66,8 @@ write_piece(void *user, unsigned thread, uint64_t i, struct wm_err *err)
 
 /* ---- files ---- */
 
-/* Shards are runs of the state dict: each is filled until the limit would be passed.  first[k] is the first tensor of
- * shard k, first[n] the number of tensors. */
+/* Shards are runs of the state dict: each is filled until the limit would be passed.  first[k] is
+ * the first tensor of shard k, first[n] the number of tensors. */
 static uint32_t
 assign_shards(const struct wm_gen_model *m, uint64_t limit, uint32_t *first)
 {
@@ -82,7 +82,8 @@ assign_shards(const struct wm_gen_model *m, uint64_t limit, uint32_t *first)
             first[++n] = k;
             size = 0;
         }
-        size = nbytes > limit - size ? limit : size + nbytes; /* one larger than the limit is alone */
+        size =
+            nbytes > limit - size ? limit : size + nbytes; /* one larger than the limit is alone */
     }
     first[++n] = m->tensor.n;
     return n;
@@ -90,8 +91,8 @@ assign_shards(const struct wm_gen_model *m, uint64_t limit, uint32_t *first)
 
 /* Lay out a file of the tensors [from, to); their places come behind those of the files before. */
 static enum wm_status
-add_file(struct writer *w, struct wm_plan_builder *b, const struct wm_format *f, struct wm_str name, uint32_t file,
-         uint32_t from, uint32_t to, struct wm_err *err)
+add_file(struct writer *w, struct wm_plan_builder *b, const struct wm_format *f, struct wm_str name,
+         uint32_t file, uint32_t from, uint32_t to, struct wm_err *err)
 {
     struct wm_gen_model *m = w->m;
     struct wm_wtensor *t = WM_NEW_N(m->a, struct wm_wtensor, to - from);
@@ -126,8 +127,8 @@ add_file(struct writer *w, struct wm_plan_builder *b, const struct wm_format *f,
 }
 
 static void
-add_index(struct wm_gen_model *m, struct wm_plan_builder *b, const struct wm_format *f, const uint32_t *first,
-          const struct wm_str *file, uint32_t nfile)
+add_index(struct wm_gen_model *m, struct wm_plan_builder *b, const struct wm_format *f,
+          const uint32_t *first, const struct wm_str *file, uint32_t nfile)
 {
     struct wm_str *tensor = WM_NEW_N(m->a, struct wm_str, m->tensor.n);
     struct wm_str *of = WM_NEW_N(m->a, struct wm_str, m->tensor.n), text;
@@ -145,7 +146,8 @@ add_index(struct wm_gen_model *m, struct wm_plan_builder *b, const struct wm_for
     wm_plan_add(b, WM_PS_OUTFILE, &rec, sizeof(rec), 1);
 }
 
-/* The plan: files with their constant bytes, and config.json; the places of the tensors are in w. */
+/* The plan: files with their constant bytes, and config.json; the places of the tensors are in w.
+ */
 static enum wm_status
 lay_out(struct writer *w, uint64_t limit, struct wm_plan *plan, uint32_t *nfile, struct wm_err *err)
 {
@@ -201,9 +203,12 @@ write_all(struct writer *w, const wmap_gen_options *o, struct wm_err *err)
 }
 
 enum wm_status
-wm_gen_write(struct wm_gen_model *m, const wmap_gen_options *o, wmap_run_result *result, struct wm_err *err)
+wm_gen_write(struct wm_gen_model *m, const wmap_gen_options *o, wmap_run_result *result,
+             struct wm_err *err)
 {
-    struct writer w = {.m = m, .path = o->output, .progress = {m->ctx, &o->work}};
+    struct writer w = {
+        .m = m, .path = o->output, .progress = {m->ctx, &o->work}
+    };
     struct wm_output_opts opts = {.force = o->force, .fsync = o->fsync, .is_dir = true};
     struct wm_output **running = &m->ctx->running;
     struct wm_plan plan;
@@ -224,6 +229,7 @@ wm_gen_write(struct wm_gen_model *m, const wmap_gen_options *o, wmap_run_result 
     wm_output_abort(*running);
     *running = NULL;
     if (st == WM_OK && result)
-        *result = (wmap_run_result){.ntensor = m->tensor.n, .nfile = nfile, .bytes_written = m->nbytes};
+        *result =
+            (wmap_run_result){.ntensor = m->tensor.n, .nfile = nfile, .bytes_written = m->nbytes};
     return st;
 }

@@ -117,7 +117,8 @@ wmap_map_dump(wmap_map *map, const char *stage, wmap_sink sink)
     wm_ctx_begin(ctx);
     wm_buf_init(&b, &ctx->arena);
     if (strcmp(stage, "ast") != 0 && strcmp(stage, "checked") != 0)
-        st = wm_fail(&ctx->err, WM_EUSAGE, NULL, "no stage \"%s\" of a map alone (ast, checked)", stage);
+        st = wm_fail(&ctx->err, WM_EUSAGE, NULL, "no stage \"%s\" of a map alone (ast, checked)",
+                     stage);
     else
         st = wm_chain_dump(&ctx->cc, map->chain, wm_str_c(stage), &b, &ctx->err);
     return hand_over(ctx, st, &b, sink);

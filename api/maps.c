@@ -1,14 +1,15 @@
 /* api/maps.c -- the library of maps: what can be named without a path.
  *
- * A name is SYSTEM/FAMILY for DIR/SYSTEM/FAMILY.wmap in one of the directories that are looked up; the first directory
- * that has it wins.  What a map says of itself is read from its first `map` statement. */
+ * A name is SYSTEM/FAMILY for DIR/SYSTEM/FAMILY.wmap in one of the directories that are looked up;
+ * the first directory that has it wins.  What a map says of itself is read from its first `map`
+ * statement. */
 #include <dirent.h>
 #include <stdlib.h>
 
 #include "api/ctx.h"
 #include "api/table.h"
 
-#define SUFFIX ".wmap"
+#define SUFFIX  ".wmap"
 #define MAX_MAP (UINT64_C(1) << 20)
 
 enum { MAX_DEPTH = 3 };
@@ -50,7 +51,9 @@ read_map(struct finder *f, struct found *m)
 static void
 add_file(struct finder *f, struct wm_str rel)
 {
-    struct found m = {.name = {rel.p, rel.n - strlen(SUFFIX)}};
+    struct found m = {
+        .name = {rel.p, rel.n - strlen(SUFFIX)}
+    };
 
     m.path = wm_arena_printf(f->a, "%.*s/%.*s", WM_STR_ARG(f->dir), WM_STR_ARG(rel));
     if (wm_map_get(&f->seen, m.name) != WM_NONE || !read_map(f, &m))
@@ -59,7 +62,8 @@ add_file(struct finder *f, struct wm_str rel)
     *WM_PUSH(f->a, &f->list) = m;
 }
 
-/* `rel` is below f->dir, with a slash at its end unless empty.  What can't be listed has no maps. */
+/* `rel` is below f->dir, with a slash at its end unless empty.  What can't be listed has no maps.
+ */
 static void
 look_in(struct finder *f, struct wm_str rel, unsigned depth)
 {
@@ -138,10 +142,12 @@ wmap_maps(wmap_ctx *ctx, wmap_style style, wmap_sink sink)
         f.dir = ctx->cc.path.item[k];
         look_in(&f, WM_STR(""), 0);
     }
-    qsort(f.list.item, f.list.n, sizeof(*f.list.item), by_name);
+    if (f.list.n)
+        qsort(f.list.item, f.list.n, sizeof(*f.list.item), by_name);
     wm_out_init(&o, &a, sink);
     print(&f, style, &o);
     ok = wm_out_end(&o);
     wm_arena_fini(&a);
-    return wm_ctx_end(ctx, ok ? WM_OK : wm_fail(&ctx->err, WM_EIO, NULL, "writing the result failed"));
+    return wm_ctx_end(ctx,
+                      ok ? WM_OK : wm_fail(&ctx->err, WM_EIO, NULL, "writing the result failed"));
 }

@@ -1,7 +1,8 @@
 /* api/out.h -- results on their way to a sink: text and JSON.
  *
- * Text is collected in a buffer and handed on in pieces of some ten KiB, so that a list of 100 000 tensors needs
- * no memory of its size.  After the sink has refused a piece, nothing more is handed on. */
+ * Text is collected in a buffer and handed on in pieces of some ten KiB, so that a list of 100 000
+ * tensors needs no memory of its size.  After the sink has refused a piece, nothing more is handed
+ * on. */
 #ifndef WM_API_OUT_H
 #define WM_API_OUT_H
 
@@ -14,9 +15,9 @@ struct wm_out {
     struct wm_buf b;
     wmap_sink sink;
     bool refused;
-    uint32_t depth;              /* of open JSON objects and arrays */
-    char close[WM_OUT_DEPTH];    /* '}' or ']' */
-    bool some[WM_OUT_DEPTH];     /* a member was written */
+    uint32_t depth;           /* of open JSON objects and arrays */
+    char close[WM_OUT_DEPTH]; /* '}' or ']' */
+    bool some[WM_OUT_DEPTH];  /* a member was written */
 };
 
 void wm_out_init(struct wm_out *o, struct wm_arena *a, wmap_sink sink);
@@ -32,8 +33,8 @@ void wm_out_shape(struct wm_buf *b, const int64_t *shape, uint32_t rank);
 /* "1 tensor", "2 tensors" */
 void wm_out_count(struct wm_buf *b, uint64_t n, const char *what);
 
-/* JSON.  `key` is NULL inside an array.  What lies deeper than the members of the outermost lists is written in one
- * line. */
+/* JSON.  `key` is NULL inside an array.  What lies deeper than the members of the outermost lists
+ * is written in one line. */
 void wm_js_object(struct wm_out *o, const char *key);
 void wm_js_array(struct wm_out *o, const char *key);
 void wm_js_close(struct wm_out *o);

@@ -72,11 +72,13 @@ end(struct run *r, enum wm_status st, wmap_run_result *result)
 }
 
 static enum wm_status
-write_window(void *user, uint32_t outfile, uint64_t off, const void *p, uint64_t n, struct wm_err *err)
+write_window(void *user, uint32_t outfile, uint64_t off, const void *p, uint64_t n,
+             struct wm_err *err)
 {
     struct run *r = user;
 
-    return wm_io_pwrite(r->ctx->sys, wm_output_fd(r->ctx->running, outfile), r->p->output.p, p, n, off, err);
+    return wm_io_pwrite(r->ctx->sys, wm_output_fd(r->ctx->running, outfile), r->p->output.p, p, n,
+                        off, err);
 }
 
 wmap_status
@@ -84,13 +86,15 @@ wmap_run(wmap_plan *p, const wmap_run_options *o, wmap_run_result *result)
 {
     struct run r;
     struct wm_exec_sink sink = {write_window, &r};
-    struct wm_output_opts opts = {.force = o && o->force, .fsync = o && o->fsync, .is_dir = !p->bind.out_is_file};
+    struct wm_output_opts opts = {
+        .force = o && o->force, .fsync = o && o->fsync, .is_dir = !p->bind.out_is_file};
     struct wmap_ctx *ctx = p->map->ctx;
     enum wm_status st;
 
     begin(&r, p, o);
     if (p->output.n == 0 || p->stream)
-        return end(&r, wm_fail(&ctx->err, WM_EUSAGE, NULL, "the plan has no output to write to"), result);
+        return end(&r, wm_fail(&ctx->err, WM_EUSAGE, NULL, "the plan has no output to write to"),
+                   result);
     st = wm_ctx_stopped(ctx, &ctx->err) ? WM_ELIMIT : WM_OK;
     if (st == WM_OK)
         st = wm_output_open(&r.a, ctx->sys, p->output, &p->plan, &opts, &ctx->running, &ctx->err);
@@ -116,7 +120,8 @@ put(struct run *r, const wmap_sink *sink, const void *p, uint64_t n)
 }
 
 static enum wm_status
-put_tensor(struct run *r, struct wm_exec *x, uint32_t id, void *window, const wmap_sink *sink, uint64_t *done)
+put_tensor(struct run *r, struct wm_exec *x, uint32_t id, void *window, const wmap_sink *sink,
+           uint64_t *done)
 {
     uint64_t nbytes = r->v.out[id].nbytes, total = r->p->plan.head->out_bytes;
 
@@ -147,7 +152,8 @@ put_file(struct run *r, struct wm_exec *x, void *window, const wmap_sink *sink)
         const struct wm_plan_out *t = &r->v.out[k];
 
         memset(window, 0, STREAM_WINDOW);
-        for (; st == WM_OK && at < t->off; at += t->off - at < STREAM_WINDOW ? t->off - at : STREAM_WINDOW)
+        for (; st == WM_OK && at < t->off;
+             at += t->off - at < STREAM_WINDOW ? t->off - at : STREAM_WINDOW)
             st = put(r, sink, window, t->off - at < STREAM_WINDOW ? t->off - at : STREAM_WINDOW);
         if (st == WM_OK)
             st = put_tensor(r, x, (uint32_t)k, window, sink, &done);
@@ -168,7 +174,8 @@ wmap_run_stream(wmap_plan *p, const wmap_run_options *o, wmap_sink sink, wmap_ru
     begin(&r, p, o);
     if (r.v.noutfile != 1)
         return end(&r,
-                   wm_fail(&ctx->err, WM_EUSAGE, NULL, "a stream takes one file, but the output has %llu",
+                   wm_fail(&ctx->err, WM_EUSAGE, NULL,
+                           "a stream takes one file, but the output has %llu",
                            (unsigned long long)r.v.noutfile),
                    result);
     window = wm_arena_alloc(&r.a, STREAM_WINDOW);

@@ -15,7 +15,8 @@ wmap_parse_size(const char *text, uint64_t *bytes)
     if (*p < '0' || *p > '9')
         return false;
     for (; *p >= '0' && *p <= '9'; p++)
-        if (__builtin_mul_overflow(whole, 10u, &whole) || __builtin_add_overflow(whole, (unsigned)(*p - '0'), &whole))
+        if (__builtin_mul_overflow(whole, 10u, &whole) ||
+            __builtin_add_overflow(whole, (unsigned)(*p - '0'), &whole))
             return false;
     if (*p == '.')
         for (p++; *p >= '0' && *p <= '9'; p++, step /= 10)

@@ -24,13 +24,13 @@ struct wm_listed {
     const int64_t *shape;
     uint32_t rank;
     uint64_t nbytes;
-    uint64_t cls;      /* only tensors of one class (and dtype and shape) share a line */
+    uint64_t cls; /* only tensors of one class (and dtype and shape) share a line */
 };
 
-/* One line for each template: name, shape, dtype, how many, bytes; then what `more` (may be NULL) says of the line's
- * members (numbers in the list). */
+/* One line for each template: name, shape, dtype, how many, bytes; then what `more` (may be NULL)
+ * says of the line's members (numbers in the list). */
 void wm_list_tensors(struct wm_arena *a, const struct wm_listed *list, uint32_t n,
-                     struct wm_str (*more)(void *user, const uint32_t *member, uint32_t n), void *user,
-                     struct wm_out *out);
+                     struct wm_str (*more)(void *user, const uint32_t *member, uint32_t n),
+                     void *user, struct wm_out *out);
 
 #endif

@@ -1,13 +1,13 @@
 /* api/trace.c -- where an element of the output comes from, and where one of the input goes.
  *
- * "KEY[3, 5]" may name a tensor of the output, of the input, or of both.  The answers are read off the plan's boxes:
- * the same that a run executes. */
+ * "KEY[3, 5]" may name a tensor of the output, of the input, or of both.  The answers are read off
+ * the plan's boxes: the same that a run executes. */
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "api/compare.h"
+#include "api/element.h"
 #include "api/out.h"
-#include "api/value.h"
 #include "api/view.h"
 
 enum { SHOW = 16, COUNT_TO = 100000 };
@@ -20,13 +20,13 @@ struct trace {
     struct wm_str key;
     int64_t index[WM_MAX_RANK];
     uint32_t nindex;
-    uint64_t found;              /* tensors of that name, either side */
+    uint64_t found; /* tensors of that name, either side */
     /* while the boxes of one output tensor are asked */
     const struct wm_plan_out *out;
     const struct wm_plan_geom *geom;
     const struct wm_plan_box *box;
-    uint64_t ngoal;              /* places an input element goes to */
-    uint64_t part;               /* byte of the element inside its unit */
+    uint64_t ngoal; /* places an input element goes to */
+    uint64_t part;  /* byte of the element inside its unit */
 };
 
 /* ---- the argument ---- */
@@ -78,12 +78,14 @@ element_at(struct trace *t, const char *side, uint32_t dtype, const int64_t *sha
 
     if (rank != t->nindex)
         return wm_fail(&t->ctx->err, WM_EUSAGE, NULL,
-                       "\"%.*s\" of the %s has %" PRIu32 " dimensions, but %" PRIu32 " indices are given",
+                       "\"%.*s\" of the %s has %" PRIu32 " dimensions, but %" PRIu32
+                       " indices are given",
                        WM_STR_ARG(t->key), side, rank, t->nindex);
     for (uint32_t k = 0; k < rank; k++) {
         if (t->index[k] >= shape[k])
             return wm_fail(&t->ctx->err, WM_EUSAGE, NULL,
-                           "index %" PRId64 " is outside dimension %" PRIu32 " of \"%.*s\" of the %s, whose size "
+                           "index %" PRId64 " is outside dimension %" PRIu32
+                           " of \"%.*s\" of the %s, whose size "
                            "is %" PRId64,
                            t->index[k], k, WM_STR_ARG(t->key), side, shape[k]);
         at = at * (uint64_t)shape[k] + (uint64_t)t->index[k];
@@ -96,16 +98,17 @@ element_at(struct trace *t, const char *side, uint32_t dtype, const int64_t *sha
 
 /* NAME[3, 5] of a tensor, the element at byte offset `byte`. */
 static void
-print_place(struct trace *t, struct wm_buf *b, struct wm_plan_text name, uint32_t dtype, uint32_t shape,
-            uint32_t rank, uint64_t byte)
+print_place(struct trace *t, struct wm_buf *b, struct wm_plan_text name, uint32_t dtype,
+            uint32_t shape, uint32_t rank, uint64_t byte)
 {
     wm_buf_safe(b, wm_plan_str(t->v.p, name), 400);
     wm_print_index(b, (enum wm_dtype)dtype, t->v.shape + shape, rank,
-                   byte / wm_value_unit((enum wm_dtype)dtype));
+                   byte / wm_element_unit((enum wm_dtype)dtype));
 }
 
 static struct wm_str
-place(struct trace *t, struct wm_plan_text name, uint32_t dtype, uint32_t shape, uint32_t rank, uint64_t byte)
+place(struct trace *t, struct wm_plan_text name, uint32_t dtype, uint32_t shape, uint32_t rank,
+      uint64_t byte)
 {
     struct wm_buf b;
 
@@ -187,7 +190,7 @@ sources_of_unit(struct trace *t, int64_t dst)
     for (uint64_t k = 0; k < t->geom->nbox; k++) {
         const struct wm_plan_box *b = &v->box[t->geom->box + k];
         const struct wm_plan_elem *e = &v->elem[b->elem];
-        unsigned unit = wm_box_src_unit(v, t->geom, b);
+        unsigned unit = wm_plan_src_unit(&v->elem[b->elem], t->geom->unit);
         int64_t src = 0;
 
         if (!wm_box_source(v, b, 0, dst, &src))
@@ -199,7 +202,9 @@ sources_of_unit(struct trace *t, int64_t dst)
             uint64_t part = unit == t->geom->unit ? t->part : 0;
 
             wm_box_source(v, b, s, dst, &src);
-            line(t, "<-", place(t, in->name, in->dtype, in->shape, in->rank, (uint64_t)src * unit + part), e);
+            line(t, "<-",
+                 place(t, in->name, in->dtype, in->shape, in->rank, (uint64_t)src * unit + part),
+                 e);
         }
     }
 }
@@ -208,7 +213,8 @@ static enum wm_status
 trace_output(struct trace *t, const struct wm_plan_out *out)
 {
     uint64_t byte;
-    enum wm_status st = element_at(t, "output", out->dtype, t->v.shape + out->shape, out->rank, &byte);
+    enum wm_status st =
+        element_at(t, "output", out->dtype, t->v.shape + out->shape, out->rank, &byte);
 
     if (st != WM_OK)
         return st;
@@ -232,10 +238,11 @@ goal(void *user, int64_t dst)
     const struct wm_plan_elem *e = &t->v.elem[t->box->elem];
 
     if (t->ngoal++ < SHOW) {
-        uint64_t part = wm_box_src_unit(&t->v, t->geom, t->box) == t->geom->unit ? t->part : 0;
-        struct wm_str where = out->file == WM_NONE ? wm_plan_str(t->v.p, out->name)
-                                                   : place(t, out->name, out->dtype, out->shape, out->rank,
-                                                           (uint64_t)dst * t->geom->unit + part);
+        uint64_t part = wm_plan_src_unit(e, t->geom->unit) == t->geom->unit ? t->part : 0;
+        struct wm_str where = out->file == WM_NONE
+                                  ? wm_plan_str(t->v.p, out->name)
+                                  : place(t, out->name, out->dtype, out->shape, out->rank,
+                                          (uint64_t)dst * t->geom->unit + part);
 
         line(t, "->", where, e);
     }
@@ -251,7 +258,7 @@ goals_in(struct trace *t, const struct wm_plan_out *out, uint32_t in, uint64_t b
     t->geom = &v->geom[out->geom];
     for (uint64_t k = 0; k < t->geom->nbox; k++) {
         const struct wm_plan_box *b = &v->box[t->geom->box + k];
-        unsigned unit = wm_box_src_unit(v, t->geom, b);
+        unsigned unit = wm_plan_src_unit(&v->elem[b->elem], t->geom->unit);
 
         for (uint32_t s = 0; s < b->nsrc; s++)
             if (v->slot[out->slot + b->slot[s]] == in) {
@@ -288,8 +295,8 @@ trace_input(struct trace *t, uint32_t id)
     if (!t->json && t->ngoal == 0)
         wm_buf_putz(&t->o.b, "  is not used\n");
     if (!t->json && t->ngoal > SHOW)
-        wm_buf_printf(&t->o.b, "  and %s%" PRIu64 " more\n", t->ngoal == COUNT_TO ? "at least " : "",
-                      t->ngoal - SHOW);
+        wm_buf_printf(&t->o.b, "  and %s%" PRIu64 " more\n",
+                      t->ngoal == COUNT_TO ? "at least " : "", t->ngoal - SHOW);
     tail(t);
     return WM_OK;
 }
@@ -305,7 +312,8 @@ not_found(struct trace *t, struct wmap_plan *p)
 
     for (uint32_t k = 0; k < p->in->tensor.n; k++)
         if (wm_str_eq(p->in->tensor.item[k].name, t->key))
-            return wm_fail(&t->ctx->err, WM_EUSAGE, NULL, "tensor \"%.*s\" of the input is not used by the map",
+            return wm_fail(&t->ctx->err, WM_EUSAGE, NULL,
+                           "tensor \"%.*s\" of the input is not used by the map",
                            WM_STR_ARG(t->key));
     for (uint64_t k = 0; k < ntensor; k++)
         name[k] = wm_plan_str(t->v.p, t->v.out[k].name);

@@ -1,8 +1,10 @@
-/* api/verify.c -- is an existing output what the map makes of the input, and does the way back give the input?
+/* api/verify.c -- is an existing output what the map makes of the input, and does the way back give
+ * the input?
  *
- * Forwards: the plan produces its output window by window and each is compared with the tensor of that name, so the
- * sharding of the existing output does not matter.  Backwards: the map is bound in reverse to the output, and what
- * that makes is compared with the input; tensors of the input that the map does not carry are listed, not judged. */
+ * Forwards: the plan produces its output window by window and each is compared with the tensor of
+ * that name, so the sharding of the existing output does not matter.  Backwards: the map is bound
+ * in reverse to the output, and what that makes is compared with the input; tensors of the input
+ * that the map does not carry are listed, not judged. */
 #include <errno.h>
 #include <inttypes.h>
 
@@ -23,16 +25,17 @@ struct verify {
     struct wm_arena a;
     const wmap_work *work;
     struct wm_manifest *out;
-    bool by_file;              /* tensors are told apart by file and name */
+    bool by_file; /* tensors are told apart by file and name */
     struct wm_delta forward, backward;
     bool has_backward;
-    struct wm_str why_not;     /* where it has none */
+    struct wm_str why_not; /* where it has none */
 };
 
 /* ---- readers ---- */
 
 static enum wm_status
-produce(void *user, unsigned thread, uint32_t id, uint64_t off, uint64_t n, void *p, struct wm_err *err)
+produce(void *user, unsigned thread, uint32_t id, uint64_t off, uint64_t n, void *p,
+        struct wm_err *err)
 {
     struct maker *m = user;
 
@@ -70,7 +73,8 @@ maker_close(struct maker *m, struct verify *f, enum wm_status st)
 static struct wm_str
 label(struct verify *f, struct wm_str file, struct wm_str name)
 {
-    return f->by_file ? wm_arena_printf(&f->a, "%.*s: %.*s", WM_STR_ARG(file), WM_STR_ARG(name)) : name;
+    return f->by_file ? wm_arena_printf(&f->a, "%.*s: %.*s", WM_STR_ARG(file), WM_STR_ARG(name))
+                      : name;
 }
 
 static void
@@ -85,13 +89,13 @@ side_of_plan(struct wm_side *s, struct verify *f, struct maker *m)
     for (uint32_t k = 0; k < s->n; k++) {
         const struct wm_plan_out *t = &v->out[k];
 
-        s->tensor[k] = (struct wm_listed){label(f, wm_plan_str(v->p, v->outfile[t->file].name),
-                                                wm_plan_str(v->p, t->name)),
-                                          (enum wm_dtype)t->dtype,
-                                          v->shape + t->shape,
-                                          t->rank,
-                                          t->nbytes,
-                                          0};
+        s->tensor[k] = (struct wm_listed){
+            label(f, wm_plan_str(v->p, v->outfile[t->file].name), wm_plan_str(v->p, t->name)),
+            (enum wm_dtype)t->dtype,
+            v->shape + t->shape,
+            t->rank,
+            t->nbytes,
+            0};
         s->id[k] = k;
     }
 }
@@ -113,8 +117,8 @@ compare(struct verify *f, struct wm_delta *d, const struct wm_plan *plan, struct
         side_of_plan(&side[0], f, maker);
         wm_side_of_manifest(&side[1], &f->a, m, wm_manifest_order(&f->a, m));
         for (uint32_t k = 0; k < side[1].n; k++)
-            side[1].tensor[k].name =
-                label(f, m->file.item[m->tensor.item[side[1].id[k]].file].name, side[1].tensor[k].name);
+            side[1].tensor[k].name = label(f, m->file.item[m->tensor.item[side[1].id[k]].file].name,
+                                           side[1].tensor[k].name);
         st = wm_file_reader_open(&file, &f->a, f->ctx->sys, m, &f->ctx->err);
         side[1].reader = wm_file_reader(&file);
         if (st == WM_OK)
@@ -160,7 +164,8 @@ open_output(struct verify *f, struct wm_str path)
 
 /* ---- the way back ---- */
 
-/* The configuration that the forward binding used, as a path; in reverse the input's directory is another. */
+/* The configuration that the forward binding used, as a path; in reverse the input's directory is
+ * another. */
 static struct wm_str
 config_path(struct verify *f)
 {
@@ -173,8 +178,8 @@ config_path(struct verify *f)
     return f->ctx->sys->stat(path.p, &st) == 0 ? path : WM_STR("");
 }
 
-/* A failure to bind in reverse is a property of the map (one-way rules), told but not judged: its diagnostics do not
- * count among those of the map. */
+/* A failure to bind in reverse is a property of the map (one-way rules), told but not judged: its
+ * diagnostics do not count among those of the map. */
 static enum wm_status
 way_back(struct verify *f)
 {
@@ -221,8 +226,8 @@ holds(const struct verify *f)
 static void
 direction_text(const char *word, const struct wm_delta *d, struct wm_out *o)
 {
-    wm_buf_printf(&o->b, "%s: %" PRIu32 " of %" PRIu32 " tensors are equal (", word, d->pair.n - d->ndifferent,
-                  d->pair.n + d->missing.n + d->mismatch.a.n);
+    wm_buf_printf(&o->b, "%s: %" PRIu32 " of %" PRIu32 " tensors are equal (", word,
+                  d->pair.n - d->ndifferent, d->pair.n + d->missing.n + d->mismatch.a.n);
     wm_out_size(&o->b, d->nbytes);
     wm_buf_putz(&o->b, " compared)\n");
     wm_delta_text(d, o);
@@ -240,7 +245,8 @@ not_carried(struct verify *f, struct wm_out *o)
         item[k] = (struct wm_fold_item){d->sb->tensor[d->unexpected.item[k]].name, 0};
     wm_fold(&f->a, item, d->unexpected.n, &line, &nline);
     for (uint32_t k = 0; k < nline; k++)
-        wm_buf_printf(&o->b, "  note: the map does not carry %.*s back\n", WM_STR_ARG(line[k].name));
+        wm_buf_printf(&o->b, "  note: the map does not carry %.*s back\n",
+                      WM_STR_ARG(line[k].name));
 }
 
 static void
@@ -295,7 +301,8 @@ answer(struct verify *f, wmap_style style, wmap_sink sink)
 }
 
 wmap_status
-wmap_verify(wmap_plan *p, const char *output, const wmap_work *work, wmap_style style, wmap_sink sink)
+wmap_verify(wmap_plan *p, const char *output, const wmap_work *work, wmap_style style,
+            wmap_sink sink)
 {
     struct verify f = {.ctx = p->map->ctx, .p = p, .work = work};
     enum wm_status st;

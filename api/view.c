@@ -1,4 +1,5 @@
-/* api/view.c -- see view.h.  Plans are verified when they are opened: nothing is checked here again. */
+/* api/view.c -- see view.h.  Plans are verified when they are opened: nothing is checked here
+ * again. */
 #include "api/view.h"
 
 #include "base/map.h"
@@ -66,14 +67,6 @@ wm_box_count(const struct wm_view *v, const struct wm_plan_box *b)
     for (uint32_t d = 0; d < b->rank; d++)
         n *= v->dim[b->dim + d].extent;
     return n;
-}
-
-unsigned
-wm_box_src_unit(const struct wm_view *v, const struct wm_plan_geom *g, const struct wm_plan_box *b)
-{
-    unsigned unit = v->elem[b->elem].src_unit;
-
-    return unit ? unit : g->unit; /* the plain copy serves every unit */
 }
 
 /* ---- solving base + sum of k[d] * stride[d] = pos ---- */
@@ -146,7 +139,8 @@ keep(void *user, int64_t src)
 }
 
 bool
-wm_box_source(const struct wm_view *v, const struct wm_plan_box *b, uint32_t k, int64_t dst, int64_t *src)
+wm_box_source(const struct wm_view *v, const struct wm_plan_box *b, uint32_t k, int64_t dst,
+              int64_t *src)
 {
     int64_t base = b->dst_base, other = b->src_base[k], *to = src;
     struct solver s = {.axis = v->axis, .tail = v->tail, .found = keep, .user = &to};

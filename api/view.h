@@ -33,16 +33,17 @@ void wm_view_init(struct wm_view *v, struct wm_arena *a, const struct wm_plan *p
 /* Output tensors come first, then the checks: how many have a file. */
 uint64_t wm_view_ntensor(const struct wm_view *v);
 
-/* Length in dst units of the pieces in which a box lies contiguous in its output and its first operand. */
+/* Length in dst units of the pieces in which a box lies contiguous in its output and its first
+ * operand. */
 int64_t wm_box_run(const struct wm_view *v, const struct wm_plan_box *b);
 /* Units of the output that the box makes. */
 int64_t wm_box_count(const struct wm_view *v, const struct wm_plan_box *b);
-/* Bytes of a unit of the box's operands. */
-unsigned wm_box_src_unit(const struct wm_view *v, const struct wm_plan_geom *g, const struct wm_plan_box *b);
-
-/* The position in operand k that makes unit `dst` of the output; false where the box does not make it. */
-bool wm_box_source(const struct wm_view *v, const struct wm_plan_box *b, uint32_t k, int64_t dst, int64_t *src);
-/* Calls found() for every unit of the output into which position `src` of operand k goes; false stops. */
+/* The position in operand k that makes unit `dst` of the output; false where the box does not make
+ * it. */
+bool wm_box_source(const struct wm_view *v, const struct wm_plan_box *b, uint32_t k, int64_t dst,
+                   int64_t *src);
+/* Calls found() for every unit of the output into which position `src` of operand k goes; false
+ * stops. */
 void wm_box_targets(const struct wm_view *v, const struct wm_plan_box *b, uint32_t k, int64_t src,
                     bool (*found)(void *user, int64_t dst), void *user);
 

@@ -1,7 +1,7 @@
 /* cli/cli.h -- the command line: what its files share.
  *
- * Everything is built on the public API.  Results go to standard output, all else to standard error.  Commands return
- * the exit status: 0 yes or done, 1 no, 2 it could not be tried. */
+ * Everything is built on the public API.  Results go to standard output, all else to standard
+ * error.  Commands return the exit status: 0 yes or done, 1 no, 2 it could not be tried. */
 #ifndef WMAP_CLI_H
 #define WMAP_CLI_H
 
@@ -54,8 +54,8 @@ extern const struct option_info options[NOPTION];
 struct progress {
     bool on, terminal;
     double start;
-    atomic_flag busy;    /* one thread prints at a time */
-    double last;         /* under busy */
+    atomic_flag busy; /* one thread prints at a time */
+    double last;      /* under busy */
     bool shown;
 };
 
@@ -67,8 +67,8 @@ struct cli {
     const char **arg;
     size_t narg;
     wmap_ctx *ctx;
-    wmap_sink out;              /* standard output */
-    uint64_t nout;              /* bytes handed to it */
+    wmap_sink out; /* standard output */
+    uint64_t nout; /* bytes handed to it */
     wmap_work work;
     struct progress progress;
     uint64_t max_shard_size;
@@ -81,7 +81,8 @@ int options_parse(struct cli *c, int argc, char **argv);
 /* The number of an option of this command by its long name; -1. */
 int option_find(const struct command *cmd, const char *name, size_t n);
 bool given(const struct cli *c, enum option_id id);
-/* The values of --threads, --max-memory, --max-shard-size, --progress into c->work and c->max_shard_size. */
+/* The values of --threads, --max-memory, --max-shard-size, --progress into c->work and
+ * c->max_shard_size. */
 int options_work(struct cli *c);
 /* A number; false after a message. */
 bool option_real(const struct cli *c, enum option_id id, double *out);
@@ -92,8 +93,8 @@ bool option_real(const struct cli *c, enum option_id id, double *out);
 int fail(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* A usage error, with where to look.  Returns 2. */
 int usage(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Diagnostics and message after a call of the API, and the exit status for it.  With --json and nothing printed so
- * far, the object is printed here. */
+/* Diagnostics and message after a call of the API, and the exit status for it.  With --json and
+ * nothing printed so far, the object is printed here. */
 int report(struct cli *c, wmap_status st);
 /* The style of results, and of diagnostics on standard error. */
 wmap_style result_style(const struct cli *c);
@@ -130,7 +131,8 @@ void signals_end(struct signals *s);
 
 /* ---- bind.c ---- */
 
-/* Load the map of the first argument; with `plan`, bind it to --input, too.  0, or the exit status after a report. */
+/* Load the map of the first argument; with `plan`, bind it to --input, too.  0, or the exit status
+ * after a report. */
 int load_map(struct cli *c, wmap_map **map);
 int bind_map(struct cli *c, wmap_map **map, wmap_plan **plan);
 

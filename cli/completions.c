@@ -41,7 +41,8 @@ bash(void)
          "    *)\n"
          "        COMPREPLY=($(compgen -f -- \"$cur\"))\n"
          "        if [ \"$COMP_CWORD\" -eq 2 ] && [ -n \"$maps\" ]; then\n"
-         "            COMPREPLY+=($(compgen -W \"$(wmap maps 2>/dev/null | cut -d' ' -f1)\" -- \"$cur\"))\n"
+         "            COMPREPLY+=($(compgen -W \"$(wmap maps 2>/dev/null | cut -d' ' -f1)\" -- "
+         "\"$cur\"))\n"
          "        fi ;;\n"
          "    esac\n"
          "}\n"
@@ -71,7 +72,8 @@ zsh(void)
         quoted(commands[k].what, ":");
         puts("'");
     }
-    puts("    )\n    if (( CURRENT == 2 )); then\n        _describe command cmds\n        return\n    fi\n"
+    puts("    )\n    if (( CURRENT == 2 )); then\n        _describe command cmds\n        return\n "
+         "   fi\n"
          "    local cmd=$words[2]\n    shift words\n    (( CURRENT-- ))\n    case $cmd in");
     for (int k = 0; k < NCOMMAND; k++) {
         printf("    %s) _arguments", commands[k].name);
@@ -82,7 +84,8 @@ zsh(void)
                 printf("]%s%s%s'", options[o].arg ? ":" : "", options[o].arg ? options[o].arg : "",
                        options[o].arg ? ":_files" : "");
             }
-        puts(takes_map(&commands[k]) ? " \\\n        '1:map:{_values map ${(f)\"$(wmap maps | cut -d\" \" -f1)\"}; _files}'"
+        puts(takes_map(&commands[k]) ? " \\\n        '1:map:{_values map ${(f)\"$(wmap maps | cut "
+                                       "-d\" \" -f1)\"}; _files}'"
                                        " \\\n        '*:file:_files' ;;"
                                      : " \\\n        '*:file:_files' ;;");
     }
@@ -97,12 +100,14 @@ fish(void)
         quoted(commands[k].what, "\\");
         puts("'");
         if (takes_map(&commands[k]))
-            printf("complete -c wmap -n '__fish_seen_subcommand_from %s' -a '(wmap maps | string split -f1 \" \")'\n",
+            printf("complete -c wmap -n '__fish_seen_subcommand_from %s' -a '(wmap maps | string "
+                   "split -f1 \" \")'\n",
                    commands[k].name);
         for (int o = 0; o < NOPTION; o++) {
             if (!has(k, o))
                 continue;
-            printf("complete -c wmap -n '__fish_seen_subcommand_from %s' -l %s", commands[k].name, options[o].name);
+            printf("complete -c wmap -n '__fish_seen_subcommand_from %s' -l %s", commands[k].name,
+                   options[o].name);
             if (options[o].letter)
                 printf(" -s %c", options[o].letter);
             fputs(options[o].arg ? " -r -d '" : " -d '", stdout);

@@ -20,7 +20,9 @@ print_stage(struct cli *c, const char *stage, wmap_status st, struct text *t)
 int
 cmd_dump(struct cli *c)
 {
-    const char *stage = c->value[OPT_stage] ? c->value[OPT_stage] : given(c, OPT_input) ? "plan" : "checked";
+    const char *stage = c->value[OPT_stage]   ? c->value[OPT_stage]
+                        : given(c, OPT_input) ? "plan"
+                                              : "checked";
     struct text t = {0};
     wmap_sink sink = given(c, OPT_json) ? text_sink(&t) : c->out;
     wmap_map *map;

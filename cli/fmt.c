@@ -54,7 +54,8 @@ show(struct cli *c, const char *path, const struct text *was, const struct text 
             return status;
     }
     if (given(c, OPT_json)) {
-        print(c, "%s\n    {\"path\": ", c->nout ? "," : "{\n  \"schema\": \"wmap.fmt/1\",\n  \"files\": [");
+        print(c, "%s\n    {\"path\": ",
+              c->nout ? "," : "{\n  \"schema\": \"wmap.fmt/1\",\n  \"files\": [");
         print_string(c, path);
         print(c, ", \"changed\": %s", changed ? "true" : "false");
         if (!quiet) {

@@ -19,7 +19,8 @@ cmd_gen(struct cli *c)
     if (given(c, OPT_families))
         return report(c, wmap_gen_families(c->ctx, o.family, result_style(c), c->out));
     if (!o.family)
-        return usage(c, "gen: the family is missing: --family NAME (`wmap gen --families` lists them)");
+        return usage(
+            c, "gen: the family is missing: --family NAME (`wmap gen --families` lists them)");
     if (!o.output)
         return usage(c, "gen: the output is missing: -o DIR");
     s = signals_begin(c);

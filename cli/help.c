@@ -9,14 +9,17 @@ void
 print_help(void)
 {
     puts("usage: wmap COMMAND [ARGUMENT...] [OPTION...]\n\n"
-         "Converts checkpoints of tensors between layouts, by maps that say which elements are which.\n\n"
+         "Converts checkpoints of tensors between layouts, by maps that say which elements are "
+         "which.\n\n"
          "commands:");
     for (int k = 0; k < NCOMMAND; k++)
         printf("  %-9s %s\n", commands[k].name, commands[k].what);
     puts("\n  --help, --version, --man, --completions bash|zsh|fish\n\n"
-         "MAP is a file (ends in .wmap, or begins with ./ or /), a name in the library (litgpt/llama; `wmap maps`),\n"
+         "MAP is a file (ends in .wmap, or begins with ./ or /), a name in the library "
+         "(litgpt/llama; `wmap maps`),\n"
          "or an expression: '~litgpt/llama >> olmo_core/llama', 'm(tp = 8)'.\n"
-         "Exit status: 0 yes or done; 1 no (wrong map, differences, a checkpoint that does not fit); 2 it could not\n"
+         "Exit status: 0 yes or done; 1 no (wrong map, differences, a checkpoint that does not "
+         "fit); 2 it could not\n"
          "be tried (usage, malformed files, input and output, memory).\n\n"
          "example:\n"
          "  wmap gen --family llama -o tiny\n"
@@ -29,8 +32,9 @@ static void
 print_option(const struct option_info *o)
 {
     char left[64];
-    int n = snprintf(left, sizeof(left), "  %c%c%s--%s%s%s", o->letter ? '-' : ' ', o->letter ? o->letter : ' ',
-                     o->letter ? ", " : "  ", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+    int n = snprintf(left, sizeof(left), "  %c%c%s--%s%s%s", o->letter ? '-' : ' ',
+                     o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name,
+                     o->arg ? " " : "", o->arg ? o->arg : "");
 
     if (n < COLUMN)
         printf("%-*s%s\n", COLUMN, left, o->help);
@@ -41,8 +45,8 @@ print_option(const struct option_info *o)
 void
 print_command_help(const struct command *cmd)
 {
-    printf("usage: wmap %s%s%s [OPTION...]\n\n%s\n\noptions:\n", cmd->name, cmd->args[0] ? " " : "", cmd->args,
-           cmd->more);
+    printf("usage: wmap %s%s%s [OPTION...]\n\n%s\n\noptions:\n", cmd->name, cmd->args[0] ? " " : "",
+           cmd->args, cmd->more);
     for (int k = 0; k < NOPTION; k++)
         if (options[k].commands >> (cmd - commands) & 1)
             print_option(&options[k]);

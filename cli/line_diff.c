@@ -1,7 +1,7 @@
 /* cli/line_diff.c -- a unified diff of two texts, for `wmap fmt --diff`.
  *
- * Lines that begin and end both texts are set aside, the rest is compared by its longest common subsequence; where
- * that would take too much memory, the rest is shown as replaced. */
+ * Lines that begin and end both texts are set aside, the rest is compared by its longest common
+ * subsequence; where that would take too much memory, the rest is shown as replaced. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,7 +73,9 @@ middle(const struct lines *a, const struct lines *b, size_t head, size_t tail, s
             unsigned short *at = &best[i * (nb + 1) + j];
             unsigned short down = at[nb + 1], right = at[1];
 
-            *at = equal(a, head + i, b, head + j) ? (unsigned short)(at[nb + 2] + 1) : down > right ? down : right;
+            *at = equal(a, head + i, b, head + j) ? (unsigned short)(at[nb + 2] + 1)
+                  : down > right                  ? down
+                                                  : right;
         }
     for (i = j = 0; i < na || j < nb;) {
         unsigned short *at = &best[i * (nb + 1) + j];
@@ -142,7 +144,8 @@ print_line_diff(struct cli *c, const char *path, const struct text *ta, const st
     if (split(ta, &a) & split(tb, &b) && (s.op = calloc(a.n + b.n + 1, 1)) != NULL) {
         while (head < a.n && head < b.n && equal(&a, head, &b, head))
             head++;
-        while (tail < a.n - head && tail < b.n - head && equal(&a, a.n - 1 - tail, &b, b.n - 1 - tail))
+        while (tail < a.n - head && tail < b.n - head &&
+               equal(&a, a.n - 1 - tail, &b, b.n - 1 - tail))
             tail++;
         put(&s, ' ', head);
         middle(&a, &b, head, tail, &s);

@@ -40,7 +40,8 @@ unknown_command(const char *name)
     if (near >= 0)
         fprintf(stderr, "wmap: unknown command \"%.60s\"; did you mean %s?\n", name, names[near]);
     else
-        fprintf(stderr, "wmap: unknown %s \"%.60s\"\n", name[0] == '-' ? "option" : "command", name);
+        fprintf(stderr, "wmap: unknown %s \"%.60s\"\n", name[0] == '-' ? "option" : "command",
+                name);
     fputs("try: wmap --help\n", stderr);
     return 2;
 }

@@ -58,23 +58,32 @@ command_entry(const struct command *cmd)
 void
 print_man(void)
 {
-    printf(".TH WMAP 1 \"\" \"wmap %s\" \"User Commands\"\n.SH NAME\nwmap \\- convert checkpoints of tensors between "
-           "layouts\n.SH SYNOPSIS\n.B wmap\n\\fICOMMAND\\fR [\\fIARGUMENT\\fR...] [\\fIOPTION\\fR...]\n"
+    printf(".TH WMAP 1 \"\" \"wmap %s\" \"User Commands\"\n.SH NAME\nwmap \\- convert checkpoints "
+           "of tensors between "
+           "layouts\n.SH SYNOPSIS\n.B wmap\n\\fICOMMAND\\fR [\\fIARGUMENT\\fR...] "
+           "[\\fIOPTION\\fR...]\n"
            ".SH DESCRIPTION\n",
            wmap_version());
-    puts("A map states which elements of which tensors are which elements of which other tensors. From it\n"
-         ".B wmap\nderives both directions, proves that nothing is lost or written twice, and copies the bytes in\n"
+    puts("A map states which elements of which tensors are which elements of which other tensors. "
+         "From it\n"
+         ".B wmap\nderives both directions, proves that nothing is lost or written twice, and "
+         "copies the bytes in\n"
          "bounded memory.\n.PP\n"
-         "\\fIMAP\\fR is a file (ends in .wmap, or begins with ./ or /), a name in the library (litgpt/llama), or an\n"
+         "\\fIMAP\\fR is a file (ends in .wmap, or begins with ./ or /), a name in the library "
+         "(litgpt/llama), or an\n"
          "expression over those: ~a >> b(tp = 8).\n.SH COMMANDS");
     for (int k = 0; k < NCOMMAND; k++)
         command_entry(&commands[k]);
     puts(".SH OPTIONS");
     for (int k = 0; k < NOPTION; k++)
         option_entry(&options[k]);
-    puts(".SH EXIT STATUS\n.TP\n.B 0\nYes, or done.\n.TP\n.B 1\nNo: the map is wrong or not invertible, the "
-         "checkpoints differ, a sound checkpoint does not fit the map.\n.TP\n.B 2\nIt could not be tried: usage, a "
-         "malformed file, input and output, memory.\n.PP\nA run that is ended by a signal leaves nothing behind and "
-         "dies by that signal.\n.SH ENVIRONMENT\n.TP\n.B WMAP_PATH\nDirectories of maps, separated by colons, before "
+    puts(".SH EXIT STATUS\n.TP\n.B 0\nYes, or done.\n.TP\n.B 1\nNo: the map is wrong or not "
+         "invertible, the "
+         "checkpoints differ, a sound checkpoint does not fit the map.\n.TP\n.B 2\nIt could not be "
+         "tried: usage, a "
+         "malformed file, input and output, memory.\n.PP\nA run that is ended by a signal leaves "
+         "nothing behind and "
+         "dies by that signal.\n.SH ENVIRONMENT\n.TP\n.B WMAP_PATH\nDirectories of maps, separated "
+         "by colons, before "
          "the installed library.\n.TP\n.B NO_COLOR\nNo colours in diagnostics.");
 }

@@ -1,7 +1,8 @@
 /* cli/options.c -- words of the command line against the option table.
  *
- * Options and arguments may be mixed; "--" ends the options.  --name VALUE, --name=VALUE, -o VALUE, -oVALUE, and
- * switches in one word (-hq) are understood.  An unknown option is an error, with the nearest that the command has. */
+ * Options and arguments may be mixed; "--" ends the options.  --name VALUE, --name=VALUE, -o VALUE,
+ * -oVALUE, and switches in one word (-hq) are understood.  An unknown option is an error, with the
+ * nearest that the command has. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,8 @@ int
 option_find(const struct command *cmd, const char *name, size_t n)
 {
     for (int k = 0; k < NOPTION; k++)
-        if (has_option(cmd, k) && strlen(options[k].name) == n && memcmp(options[k].name, name, n) == 0)
+        if (has_option(cmd, k) && strlen(options[k].name) == n &&
+            memcmp(options[k].name, name, n) == 0)
             return k;
     return -1;
 }
@@ -80,7 +82,8 @@ parse_long(struct cli *c, int argc, char **argv, int *k)
     if (!options[id].arg && eq)
         return usage(c, "--%s takes no value", options[id].name);
     if (options[id].arg && !eq && *k + 1 == argc)
-        return usage(c, "--%s needs a value: --%s %s", options[id].name, options[id].name, options[id].arg);
+        return usage(c, "--%s needs a value: --%s %s", options[id].name, options[id].name,
+                     options[id].arg);
     take(c, id, !options[id].arg ? "" : eq ? eq + 1 : argv[++*k]);
     return 0;
 }
@@ -158,7 +161,8 @@ static int
 size_option(struct cli *c, enum option_id id, uint64_t *out)
 {
     if (given(c, id) && (!wmap_parse_size(c->value[id], out) || *out == 0))
-        return usage(c, "--%s: \"%.60s\" is not a size such as 5GB or 64MiB", options[id].name, c->value[id]);
+        return usage(c, "--%s: \"%.60s\" is not a size such as 5GB or 64MiB", options[id].name,
+                     c->value[id]);
     return 0;
 }
 
@@ -175,7 +179,8 @@ options_work(struct cli *c)
             return usage(c, "--threads: \"%.60s\" is not a number from 1 to 9999", threads);
         c->work.threads = (unsigned)atoi(threads);
     }
-    if (when && strcmp(when, "auto") != 0 && strcmp(when, "always") != 0 && strcmp(when, "never") != 0)
+    if (when && strcmp(when, "auto") != 0 && strcmp(when, "always") != 0 &&
+        strcmp(when, "never") != 0)
         return usage(c, "--progress: \"%.60s\" is none of auto, always, never", when);
     if ((status = size_option(c, OPT_max_memory, &c->work.max_memory)) != 0 ||
         (status = size_option(c, OPT_max_shard_size, &c->max_shard_size)) != 0)

@@ -1,7 +1,7 @@
 /* cli/progress.c -- how far a run is: bytes, rate, time left; and its last line.
  *
- * Only on a terminal, only after a second, at most ten times a second.  `--progress always` prints whole lines, one a
- * second, where standard error is no terminal. */
+ * Only on a terminal, only after a second, at most ten times a second.  `--progress always` prints
+ * whole lines, one a second, where standard error is no terminal. */
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -83,7 +83,8 @@ result_line(const struct cli *c, const wmap_run_result *r)
     char size[16], rate[16];
 
     wmap_print_size(r->bytes_written, size, sizeof(size));
-    wmap_print_size(r->seconds > 0 ? (uint64_t)((double)r->bytes_written / r->seconds) : 0, rate, sizeof(rate));
+    wmap_print_size(r->seconds > 0 ? (uint64_t)((double)r->bytes_written / r->seconds) : 0, rate,
+                    sizeof(rate));
     if (r->cast_overflow)
         note(c, "note: %llu values overflowed in casts\n", (unsigned long long)r->cast_overflow);
     if (r->cast_nan)
@@ -99,8 +100,8 @@ result_json(struct cli *c, const wmap_run_result *r)
     print_string(c, r->place);
     print(c, ",\n  \"ntensor\": %llu,\n  \"nfile\": %llu,\n", (unsigned long long)r->ntensor,
           (unsigned long long)r->nfile);
-    print(c, "  \"bytes_written\": %llu,\n  \"bytes_read\": %llu,\n", (unsigned long long)r->bytes_written,
-          (unsigned long long)r->bytes_read);
+    print(c, "  \"bytes_written\": %llu,\n  \"bytes_read\": %llu,\n",
+          (unsigned long long)r->bytes_written, (unsigned long long)r->bytes_read);
     print(c, "  \"peak_buffers\": %llu,\n  \"cast_overflow\": %llu,\n  \"cast_nan\": %llu,\n",
           (unsigned long long)r->peak_buffers, (unsigned long long)r->cast_overflow,
           (unsigned long long)r->cast_nan);

@@ -65,7 +65,8 @@ to_stderr(void *user, const char *p, size_t n)
 static void
 json_status(struct cli *c, int status, const char *message)
 {
-    print(c, "{\n  \"schema\": \"wmap.%s/1\",\n  \"status\": %d", c->command ? c->command->name : "usage", status);
+    print(c, "{\n  \"schema\": \"wmap.%s/1\",\n  \"status\": %d",
+          c->command ? c->command->name : "usage", status);
     if (c->ctx) {
         if (message && *message) {
             print(c, ",\n  \"message\": ");
@@ -118,11 +119,13 @@ usage(struct cli *c, const char *fmt, ...)
 int
 report(struct cli *c, wmap_status st)
 {
-    unsigned count = wmap_error_count(c->ctx) + (given(c, OPT_quiet) ? 0 : wmap_warning_count(c->ctx));
+    unsigned count =
+        wmap_error_count(c->ctx) + (given(c, OPT_quiet) ? 0 : wmap_warning_count(c->ctx));
 
     progress_end(c);
     if (count)
-        wmap_diagnostics(c->ctx, has_color() ? WMAP_TEXT_COLOR : WMAP_TEXT, (wmap_sink){to_stderr, NULL});
+        wmap_diagnostics(c->ctx, has_color() ? WMAP_TEXT_COLOR : WMAP_TEXT,
+                         (wmap_sink){to_stderr, NULL});
     if (st == WMAP_ERROR)
         fprintf(stderr, "wmap: %s\n", wmap_message(c->ctx));
     if (st != WMAP_OK && given(c, OPT_json) && c->nout == 0)

@@ -6,7 +6,8 @@
 static wmap_status
 convert(struct cli *c, wmap_plan *plan, wmap_run_result *result)
 {
-    wmap_run_options o = {.force = given(c, OPT_force), .fsync = given(c, OPT_fsync), .work = c->work};
+    wmap_run_options o = {
+        .force = given(c, OPT_force), .fsync = given(c, OPT_fsync), .work = c->work};
     struct signals *s = signals_begin(c);
     wmap_status st;
 

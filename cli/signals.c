@@ -1,8 +1,9 @@
 /* cli/signals.c -- SIGINT, SIGTERM and SIGHUP during a run: nothing stays behind.
  *
- * The signals are blocked, and a thread waits for them: so nothing runs in a handler and no global state is needed.
- * The first one stops the call in progress, which removes its temporary files; a second one ends the process at
- * once.  In the end the process dies by the signal that came, as its parent expects. */
+ * The signals are blocked, and a thread waits for them: so nothing runs in a handler and no global
+ * state is needed. The first one stops the call in progress, which removes its temporary files; a
+ * second one ends the process at once.  In the end the process dies by the signal that came, as its
+ * parent expects. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,9 +11,12 @@
 
 #include "cli/cli.h"
 
+/* Sent to the waiting thread alone, to end it. */
+#define WAKE SIGUSR2
+
 struct signals {
     struct cli *c;
-    sigset_t set, old;
+    sigset_t set, old; /* set: those that stop, and WAKE */
     pthread_t thread;
     atomic_int came; /* the signal, or 0 */
 };
@@ -36,13 +40,13 @@ wait_for(void *arg)
     struct signals *s = arg;
     int sig;
 
-    if (sigwait(&s->set, &sig) != 0)
+    if (sigwait(&s->set, &sig) != 0 || sig == WAKE)
         return NULL;
     atomic_store(&s->came, sig);
     wmap_interrupt(s->c->ctx);
     if (write(2, text, sizeof(text) - 1) < 0)
         return NULL;
-    if (sigwait(&s->set, &sig) == 0)
+    if (sigwait(&s->set, &sig) == 0 && sig != WAKE)
         die_of(sig);
     return NULL;
 }
@@ -57,10 +61,12 @@ signals_begin(struct cli *c)
         return NULL; /* then a signal ends the process, and the next run sweeps up */
     s->c = c;
     sigemptyset(&s->set);
+    sigaddset(&s->set, WAKE);
     for (size_t k = 0; k < sizeof(list) / sizeof(list[0]); k++) {
         struct sigaction was;
 
-        if (sigaction(list[k], NULL, &was) == 0 && was.sa_handler != SIG_IGN) /* as nohup wants it */
+        if (sigaction(list[k], NULL, &was) == 0 &&
+            was.sa_handler != SIG_IGN) /* as nohup wants it */
             sigaddset(&s->set, list[k]);
     }
     pthread_sigmask(SIG_BLOCK, &s->set, &s->old);
@@ -68,6 +74,13 @@ signals_begin(struct cli *c)
         pthread_sigmask(SIG_SETMASK, &s->old, NULL);
         free(s);
         return NULL;
+    }
+    if (!sigismember(&s->old, WAKE)) { /* the rest of the process takes it as ever */
+        sigset_t wake;
+
+        sigemptyset(&wake);
+        sigaddset(&wake, WAKE);
+        pthread_sigmask(SIG_UNBLOCK, &wake, NULL);
     }
     return s;
 }
@@ -79,7 +92,7 @@ signals_end(struct signals *s)
 
     if (!s)
         return;
-    pthread_cancel(s->thread);
+    pthread_kill(s->thread, WAKE);
     pthread_join(s->thread, NULL);
     sig = atomic_load(&s->came);
     if (sig) {

@@ -11,9 +11,8 @@ static const struct wm_gen_row rows[] = {
     WM_SET("type_vocab_size", "2", "segments"),
     WM_SET("hidden_act", "\"gelu\"", "activation"),
     WM_SET("layer_norm_eps", "1e-12", "of the norms"),
-    WM_PRESET("minilm-l6",
-              "hidden_size=384 intermediate_size=1536 num_hidden_layers=6 "
-              "num_attention_heads=12 vocab_size=30522 max_position_embeddings=512"),
+    WM_PRESET("minilm-l6", "hidden_size=384 intermediate_size=1536 num_hidden_layers=6 "
+                           "num_attention_heads=12 vocab_size=30522 max_position_embeddings=512"),
 
     WM_INDEX("layer", "num_hidden_layers"),
 
@@ -44,6 +43,5 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_bert = {
-    "bert", "BertModel",
-    "BERT and sentence encoders built on it", "f32", rows};
+const struct wm_gen_family wm_gen_bert = {"bert", "BertModel",
+                                          "BERT and sentence encoders built on it", "f32", rows};

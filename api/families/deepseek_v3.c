@@ -1,4 +1,5 @@
-/* api/families/deepseek_v3.c -- DeepSeek-V3 and R1: latent attention, dense layers first, then experts. */
+/* api/families/deepseek_v3.c -- DeepSeek-V3 and R1: latent attention, dense layers first, then
+ * experts. */
 #include "api/gen_family.h"
 
 static const struct wm_gen_row rows[] = {
@@ -77,13 +78,11 @@ static const struct wm_gen_row rows[] = {
                  "model.layers.{layer}.mlp.experts.{expert}.down_proj.weight",
                  "hidden_size, moe_intermediate_size"),
     WM_TENSOR_IF("layer >= first_k_dense_replace",
-                 "model.layers.{layer}.mlp.shared_experts.gate_proj.weight",
-                 "shared, hidden_size"),
+                 "model.layers.{layer}.mlp.shared_experts.gate_proj.weight", "shared, hidden_size"),
     WM_TENSOR_IF("layer >= first_k_dense_replace",
                  "model.layers.{layer}.mlp.shared_experts.up_proj.weight", "shared, hidden_size"),
     WM_TENSOR_IF("layer >= first_k_dense_replace",
-                 "model.layers.{layer}.mlp.shared_experts.down_proj.weight",
-                 "hidden_size, shared"),
+                 "model.layers.{layer}.mlp.shared_experts.down_proj.weight", "hidden_size, shared"),
     WM_TENSOR("model.layers.{layer}.input_layernorm.weight", "hidden_size"),
     WM_TENSOR("model.layers.{layer}.post_attention_layernorm.weight", "hidden_size"),
     WM_TENSOR_IF("layer >= num_hidden_layers", "model.layers.{layer}.shared_head.norm.weight",
@@ -95,6 +94,5 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_deepseek_v3 = {
-    "deepseek_v3", "DeepseekV3ForCausalLM",
-    "DeepSeek V3 and R1", "bf16", rows};
+const struct wm_gen_family wm_gen_deepseek_v3 = {"deepseek_v3", "DeepseekV3ForCausalLM",
+                                                 "DeepSeek V3 and R1", "bf16", rows};

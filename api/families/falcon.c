@@ -50,6 +50,5 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_falcon = {
-    "falcon", "FalconForCausalLM",
-    "Falcon 7B, 40B and 180B", "bf16", rows};
+const struct wm_gen_family wm_gen_falcon = {"falcon", "FalconForCausalLM",
+                                            "Falcon 7B, 40B and 180B", "bf16", rows};

@@ -40,6 +40,4 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_gemma = {
-    "gemma", "GemmaForCausalLM",
-    "Gemma", "bf16", rows};
+const struct wm_gen_family wm_gen_gemma = {"gemma", "GemmaForCausalLM", "Gemma", "bf16", rows};

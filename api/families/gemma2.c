@@ -43,6 +43,4 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_gemma2 = {
-    "gemma2", "Gemma2ForCausalLM",
-    "Gemma 2", "bf16", rows};
+const struct wm_gen_family wm_gen_gemma2 = {"gemma2", "Gemma2ForCausalLM", "Gemma 2", "bf16", rows};

@@ -45,6 +45,5 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_gemma3_text = {
-    "gemma3_text", "Gemma3ForCausalLM",
-    "Gemma 3, text", "bf16", rows};
+const struct wm_gen_family wm_gen_gemma3_text = {"gemma3_text", "Gemma3ForCausalLM",
+                                                 "Gemma 3, text", "bf16", rows};

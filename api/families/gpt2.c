@@ -36,6 +36,4 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_gpt2 = {
-    "gpt2", "GPT2LMHeadModel",
-    "GPT-2", "f32", rows};
+const struct wm_gen_family wm_gen_gpt2 = {"gpt2", "GPT2LMHeadModel", "GPT-2", "f32", rows};

@@ -38,6 +38,5 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_gpt_neox = {
-    "gpt_neox", "GPTNeoXForCausalLM",
-    "GPT-NeoX, Pythia", "f16", rows};
+const struct wm_gen_family wm_gen_gpt_neox = {"gpt_neox", "GPTNeoXForCausalLM", "GPT-NeoX, Pythia",
+                                              "f16", rows};

@@ -51,5 +51,4 @@ static const struct wm_gen_row rows[] = {
 };
 
 const struct wm_gen_family wm_gen_gpt_oss = {
-    "gpt_oss", "GptOssForCausalLM",
-    "gpt-oss 20B and 120B, experts in bfloat16", "bf16", rows};
+    "gpt_oss", "GptOssForCausalLM", "gpt-oss 20B and 120B, experts in bfloat16", "bf16", rows};

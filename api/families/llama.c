@@ -16,14 +16,12 @@ static const struct wm_gen_row rows[] = {
     WM_SET("tie_word_embeddings", "false", "lm_head is the embedding: not stored"),
     WM_SET("attention_bias", "false", "biases of q, k, v, o"),
     WM_SET("mlp_bias", "false", "biases of gate, up, down"),
-    WM_PRESET("1b",
-              "hidden_size=2048 intermediate_size=5632 num_hidden_layers=22 "
-              "num_attention_heads=32 num_key_value_heads=4 vocab_size=32000 "
-              "max_position_embeddings=2048"),
-    WM_PRESET("8b",
-              "hidden_size=4096 intermediate_size=14336 num_hidden_layers=32 "
-              "num_attention_heads=32 num_key_value_heads=8 vocab_size=128256 "
-              "max_position_embeddings=8192 rope_theta=500000.0"),
+    WM_PRESET("1b", "hidden_size=2048 intermediate_size=5632 num_hidden_layers=22 "
+                    "num_attention_heads=32 num_key_value_heads=4 vocab_size=32000 "
+                    "max_position_embeddings=2048"),
+    WM_PRESET("8b", "hidden_size=4096 intermediate_size=14336 num_hidden_layers=32 "
+                    "num_attention_heads=32 num_key_value_heads=8 vocab_size=128256 "
+                    "max_position_embeddings=8192 rope_theta=500000.0"),
 
     WM_LET("d", "head_dim ?? hidden_size / num_attention_heads"),
     WM_LET("q", "num_attention_heads * d"),
@@ -52,6 +50,5 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_llama = {
-    "llama", "LlamaForCausalLM",
-    "Llama 2 and 3 and their relatives", "bf16", rows};
+const struct wm_gen_family wm_gen_llama = {"llama", "LlamaForCausalLM",
+                                           "Llama 2 and 3 and their relatives", "bf16", rows};

@@ -16,10 +16,9 @@ static const struct wm_gen_row rows[] = {
     WM_SET("rms_norm_eps", "1e-05", "of the norms"),
     WM_SET("rope_theta", "1000000.0", "base of the rotary embedding"),
     WM_SET("tie_word_embeddings", "false", "lm_head is the embedding: not stored"),
-    WM_PRESET("8x7b",
-              "hidden_size=4096 intermediate_size=14336 num_hidden_layers=32 "
-              "num_attention_heads=32 num_key_value_heads=8 num_local_experts=8 "
-              "vocab_size=32000 max_position_embeddings=32768"),
+    WM_PRESET("8x7b", "hidden_size=4096 intermediate_size=14336 num_hidden_layers=32 "
+                      "num_attention_heads=32 num_key_value_heads=8 num_local_experts=8 "
+                      "vocab_size=32000 max_position_embeddings=32768"),
 
     WM_LET("d", "head_dim ?? hidden_size / num_attention_heads"),
     WM_LET("q", "num_attention_heads * d"),
@@ -47,6 +46,5 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_mixtral = {
-    "mixtral", "MixtralForCausalLM",
-    "Mixtral 8x7B and 8x22B", "bf16", rows};
+const struct wm_gen_family wm_gen_mixtral = {"mixtral", "MixtralForCausalLM",
+                                             "Mixtral 8x7B and 8x22B", "bf16", rows};

@@ -1,4 +1,5 @@
-/* api/families/olmo2.c -- OLMo 2: norms behind attention and MLP, norms over all heads of q and k. */
+/* api/families/olmo2.c -- OLMo 2: norms behind attention and MLP, norms over all heads of q and k.
+ */
 #include "api/gen_family.h"
 
 static const struct wm_gen_row rows[] = {
@@ -41,6 +42,4 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_olmo2 = {
-    "olmo2", "Olmo2ForCausalLM",
-    "OLMo 2", "f32", rows};
+const struct wm_gen_family wm_gen_olmo2 = {"olmo2", "Olmo2ForCausalLM", "OLMo 2", "f32", rows};

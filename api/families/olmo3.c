@@ -42,6 +42,4 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_olmo3 = {
-    "olmo3", "Olmo3ForCausalLM",
-    "OLMo 3", "bf16", rows};
+const struct wm_gen_family wm_gen_olmo3 = {"olmo3", "Olmo3ForCausalLM", "OLMo 3", "bf16", rows};

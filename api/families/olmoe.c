@@ -49,6 +49,5 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_olmoe = {
-    "olmoe", "OlmoeForCausalLM",
-    "OLMoE, mixture of experts", "bf16", rows};
+const struct wm_gen_family wm_gen_olmoe = {"olmoe", "OlmoeForCausalLM", "OLMoE, mixture of experts",
+                                           "bf16", rows};

@@ -41,6 +41,4 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_phi = {
-    "phi", "PhiForCausalLM",
-    "Phi 1, 1.5 and 2", "f16", rows};
+const struct wm_gen_family wm_gen_phi = {"phi", "PhiForCausalLM", "Phi 1, 1.5 and 2", "f16", rows};

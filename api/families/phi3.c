@@ -31,6 +31,5 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_phi3 = {
-    "phi3", "Phi3ForCausalLM",
-    "Phi 3, 3.5 and 4", "bf16", rows};
+const struct wm_gen_family wm_gen_phi3 = {"phi3", "Phi3ForCausalLM", "Phi 3, 3.5 and 4", "bf16",
+                                          rows};

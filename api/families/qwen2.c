@@ -37,6 +37,5 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_qwen2 = {
-    "qwen2", "Qwen2ForCausalLM",
-    "Qwen 2 and 2.5, dense", "bf16", rows};
+const struct wm_gen_family wm_gen_qwen2 = {"qwen2", "Qwen2ForCausalLM", "Qwen 2 and 2.5, dense",
+                                           "bf16", rows};

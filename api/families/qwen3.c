@@ -42,6 +42,5 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_qwen3 = {
-    "qwen3", "Qwen3ForCausalLM",
-    "Qwen 3, dense", "bf16", rows};
+const struct wm_gen_family wm_gen_qwen3 = {"qwen3", "Qwen3ForCausalLM", "Qwen 3, dense", "bf16",
+                                           rows};

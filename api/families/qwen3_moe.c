@@ -24,10 +24,9 @@ static const struct wm_gen_row rows[] = {
               "hidden_size=2048 intermediate_size=6144 moe_intermediate_size=768 "
               "num_hidden_layers=48 num_attention_heads=32 num_key_value_heads=4 head_dim=128 "
               "num_experts=128 num_experts_per_tok=8 vocab_size=151936"),
-    WM_PRESET("many",
-              "hidden_size=16 intermediate_size=16 moe_intermediate_size=4 "
-              "num_hidden_layers=60 num_attention_heads=2 num_key_value_heads=1 head_dim=8 "
-              "num_experts=500 vocab_size=32"),
+    WM_PRESET("many", "hidden_size=16 intermediate_size=16 moe_intermediate_size=4 "
+                      "num_hidden_layers=60 num_attention_heads=2 num_key_value_heads=1 head_dim=8 "
+                      "num_experts=500 vocab_size=32"),
 
     WM_LET("d", "head_dim ?? hidden_size / num_attention_heads"),
     WM_LET("q", "num_attention_heads * d"),
@@ -67,6 +66,5 @@ static const struct wm_gen_row rows[] = {
     WM_END,
 };
 
-const struct wm_gen_family wm_gen_qwen3_moe = {
-    "qwen3_moe", "Qwen3MoeForCausalLM",
-    "Qwen 3, mixture of experts", "bf16", rows};
+const struct wm_gen_family wm_gen_qwen3_moe = {"qwen3_moe", "Qwen3MoeForCausalLM",
+                                               "Qwen 3, mixture of experts", "bf16", rows};

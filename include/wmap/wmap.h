@@ -1,15 +1,18 @@
 /* wmap.h -- the public C API of wmap: compile maps, bind them to checkpoints, plan, run.
  *
- * Everything starts with a context.  Maps, checkpoints and plans belong to the context that made them and end with
- * it; checkpoints may be closed before.  A context is used by one thread at a time (only wmap_interrupt() may be
- * called from anywhere); long calls use threads of their own.
+ * Everything starts with a context.  Maps, checkpoints and plans belong to the context that made
+ * them and end with it; checkpoints may be closed before.  A context is used by one thread at a
+ * time (only wmap_interrupt() may be called from anywhere); long calls use threads of their own.
  *
- * Functions return a wmap_status.  On WMAP_NO the answer is no: the map is wrong, a sound checkpoint does not fit
- * it, two checkpoints differ; the diagnostics of the context, or the text handed to the sink, say why.  On
- * WMAP_ERROR, wmap_message() is one line that names file, place and reason.
+ * Functions return a wmap_status.  On WMAP_NO the answer is no: the map is wrong, a sound
+ * checkpoint does not fit it, two checkpoints differ; the diagnostics of the context, or the text
+ * handed to the sink, say why.  On WMAP_ERROR, wmap_message() is one line that names file, place
+ * and reason.
  *
- * Text results are handed to a sink in pieces, UTF-8.  JSON results are one object with a "schema" member
- * ("wmap.diff/1"); members may be added to it, never taken away or changed.  Options may be NULL: all defaults. */
+ * Text results are handed to a sink in pieces, UTF-8.  JSON results are one object with a "schema"
+ * member
+ * ("wmap.diff/1"); members may be added to it, never taken away or changed.  Options may be NULL:
+ * all defaults. */
 #ifndef WMAP_WMAP_H
 #define WMAP_WMAP_H
 
@@ -21,7 +24,7 @@
 extern "C" {
 #endif
 
-#define WMAP_API __attribute__((visibility("default")))
+#define WMAP_API     __attribute__((visibility("default")))
 
 #define WMAP_VERSION "0.1.0"
 
@@ -45,7 +48,8 @@ typedef struct {
 typedef struct {
     unsigned threads;    /* 0: one per processor, at most 8 */
     uint64_t max_memory; /* bytes of all buffers together; 0: 64 MiB */
-    /* Called now and then, from any thread and perhaps from several at once; non-zero stops the call. */
+    /* Called now and then, from any thread and perhaps from several at once; non-zero stops the
+     * call. */
     int (*progress)(void *user, uint64_t done, uint64_t total);
     void *progress_user;
 } wmap_work;
@@ -66,36 +70,44 @@ WMAP_API wmap_status wmap_json_string(wmap_ctx *ctx, const char *text, wmap_sink
 /* NULL: out of memory. */
 WMAP_API wmap_ctx *wmap_ctx_new(void);
 WMAP_API void wmap_ctx_free(wmap_ctx *ctx);
-/* Called where memory for a compilation is out, by the thread that asked for it.  It must not return (it ends the
- * process, or jumps out; the context can then only be abandoned).  Without a hook the process is aborted.  Buffers
- * for data are not meant: where they are out, the call fails. */
+/* Called where memory for a compilation is out, by the thread that asked for it.  It must not
+ * return (it ends the process, or jumps out; the context can then only be abandoned).  Without a
+ * hook the process is aborted.  Buffers for data are not meant: where they are out, the call fails.
+ */
 WMAP_API void wmap_set_oom(wmap_ctx *ctx, void (*hook)(void *user), void *user);
-/* For the hook: remove the temporary files of a run in progress.  The context must not be used afterwards. */
+/* For the hook: remove the temporary files of a run in progress.  The context must not be used
+ * afterwards. */
 WMAP_API void wmap_abandon(wmap_ctx *ctx);
-/* Stop the run, comparison or generation in progress: it removes its temporary files and fails with "interrupted",
- * and so does every later one.  May be called from any thread and from a signal handler. */
+/* Stop the run, comparison or generation in progress: it removes its temporary files and fails with
+ * "interrupted", and so does every later one.  May be called from any thread and from a signal
+ * handler. */
 WMAP_API void wmap_interrupt(wmap_ctx *ctx);
-/* Directories in which map names are looked up, tried in order of these calls, before the installed library. */
+/* Directories in which map names are looked up, tried in order of these calls, before the installed
+ * library. */
 WMAP_API wmap_status wmap_add_path(wmap_ctx *ctx, const char *dir);
-/* One line about the last failure; "" where there was none.  Owned by the context, valid until its next call. */
+/* One line about the last failure; "" where there was none.  Owned by the context, valid until its
+ * next call. */
 WMAP_API const char *wmap_message(const wmap_ctx *ctx);
 /* The diagnostics of all calls since the last clearing, as text with carets or as a JSON array. */
 WMAP_API wmap_status wmap_diagnostics(wmap_ctx *ctx, wmap_style style, wmap_sink out);
 WMAP_API void wmap_diagnostics_clear(wmap_ctx *ctx);
 WMAP_API unsigned wmap_error_count(const wmap_ctx *ctx);
 WMAP_API unsigned wmap_warning_count(const wmap_ctx *ctx);
-/* The page about a code ("E0214"; Markdown).  WMAP_ERROR: no such code; the message offers the nearest. */
+/* The page about a code ("E0214"; Markdown).  WMAP_ERROR: no such code; the message offers the
+ * nearest. */
 WMAP_API wmap_status wmap_explain(wmap_ctx *ctx, const char *code, wmap_style style, wmap_sink out);
 /* All codes with their titles. */
 WMAP_API wmap_status wmap_explain_list(wmap_ctx *ctx, wmap_style style, wmap_sink out);
 
 /* ---- maps ---- */
 
-/* Load and check a map: a file (ends in .wmap, or begins with ./ or /), a name of the library ("litgpt/llama"), or
- * an expression over those ("~litgpt/llama >> olmo_core/llama").  WMAP_NO: it has errors. */
+/* Load and check a map: a file (ends in .wmap, or begins with ./ or /), a name of the library
+ * ("litgpt/llama"), or an expression over those ("~litgpt/llama >> olmo_core/llama").  WMAP_NO: it
+ * has errors. */
 WMAP_API wmap_status wmap_map_load(wmap_ctx *ctx, const char *spec, wmap_map **out);
 /* The map of a text instead of a file; `name` is for messages. */
-WMAP_API wmap_status wmap_map_parse(wmap_ctx *ctx, const char *name, const char *text, size_t n, wmap_map **out);
+WMAP_API wmap_status wmap_map_parse(wmap_ctx *ctx, const char *name, const char *text, size_t n,
+                                    wmap_map **out);
 /* Name of the map, and what it says of itself ("" where it says nothing); owned by the map. */
 WMAP_API const char *wmap_map_name(const wmap_map *map);
 WMAP_API const char *wmap_map_doc(const wmap_map *map);
@@ -105,14 +117,17 @@ WMAP_API wmap_status wmap_map_format(wmap_map *map, wmap_sink out);
 WMAP_API wmap_status wmap_map_invert(wmap_map *map, wmap_sink out);
 /* Stages that need no input: "ast", "checked". */
 WMAP_API wmap_status wmap_map_dump(wmap_map *map, const char *stage, wmap_sink out);
-/* Parse and print a text (`wmap fmt`).  WMAP_NO: syntax errors, in the diagnostics; nothing is printed. */
-WMAP_API wmap_status wmap_format_text(wmap_ctx *ctx, const char *name, const char *text, size_t n, wmap_sink out);
+/* Parse and print a text (`wmap fmt`).  WMAP_NO: syntax errors, in the diagnostics; nothing is
+ * printed. */
+WMAP_API wmap_status wmap_format_text(wmap_ctx *ctx, const char *name, const char *text, size_t n,
+                                      wmap_sink out);
 /* Names, first lines and paths of all maps that can be found. */
 WMAP_API wmap_status wmap_maps(wmap_ctx *ctx, wmap_style style, wmap_sink out);
 
 /* ---- checkpoints ---- */
 
-/* A file of a known format, or a directory of them: by its index file, else all of its one format. */
+/* A file of a known format, or a directory of them: by its index file, else all of its one format.
+ */
 WMAP_API wmap_status wmap_checkpoint_open(wmap_ctx *ctx, const char *path, bool no_symlinks,
                                           wmap_checkpoint **out);
 WMAP_API void wmap_checkpoint_close(wmap_checkpoint *c);
@@ -122,17 +137,18 @@ typedef struct {
     const char *dtype; /* "BF16" */
     const int64_t *shape;
     unsigned rank;
-    const char *file;          /* relative to the checkpoint */
-    uint64_t offset, nbytes;   /* of its bytes in the file */
+    const char *file;        /* relative to the checkpoint */
+    uint64_t offset, nbytes; /* of its bytes in the file */
 } wmap_tensor;
 
 typedef struct {
-    const char *format;        /* "safetensors" */
+    const char *format; /* "safetensors" */
     uint64_t ntensor, nfile, nbytes;
 } wmap_checkpoint_info;
 
 WMAP_API wmap_checkpoint_info wmap_checkpoint_describe(const wmap_checkpoint *c);
-/* The i-th tensor, in order of names with numbers by value.  Strings are owned by the checkpoint. */
+/* The i-th tensor, in order of names with numbers by value.  Strings are owned by the checkpoint.
+ */
 WMAP_API wmap_tensor wmap_checkpoint_tensor(const wmap_checkpoint *c, uint64_t i);
 /* Its tensors: text folded by template, JSON one by one. */
 WMAP_API wmap_status wmap_inspect(wmap_checkpoint *c, wmap_style style, wmap_sink out);
@@ -141,8 +157,8 @@ typedef struct {
     double atol, rtol; /* |a - b| <= atol + rtol * |b|; both 0: equal to the bit, dtypes included */
     wmap_work work;
 } wmap_diff_options;
-/* WMAP_OK: equal; WMAP_NO: they differ, and out says where.  Keys of `a` that `b` lacks are MISSING, keys of `b` that
- * `a` lacks UNEXPECTED. */
+/* WMAP_OK: equal; WMAP_NO: they differ, and out says where.  Keys of `a` that `b` lacks are
+ * MISSING, keys of `b` that `a` lacks UNEXPECTED. */
 WMAP_API wmap_status wmap_diff(wmap_checkpoint *a, wmap_checkpoint *b, const wmap_diff_options *o,
                                wmap_style style, wmap_sink out);
 
@@ -153,35 +169,42 @@ typedef struct {
     const char *const *define; /* "NAME=VALUE" ... */
     size_t ndefine;
     bool reverse;
-    const char *format;        /* of the output; NULL: the map's, else safetensors */
-    const char *output;        /* a known suffix means a file, else a directory; "-" a stream; NULL: a directory */
-    uint64_t max_shard_size;   /* bytes; 0: 5 000 000 000 */
+    const char *format; /* of the output; NULL: the map's, else safetensors */
+    const char *
+        output; /* a known suffix means a file, else a directory; "-" a stream; NULL: a directory */
+    uint64_t max_shard_size; /* bytes; 0: 5 000 000 000 */
     bool allow_unmapped, allow_missing, no_symlinks;
     bool trust_replicas, strict_pad;
 } wmap_bind_options;
 
-/* Bind a map to the headers of an input and plan the transfer.  Reads no tensor data, writes nothing. */
-WMAP_API wmap_status wmap_bind(wmap_map *map, const char *input, const wmap_bind_options *o, wmap_plan **out);
+/* Bind a map to the headers of an input and plan the transfer.  Reads no tensor data, writes
+ * nothing. */
+WMAP_API wmap_status wmap_bind(wmap_map *map, const char *input, const wmap_bind_options *o,
+                               wmap_plan **out);
 /* What a run would do, with these options: files, tensors, bytes, memory. */
-WMAP_API wmap_status wmap_plan_describe(wmap_plan *p, const wmap_work *work, wmap_style style, wmap_sink out);
+WMAP_API wmap_status wmap_plan_describe(wmap_plan *p, const wmap_work *work, wmap_style style,
+                                        wmap_sink out);
 /* Stages "graph" (tensors and how they are made) and "plan" (the plan's records). */
 WMAP_API wmap_status wmap_plan_dump(wmap_plan *p, const char *stage, wmap_sink out);
-/* Where an element of an output tensor comes from, and where an element of an input tensor goes: "KEY[3,5]". */
-WMAP_API wmap_status wmap_plan_trace(wmap_plan *p, const char *element, wmap_style style, wmap_sink out);
+/* Where an element of an output tensor comes from, and where an element of an input tensor goes:
+ * "KEY[3,5]". */
+WMAP_API wmap_status wmap_plan_trace(wmap_plan *p, const char *element, wmap_style style,
+                                     wmap_sink out);
 
 typedef struct {
-    bool force;                /* replace a directory that is not empty */
-    bool fsync;                /* data, rename and directory reach the disk before the call returns */
+    bool force; /* replace a directory that is not empty */
+    bool fsync; /* data, rename and directory reach the disk before the call returns */
     wmap_work work;
 } wmap_run_options;
 
 typedef struct {
-    uint64_t ntensor, nfile;   /* written */
+    uint64_t ntensor, nfile;            /* written */
     uint64_t bytes_written, bytes_read; /* of tensors */
-    uint64_t peak_buffers;     /* bytes */
-    uint64_t cast_overflow, cast_nan;   /* elements that a cast made infinite or saturated, or NaN */
+    uint64_t peak_buffers;              /* bytes */
+    uint64_t cast_overflow, cast_nan; /* elements that a cast made infinite or saturated, or NaN */
     double seconds;
-    const char *place;         /* the file where there is one data file, else the directory; owned by the plan */
+    const char
+        *place; /* the file where there is one data file, else the directory; owned by the plan */
 } wmap_run_result;
 
 /* Write the output given at bind.  It appears whole or not at all. */
@@ -189,10 +212,10 @@ WMAP_API wmap_status wmap_run(wmap_plan *p, const wmap_run_options *o, wmap_run_
 /* The same into a sink, in order; only for a plan with one output file. */
 WMAP_API wmap_status wmap_run_stream(wmap_plan *p, const wmap_run_options *o, wmap_sink sink,
                                      wmap_run_result *result);
-/* Prove that `output` holds what the plan makes, whatever its sharding, and that the way back gives the input again
- * as far as the map carries it.  WMAP_NO: it does not; out says where. */
-WMAP_API wmap_status wmap_verify(wmap_plan *p, const char *output, const wmap_work *work, wmap_style style,
-                                 wmap_sink out);
+/* Prove that `output` holds what the plan makes, whatever its sharding, and that the way back gives
+ * the input again as far as the map carries it.  WMAP_NO: it does not; out says where. */
+WMAP_API wmap_status wmap_verify(wmap_plan *p, const char *output, const wmap_work *work,
+                                 wmap_style style, wmap_sink out);
 
 /* ---- small checkpoints ---- */
 
@@ -201,14 +224,15 @@ typedef struct {
     const char *output;        /* a directory */
     const char *const *define; /* "num_hidden_layers=2", "dtype=bf16", "preset=1b" ... */
     size_t ndefine;
-    uint64_t max_shard_size;   /* bytes; 0: 5 000 000 000 */
+    uint64_t max_shard_size; /* bytes; 0: 5 000 000 000 */
     bool force, fsync;
     wmap_work work;
 } wmap_gen_options;
 /* Write config.json and the tensors of a model whose every element tells where it stands. */
 WMAP_API wmap_status wmap_gen(wmap_ctx *ctx, const wmap_gen_options *o, wmap_run_result *result);
 /* The families, their settings and presets; of one family, or of all where it is NULL. */
-WMAP_API wmap_status wmap_gen_families(wmap_ctx *ctx, const char *family, wmap_style style, wmap_sink out);
+WMAP_API wmap_status wmap_gen_families(wmap_ctx *ctx, const char *family, wmap_style style,
+                                       wmap_sink out);
 
 #ifdef __cplusplus
 }

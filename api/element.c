@@ -1,20 +1,21 @@
-/* api/value.c -- see value.h.
+/* api/element.c -- see element.h.
  *
- * All floats are decoded by one function from the widths in dtype.def; only what the 8-bit types do with their last
- * codes differs (E4M3: one NaN and no infinity; FNUZ: NaN is -0; E8M0: an exponent without sign). */
-#include "api/value.h"
+ * All floats are decoded by one function from the widths in dtype.def; only what the 8-bit types do
+ * with their last codes differs (E4M3: one NaN and no infinity; FNUZ: NaN is -0; E8M0: an exponent
+ * without sign). */
+#include "api/element.h"
 
 #include <inttypes.h>
 #include <math.h>
 
 unsigned
-wm_value_unit(enum wm_dtype t)
+wm_element_unit(enum wm_dtype t)
 {
     return wm_dtype_info[t].bits < 8 ? 1 : wm_dtype_info[t].bits / 8u;
 }
 
 bool
-wm_value_is_real(enum wm_dtype t)
+wm_element_is_real(enum wm_dtype t)
 {
     return wm_dtype_info[t].bits >= 8 && wm_dtype_info[t].kind != 'C';
 }
@@ -62,10 +63,10 @@ decode_float(enum wm_dtype t, uint64_t bits)
 }
 
 double
-wm_value_get(enum wm_dtype t, const unsigned char *p)
+wm_element_get(enum wm_dtype t, const unsigned char *p)
 {
     const struct wm_dtype_info *d = &wm_dtype_info[t];
-    uint64_t bits = load(p, wm_value_unit(t));
+    uint64_t bits = load(p, wm_element_unit(t));
 
     if (t == WM_DT_F32) {
         uint32_t low = (uint32_t)bits;
@@ -90,19 +91,19 @@ wm_value_get(enum wm_dtype t, const unsigned char *p)
 }
 
 void
-wm_value_print(enum wm_dtype t, const unsigned char *p, struct wm_buf *out)
+wm_element_print(enum wm_dtype t, const unsigned char *p, struct wm_buf *out)
 {
     const struct wm_dtype_info *d = &wm_dtype_info[t];
-    uint64_t bits = load(p, wm_value_unit(t));
+    uint64_t bits = load(p, wm_element_unit(t));
 
     if (d->kind == 'C' || d->bits < 8)
-        wm_buf_printf(out, "0x%0*" PRIx64, (int)(2 * wm_value_unit(t)), bits);
+        wm_buf_printf(out, "0x%0*" PRIx64, (int)(2 * wm_element_unit(t)), bits);
     else if (t == WM_DT_I64)
         wm_buf_printf(out, "%" PRId64, (int64_t)bits);
     else if (t == WM_DT_U64)
         wm_buf_printf(out, "%" PRIu64, bits);
-    else if (d->kind == 'F' && isnan(wm_value_get(t, p)))
-        wm_buf_printf(out, "nan (0x%0*" PRIx64 ")", (int)(2 * wm_value_unit(t)), bits);
+    else if (d->kind == 'F' && isnan(wm_element_get(t, p)))
+        wm_buf_printf(out, "nan (0x%0*" PRIx64 ")", (int)(2 * wm_element_unit(t)), bits);
     else
-        wm_buf_printf(out, "%.*g", t == WM_DT_F64 ? 17 : 9, wm_value_get(t, p));
+        wm_buf_printf(out, "%.*g", t == WM_DT_F64 ? 17 : 9, wm_element_get(t, p));
 }
