@@ -287,6 +287,6 @@ wm_place_show(struct wm_arena *a, struct wm_str joined)
     struct wm_str place = wm_place_of(joined);
 
     if (place.n == 0)
-        return joined;
+        return wm_arena_str(a, joined);
     return wm_arena_printf(a, "%.*s (%.*s)", WM_STR_ARG(wm_place_key(joined)), WM_STR_ARG(place));
 }

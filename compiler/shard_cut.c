@@ -1,4 +1,6 @@
 /* compiler/shard_cut.c -- the arithmetic of `split`: parts, groups, units, uneven widths, padding (see shard.h). */
+#include <stdio.h>
+
 #include "base/checked.h"
 #include "compiler/shard.h"
 
