@@ -59,7 +59,9 @@ struct wm_variant *wm_variant_get(struct wm_bind *b, const struct wm_inst *x, co
                                   struct wm_rule_cache *cache);
 
 
-/* The same for a pipeline of operations; made in compiler/bind_pipe.c. */
+/* The same for a pipeline of operations (compiler/bind_pipe.c).  wm_pipe_solve comes first: it gives a size to the key
+ * axis that only the operations know. */
+bool wm_pipe_solve(struct wm_bind *b, const struct wm_inst *x, struct wm_sizes *z);
 struct wm_variant *wm_pipe_variant(struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *z);
 
 #endif

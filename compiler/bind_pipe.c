@@ -25,22 +25,74 @@ take(struct wm_bind *b, struct wm_imap *map, struct wm_vout *out)
     out->geom = wm_graph_geom(b->g, map, out->nslot);
 }
 
-/* How many tensors the writing side has: its terms, times the values of their key axes.  0: it depends on the pieces
- * that the operations make (an index in keys that only the output has). */
+/* How many tensors the writing side has: its terms, times the values of their key axes. */
 static uint32_t
 count_outputs(const struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *z)
 {
     uint32_t n = 0;
 
+    for (uint32_t t = 0; t < x->rule->side[b->ws].nterm; t++)
+        n += (uint32_t)wm_term_count(&x->rule->side[b->ws].term[t], x->rule, z);
+    return n;
+}
+
+static bool
+unsolved(struct wm_bind *b, const struct wm_inst *x)
+{
+    struct wm_diag *d = wm_report(&b->cc->diags, WM_E_UNSOLVABLE, x->rule->span,
+                                  "how many tensors the operations make can't be known in this direction");
+
+    wm_note(&b->cc->diags, d, "give the index its size instead of `in keys`");
+    return false;
+}
+
+/* The only key axis of the writing side without a size; false where there are two. */
+static bool
+open_axis(const struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *z, uint32_t *axis)
+{
+    *axis = WM_NONE;
     for (uint32_t t = 0; t < x->rule->side[b->ws].nterm; t++) {
         const struct wm_rterm *term = &x->rule->side[b->ws].term[t];
 
-        for (uint32_t k = 0; k < term->nkey_axis; k++)
-            if (z->axis[term->key_axis[k]] < 0)
-                return 0;
-        n += (uint32_t)wm_term_count(term, x->rule, z);
+        for (uint32_t k = 0; k < term->nkey_axis; k++) {
+            if (z->axis[term->key_axis[k]] >= 0 || term->key_axis[k] == *axis)
+                continue;
+            if (*axis != WM_NONE)
+                return false;
+            *axis = term->key_axis[k];
+        }
     }
-    return n;
+    return true;
+}
+
+/* The axis is solved as any other: by the number of tensors that the operations give. */
+bool
+wm_pipe_solve(struct wm_bind *b, const struct wm_inst *x, struct wm_sizes *z)
+{
+    int64_t total, none, one, n;
+    uint32_t axis;
+
+    if (!open_axis(b, x, z, &axis))
+        return unsolved(b, x);
+    if (axis == WM_NONE)
+        return true;
+    if (!wm_pipe_count(b->g, &b->be, &x->scope, x->rule, b->back, shapes(b, z), z->dtype, z->npipe, &total))
+        return false;
+    z->axis[axis] = 0;
+    none = count_outputs(b, x, z);
+    z->axis[axis] = 1;
+    one = count_outputs(b, x, z);
+    if (total == 0 || one == none)
+        return unsolved(b, x);
+    n = (total - none) / (one - none);
+    if (n < 0 || n > WM_MAX_INDEX || none + n * (one - none) != total) {
+        wm_report(&b->cc->diags, WM_E_OP_COUNT, x->rule->span,
+                  "the operations give %lld tensors, which no size of `%.*s` makes", (long long)total,
+                  WM_STR_ARG(x->rule->axis.item[axis].name));
+        return false;
+    }
+    z->axis[axis] = n;
+    return true;
 }
 
 struct wm_variant *
@@ -52,13 +104,6 @@ wm_pipe_variant(struct wm_bind *b, const struct wm_inst *x, const struct wm_size
     struct wm_pipe_check *check = NULL;
     struct wm_variant *v = WM_NEW(a, struct wm_variant);
 
-    if (n == 0) {
-        struct wm_diag *d = wm_report(&b->cc->diags, WM_E_UNSOLVABLE, x->rule->span,
-                                      "how many tensors the operations make can't be known in this direction");
-
-        wm_note(&b->cc->diags, d, "give the index its size instead of `in keys`");
-        return NULL;
-    }
     out = WM_NEW_N(a, struct wm_pipe_out, n);
     if (!wm_pipe_bind(b->g, &b->be, &x->scope, x->rule, b->back, shapes(b, z), z->dtype, z->npipe, out, n,
                       &check, &ncheck))

@@ -444,6 +444,8 @@ wm_bind_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *cac
         z.pipe = WM_NEW_N(b->cc->a, const struct wm_gt *, f.tensor.n);
         for (uint32_t i = 0; i < f.tensor.n; i++)
             z.pipe[i] = &b->in->t.item[f.tensor.item[i]];
+        if (!wm_pipe_solve(b, x, &z))
+            return false;
     } else if (!solve(b, x, &f, &z)) {
         return false;
     }
