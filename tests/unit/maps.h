@@ -10,7 +10,11 @@
 #include "base/arena.h"
 #include "compiler/imap.h"
 
-enum { MAXN = 4096, MAXSLOT = 4 };
+#ifndef MAPS_MAXN
+#define MAPS_MAXN 4096
+#endif
+
+enum { MAXN = MAPS_MAXN, MAXSLOT = 4 };
 
 struct cell {
     int writes;
