@@ -132,6 +132,7 @@ bind_link(struct wm_bind *b, struct wm_tset *placed)
     struct wm_tset *in = placed;
     uint32_t before = b->cc->diags.nerror;
 
+    wm_buf_init(&b->key, b->cc->a);
     if (!wm_bind_aliases(b, 0) || !wm_bind_aliases(b, 1))
         return NULL;
     if (b->m->side[b->rs].file.n || has_shards(b->m, b->rs)) {
@@ -146,7 +147,6 @@ bind_link(struct wm_bind *b, struct wm_tset *placed)
     b->used = WM_NEW_N(b->cc->a, uint8_t, in->t.n);
     b->reader = WM_NEW_N(b->cc->a, const struct wm_rule *, in->t.n);
     b->stage = wm_stage_new(g, in);
-    wm_buf_init(&b->key, b->cc->a);
     if (!wm_bind_rules(b) || b->cc->diags.nerror != before)
         return NULL;
     wm_compare_aliases(b, b->stage);
