@@ -126,7 +126,7 @@ report(struct cli *c, wmap_status st)
     if (count)
         wmap_diagnostics(c->ctx, has_color() ? WMAP_TEXT_COLOR : WMAP_TEXT,
                          (wmap_sink){to_stderr, NULL});
-    if (st == WMAP_ERROR)
+    if (st == WMAP_ERROR || (st == WMAP_NO && wmap_message(c->ctx)[0]))
         fprintf(stderr, "wmap: %s\n", wmap_message(c->ctx));
     if (st != WMAP_OK && given(c, OPT_json) && c->nout == 0)
         json_status(c, (int)st, wmap_message(c->ctx));
