@@ -292,7 +292,8 @@ bind_captures(struct wm_bind *b, uint32_t strength)
     wm_inst_init(b, r, &x);
     wm_map_init(&done, b->cc->a, 64);
     for (uint32_t i = 0; i < b->in->t.n && (ok || b->cc->diags.nerror < 100); i++) {
-        if (b->used[i] && r->arrow == WM_AR_BOTH)
+        /* read already, unless that was through an alias: then claims decide */
+        if (b->used[i] && r->arrow == WM_AR_BOTH && !wm_is_alias_source(b, b->in->t.item[i].key))
             continue;
         for (uint32_t t = 0; t < r->side[b->rs].nterm; t++)
             if (match(b, &x, &r->side[b->rs].term[t], b->in->t.item[i].key))
