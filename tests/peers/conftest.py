@@ -93,7 +93,8 @@ class Wmap:
         save(want, reference)
         assert (there / "model.safetensors").read_bytes() == reference.read_bytes()
         assert (there / "config.json").read_bytes() == (source / "config.json").read_bytes()
-        self("verify", name, "-i", source, "-o", there, *options)
+        # it also judges the way back
+        self("verify", name, "-i", source, "-o", there, *options, status=0 if back is None else 1)
 
         self("run", "--reverse", name, "-i", there, "-o", again, *options)
         if back is not None:

@@ -3,7 +3,7 @@
 #
 #   WMAP_VENV    where (default: ~/.cache/wmap/venv, outside the tree)
 #   WMAP_TORCH   which torch, as arguments for pip (default: torch==2.13.0).  Where PyPI's build with CUDA is not
-#                wanted: WMAP_TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu"
+#                wanted: WMAP_TORCH="torch==2.13.0 --index-url URL-OF-THE-CPU-BUILDS"
 #
 # torch comes first and with what it needs; the rest is a closed list, installed without dependencies, so that
 # nothing replaces it.  The environment is built anew when that list, WMAP_TORCH or the Python version changes.

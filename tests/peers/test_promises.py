@@ -91,7 +91,12 @@ def test_gate_and_up_interleaved(wmap, tmp_path):
     """Rows of gate and up by turns have the shape of all of gate, then all of up."""
     directory = tmp_path / "model"
     make(directory, "Qwen3MoeForCausalLM", **sizes(**QWEN3_MOE))
-    wrong = variant_of("transformers5/qwen3_moe", tmp_path, "[expert (p f) e]", "[expert (f p) e]")
+    wrong = variant_of(
+        "transformers5/qwen3_moe",
+        tmp_path,
+        '"gate_up_proj" [expert (p f) e]',
+        '"gate_up_proj" [expert (f p) e]',
+    )
     tell_apart(wmap, tmp_path, "transformers5/qwen3_moe", wrong, directory)
 
 
