@@ -165,7 +165,7 @@ lay_out(struct writer *w, uint64_t limit, struct wm_plan *plan, uint32_t *nfile,
     *nfile = assign_shards(m, limit ? limit : SHARD_DEFAULT, first);
     name = WM_NEW_N(m->a, struct wm_str, *nfile);
     for (uint32_t k = 0; k < *nfile && st == WM_OK; k++) {
-        name[k] = f->shard_name(m->a, k, *nfile);
+        name[k] = f->shard_name(m->a, k + 1, *nfile);
         st = add_file(w, &b, f, name[k], k, first[k], first[k + 1], err);
     }
     if (st != WM_OK)

@@ -28,7 +28,8 @@ struct verify {
     bool by_file; /* tensors are told apart by file and name */
     struct wm_delta forward, backward;
     bool has_backward;
-    struct wm_str why_not; /* where it has none */
+    WM_VEC(uint32_t) lossy; /* pairs of backward that a lossy operation changed: told, not judged */
+    struct wm_str why_not;  /* where it has none */
 };
 
 /* ---- readers ---- */
@@ -178,6 +179,40 @@ config_path(struct verify *f)
     return f->ctx->sys->stat(path.p, &st) == 0 ? path : WM_STR("");
 }
 
+/* Does one of the operations that make this tensor say that it loses something? */
+static bool
+is_lossy(const struct wm_view *v, const struct wm_plan_out *t)
+{
+    const struct wm_plan_geom *g = &v->geom[t->geom];
+
+    for (uint64_t k = 0; k < g->nbox; k++) {
+        const struct wm_plan_elem *e = &v->elem[v->box[g->box + k].elem];
+
+        for (uint32_t s = 0; e->kind == WM_EL_CHAIN && s < e->nstep; s++)
+            if (v->step[e->step + s].lossy)
+                return true;
+    }
+    return false;
+}
+
+static void
+set_lossy_apart(struct verify *f, const struct wm_plan *plan)
+{
+    struct wm_delta *d = &f->backward;
+    struct wm_view v;
+
+    wm_view_init(&v, &f->a, plan);
+    for (uint32_t k = 0; k < d->pair.n; k++) {
+        struct wm_pair *p = &d->pair.item[k];
+
+        if (p->ndiff == 0 || !is_lossy(&v, &v.out[p->a]))
+            continue;
+        p->ndiff = 0;
+        d->ndifferent--;
+        *WM_PUSH(&f->a, &f->lossy) = k;
+    }
+}
+
 /* A failure to bind in reverse is a property of the map (one-way rules), told but not judged: its
  * diagnostics do not count among those of the map. */
 static enum wm_status
@@ -209,7 +244,10 @@ way_back(struct verify *f)
     if (st != WM_OK)
         return st == WM_NO ? WM_OK : st;
     f->has_backward = true;
-    return compare(f, &f->backward, &plan, f->p->in);
+    st = compare(f, &f->backward, &plan, f->p->in);
+    if (st == WM_OK)
+        set_lossy_apart(f, &plan);
+    return st;
 }
 
 static bool
@@ -233,20 +271,31 @@ direction_text(const char *word, const struct wm_delta *d, struct wm_out *o)
     wm_delta_text(d, o);
 }
 
+/* A note for each template among some tensors of the input. */
 static void
-not_carried(struct verify *f, struct wm_out *o)
+notes(struct verify *f, const uint32_t *tensor, uint32_t n, const char *before, const char *behind,
+      struct wm_out *o)
 {
-    const struct wm_delta *d = &f->backward;
-    struct wm_fold_item *item = WM_NEW_N(&f->a, struct wm_fold_item, d->unexpected.n);
+    struct wm_fold_item *item = WM_NEW_N(&f->a, struct wm_fold_item, n);
     struct wm_fold_line *line;
     uint32_t nline;
 
-    for (uint32_t k = 0; k < d->unexpected.n; k++)
-        item[k] = (struct wm_fold_item){d->sb->tensor[d->unexpected.item[k]].name, 0};
-    wm_fold(&f->a, item, d->unexpected.n, &line, &nline);
+    for (uint32_t k = 0; k < n; k++)
+        item[k] = (struct wm_fold_item){f->backward.sb->tensor[tensor[k]].name, 0};
+    wm_fold(&f->a, item, n, &line, &nline);
     for (uint32_t k = 0; k < nline; k++)
-        wm_buf_printf(&o->b, "  note: the map does not carry %.*s back\n",
-                      WM_STR_ARG(line[k].name));
+        wm_buf_printf(&o->b, "  note: %s%.*s%s\n", before, WM_STR_ARG(line[k].name), behind);
+}
+
+/* The lossy pairs as tensors of the input. */
+static uint32_t *
+lossy_tensors(struct verify *f)
+{
+    uint32_t *t = WM_NEW_N(&f->a, uint32_t, f->lossy.n);
+
+    for (uint32_t k = 0; k < f->lossy.n; k++)
+        t[k] = f->backward.pair_b.item[f->lossy.item[k]];
+    return t;
 }
 
 static void
@@ -262,7 +311,9 @@ answer_text(struct verify *f, struct wm_out *o)
 
         d.unexpected.n = 0; /* these are told as notes */
         direction_text("backward", &d, o);
-        not_carried(f, o);
+        notes(f, f->backward.unexpected.item, f->backward.unexpected.n, "the map does not carry ",
+              " back", o);
+        notes(f, lossy_tensors(f), f->lossy.n, "", " comes back changed by a lossy operation", o);
     }
 }
 
@@ -277,10 +328,17 @@ answer_json(struct verify *f, struct wm_out *o)
     wm_js_close(o);
     wm_js_object(o, "backward");
     wm_js_bool(o, "checked", f->has_backward);
-    if (f->has_backward)
+    if (f->has_backward) {
+        const uint32_t *t = lossy_tensors(f);
+
         wm_delta_json(&f->backward, o);
-    else
+        wm_js_array(o, "lossy");
+        for (uint32_t k = 0; k < f->lossy.n; k++)
+            wm_js_str(o, NULL, f->backward.sb->tensor[t[k]].name);
+        wm_js_close(o);
+    } else {
         wm_js_str(o, "why_not", f->why_not);
+    }
     wm_js_close(o);
     wm_js_close(o);
 }

@@ -68,7 +68,7 @@ uint64_t
 wm_plan_add(struct wm_plan_builder *b, enum wm_plan_section s, const void *rec, uint64_t size,
             uint64_t count)
 {
-    uint64_t first = b->section[s].n / size, n;
+    uint64_t first = b->section[s].n / size, n = UINT64_MAX;
     bool fits = wm_ck_umul(size, count, &n) && wm_ck_uadd(n, b->section[s].n, &n);
 
     if (!fits || n > b->section[s].cap) {

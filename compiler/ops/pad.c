@@ -90,7 +90,7 @@ boxes(struct wm_opx *x, const struct wm_shape *in, const struct wm_shape *out, s
 {
     int64_t dst[WM_MAX_RANK], src[WM_MAX_RANK], none[WM_MAX_RANK] = {0};
     struct wm_shape tail = *out;
-    uint32_t d, elem, n = map->box.n;
+    uint32_t d, elem = 0, n = map->box.n;
 
     if (!wm_arg_dim(x, 0, out->rank, &d) || !fill(x, &elem))
         return false;

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gen_common import COPY_DTYPES, Index, Output
-from gen_ops import OpsRule
+from gen_ops import Elementwise, OpsRule
 from gen_patterns import PatternRule
 from gen_sides import Shards, mention, placed_files, rank_files
 from wmapref.dtypes import Tensor, from_float, storage
@@ -94,7 +94,8 @@ class Generator:
         """Random bits; `safe`: finite numbers of moderate size."""
         n = int(np.prod(shape, dtype=np.int64))
         if safe or dtype == "BOOL":
-            v = self.np.integers(0, 2, n) if dtype == "BOOL" else self.np.integers(-64, 64, n) / 8
+            low = 0 if dtype in ("BOOL", "U8") else -64
+            v = self.np.integers(low, 2 if dtype == "BOOL" else 64, n) / (8 if dtype[0] in "FB" and dtype != "BOOL" else 1)
             return Tensor(dtype, from_float(v.astype(np.float64), dtype).data.reshape(shape))
         raw = self.np.integers(0, 256, n * storage(dtype).itemsize, dtype=np.uint8)
         return Tensor(dtype, raw.view(storage(dtype)).reshape(shape))
@@ -197,7 +198,8 @@ class Generator:
             ix, fmt = piece
             if ix.is_words:
                 words = ix.right_words or ix.values if side else ix.values
-                listed = (ix.name, side) in seen or (not ix.right_words and (ix.name, 1 - side) in seen)
+                # with two lists, which one a plain {p} prints is left to the reader: always list them
+                listed = not ix.right_words and {(ix.name, 0), (ix.name, 1)} & seen
                 if listed and self.chance(0.6):
                     out += "{" + ix.name + "}"
                 else:
@@ -335,13 +337,15 @@ class Generator:
         if optional:
             clauses += " optional"
         made = self.output(right)
+        chain = Elementwise(self) if self.chance(0.2) else None
         for values in self.assignments(self.bases(instance)):
             if optional and self.chance(0.4):
                 continue
             shape = [self.r.choice([0, 1, 2, 3]) for _ in range(self.r.randint(0, 3))]
-            self.add_input(self.print_key(left, values, 0), self.data(shape, self.r.choice(COPY_DTYPES)))
+            dtype = chain.dtype if chain else self.r.choice(COPY_DTYPES)
+            self.add_input(self.print_key(left, values, 0), self.data(shape, dtype, chain))
             made.shapes.append(shape[:])
-        self.rules.append(self.sided(texts, " <-> ") + clauses)
+        self.rules.append(self.sided(texts, chain.arrow(self) if chain else " <-> ") + clauses)
 
     def output(self, key):
         """A template of the other side, for shard lines."""

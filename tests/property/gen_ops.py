@@ -6,6 +6,49 @@ from gen_common import FLOATS, Index
 from gen_sides import mention
 
 
+WIDER = {"BF16": ["F32", "F64"], "F16": ["F32"], "F32": ["F64"], "F8_E4M3": ["BF16", "F16", "F32"], "F8_E5M2": ["F16"],
+         "U8": ["I16", "F32", "BF16"], "I8": ["F16", "I32"], "I16": ["F32", "I64"]}
+NARROWER = {"F32": ["BF16", "F16", "F8_E4M3", "F8_E5M2"], "F64": ["F32", "BF16"], "BF16": ["F8_E4M3"], "F16": ["F8_E5M2"]}
+
+
+class Elementwise:
+    """A chain of elementwise operations from a type: `forward` and `inverse` texts."""
+
+    def __init__(self, g, dtype=None, arithmetic=True):
+        self.dtype = now = dtype or g.r.choice(list(WIDER))
+        self.forward, self.inverse = [], []
+        casts = not arithmetic or g.chance(0.6)  # what sums and products make need not survive a cast
+        for _ in range(g.r.randint(1, 2)):
+            k = g.r.random()
+            if k < 0.3 and now[0] in "FB" and now != "BOOL":
+                self.add("neg", "neg")
+            elif k < 0.5 and now in ("F32", "F64", "BF16", "F16") and not casts:
+                name, a, b = g.r.choice([("mul", "2", "0.5"), ("mul", "0.25", "4.0"), ("add", "1", "-1"),
+                                         ("add", "-0.5", "0.5")])
+                self.add(f"lossy {name}({a})", f"lossy {name}({b})")
+            elif casts and now in WIDER and k < 0.85 and now == self.dtype:
+                to = g.r.choice(WIDER[now])
+                self.add(f"cast({name_of(now)}, {name_of(to)})", f"lossy cast({name_of(to)}, {name_of(now)})")
+                now = to
+            elif casts and now in NARROWER and now == self.dtype:
+                to = g.r.choice(NARROWER[now])
+                self.add(f"lossy cast({name_of(now)}, {name_of(to)})", f"cast({name_of(to)}, {name_of(now)})")
+                now = to
+        self.result = now
+
+    def add(self, forward, inverse):
+        self.forward.append(forward)
+        self.inverse.insert(0, inverse)
+
+    def arrow(self, g):
+        ops = self.inverse if g.flip else self.forward
+        return f" <-> {' | '.join(ops)} <-> " if ops else " <-> "
+
+
+def name_of(dtype):
+    return dtype.lower()
+
+
 class OpsRule:
     """A rule by named operations: tensors, a random pipeline, and what comes out."""
 
@@ -51,7 +94,7 @@ class OpsRule:
         g = self.g
         stem = f"{self.stem}{'r' if side else ''}"
         if n > 1 and g.chance(0.5):
-            words = Index(g.fresh("p"), [f"w{k}" for k in self.r.sample(range(20), n)])
+            words = Index(g.fresh("p"), [f"w{k}" for k in self.r.sample(range(20 + n), n)])
             key = g.key(stem, self.instance + [words])
             return (g.show_key(key, 0, set()),
                     lambda v: [g.print_key(key, {**v, words.name: k}, side) for k in range(n)], [key])

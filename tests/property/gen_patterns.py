@@ -3,6 +3,7 @@
 import numpy as np
 
 from gen_common import COPY_DTYPES, FLOATS, Tensors, expand, extent, show
+from gen_ops import Elementwise
 
 
 class PatternRule:
@@ -285,6 +286,7 @@ class PatternRule:
 
     def text(self):
         g = self.g
+        self.elementwise = Elementwise(g) if g.chance(0.12) and not self.pad else None
         self.make_inputs()
         self.right_keys = {g.print_key(t.key, v, 1) for t in self.right
                            for v in self.all_assignments(t)} if not self.prefix else set()
@@ -303,7 +305,8 @@ class PatternRule:
         self.r.shuffle(clauses)
         if self.optional:
             clauses.append("optional")
-        return g.sided(sides, " <-> ") + "".join("\n    " + c for c in clauses)
+        arrow = self.elementwise.arrow(g) if self.elementwise else " <-> "
+        return g.sided(sides, arrow) + "".join("\n    " + c for c in clauses)
 
     def key_bases(self, t):
         out = []
@@ -335,8 +338,10 @@ class PatternRule:
                     dtypes[at] = self.r.choice(FLOATS + ["U8", "I16"] if numeric else COPY_DTYPES)
                 key = (self.prefix[0] if self.prefix else []) + t.key
                 name = g.print_key(key, values, 0)
+                if self.elementwise:
+                    dtypes[at] = self.elementwise.dtype
                 if not dropped[at]:
-                    g.add_input(name, g.data(self.shape(t, self.sizes_of(values)), dtypes[at]))
+                    g.add_input(name, g.data(self.shape(t, self.sizes_of(values)), dtypes[at], self.elementwise))
                 self.left_keys.add(name)
         for t, m in zip(self.right, made):
             for values in self.all_assignments(t):
