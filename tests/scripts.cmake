@@ -7,3 +7,9 @@ target_link_libraries(golden PRIVATE wmap_compiler)
 wmap_warnings(golden)
 add_test(NAME golden/text COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/golden/run.py $<TARGET_FILE:golden>)
 set_tests_properties(golden/text PROPERTIES LABELS golden)
+
+# The shipped maps against the peers' own code; WMAP_PYTHON is the Python of tests/peers/setup.sh.
+add_test(NAME peers COMMAND sh -c
+  "exec \"\${WMAP_PYTHON:-python3}\" -m pytest -q -p no:cacheprovider ${CMAKE_CURRENT_SOURCE_DIR}/peers")
+set_tests_properties(peers PROPERTIES LABELS peers TIMEOUT 900
+  ENVIRONMENT "WMAP_BIN=$<TARGET_FILE:wmap_cli>;PYTHONDONTWRITEBYTECODE=1")
