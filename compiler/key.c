@@ -279,7 +279,7 @@ match_around(struct matching *m, uint32_t c)
         least = add_length(least, min);
         most = add_length(most, max);
     }
-    if (!match_run(m, 0, c, false, &begin) || begin >= n || least > n - begin - 1)
+    if (!match_run(m, 0, c, false, &begin))
         return false;
     for (size_t len = least; len <= most && len < n - begin; len++) {
         size_t at = n - len;
