@@ -99,8 +99,8 @@ wmap_bind(wmap_map *map, const char *input, const wmap_bind_options *o, wmap_pla
     copy_options(ctx, p, o ? o : &none);
     opts.no_symlinks = p->no_symlinks;
     if ((st = place_output(p, &ctx->err)) != WM_OK ||
-        (st = wm_manifest_open(&ctx->arena, ctx->sys, input_path(ctx, input), &opts, &p->in,
-                               &ctx->err)) != WM_OK ||
+        (st = wm_open_input(&ctx->cc, map->chain, input_path(ctx, input), &p->bind, &opts, &p->in,
+                            &ctx->err)) != WM_OK ||
         (st = wm_plan_of(ctx, map->chain, p->in, &p->bind, &p->graph, &p->plan, &p->size)) != WM_OK)
         return wm_ctx_end(ctx, st);
     *out = p;

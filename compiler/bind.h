@@ -66,6 +66,12 @@ struct wm_rule_cache;
 void wm_inst_init(struct wm_bind *b, const struct wm_rule *r, struct wm_inst *x);
 /* Values of the components of composites follow; call after setting values. */
 bool wm_inst_compose(struct wm_bind *b, struct wm_inst *x);
+/* Match a text with a key and set the variables that it has; false: no match, or another value than one set before, or
+ * (*range) a value that its index does not have. */
+bool wm_inst_read(struct wm_bind *b, struct wm_inst *x, const struct wm_key *k, struct wm_str text, bool *range);
+/* Set an index variable (a composite's components with it); false: not a value of its index. */
+bool wm_inst_set(struct wm_bind *b, struct wm_inst *x, uint32_t var, int64_t value);
+void wm_inst_forget(struct wm_inst *x);
 /* Do the rule's conditions hold?  false in *ok: an error was reported. */
 bool wm_inst_holds(struct wm_bind *b, const struct wm_inst *x, bool *ok);
 /* Print a key, with its place, into b->key. */
@@ -90,14 +96,15 @@ bool wm_bind_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache
 bool wm_is_ignored(struct wm_bind *b, int side, struct wm_str key);
 bool wm_is_alias_source(const struct wm_bind *b, struct wm_str key);
 
+/* The same in the direction that a one-way rule does not go: marks the input tensors that it would have made. */
+bool wm_bind_not_carried(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *cache);
+
 /* The side that is read: tensors in files -> logical tensors; the side that is written: the reverse.  NULL:
  * diagnostics. */
 struct wm_stage *wm_bind_read_side(struct wm_bind *b, struct wm_tset *placed);
 struct wm_stage *wm_bind_write_side(struct wm_bind *b, struct wm_stage *rules);
 /* Checks for aliases of which both keys are there, when they are read. */
 void wm_compare_aliases(struct wm_bind *b, struct wm_stage *rules);
-/* Is a printed number a value of an index variable? *n: how many it has. */
-bool wm_var_in_range(struct wm_bind *b, struct wm_inst *x, uint32_t var, int64_t value, int64_t *n);
 /* Fill b->alias[side] and b->ignore[side]. */
 bool wm_bind_aliases(struct wm_bind *b, int side);
 

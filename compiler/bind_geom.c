@@ -328,7 +328,7 @@ constant(const struct geom *q, const struct wm_expr *e, enum wm_dtype dtype, enu
                       wm_vkind_name(v.kind));
         return false;
     }
-    if (!wm_scalar_encode(dtype, v, el.pattern)) {
+    if (!wm_scalar_fill(dtype, v, el.pattern)) {
         wm_report(&q->b->cc->diags, WM_E_FILL, e->span, "the value does not fit in %s",
                   wm_dtype_info[dtype].name);
         return false;

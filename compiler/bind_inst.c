@@ -151,3 +151,90 @@ wm_inst_show(struct wm_bind *b, const struct wm_inst *x, const struct wm_key *k)
     }
     return wm_buf_str(&out);
 }
+
+/* ---- from text to values ---- */
+
+void
+wm_inst_forget(struct wm_inst *x)
+{
+    for (uint32_t v = 0; v < x->rule->var.n; v++)
+        x->known[v] = false;
+}
+
+bool
+wm_inst_set(struct wm_bind *b, struct wm_inst *x, uint32_t var, int64_t value)
+{
+    const struct wm_var *v = &x->rule->var.item[var];
+    int64_t part[WM_MAX_RANK];
+
+    if (v->kind != WM_VAR_COMPOSITE) {
+        if (wm_index_ordinal(wm_index_get(&b->be, x->me, v->index), value) < 0)
+            return false;
+    } else {
+        if (!wm_index_split(&b->be, x->me, v->index, value, part))
+            return false;
+        for (uint32_t c = 0; c < v->ncomponent; c++) {
+            x->value[v->component[c]] = part[c];
+            x->known[v->component[c]] = true;
+        }
+    }
+    x->value[var] = value;
+    x->known[var] = true;
+    return true;
+}
+
+/* The value of an index that prints as `printed`; -1: none. */
+static int64_t
+unshift(struct wm_bind *b, struct wm_inst *x, const struct wm_kpart *p, int64_t printed)
+{
+    int64_t n;
+
+    if (!p->shift)
+        return printed;
+    if (!wm_index_count(&b->be, x->me, x->rule->var.item[p->var].index, &n))
+        return -1;
+    for (int64_t i = 0; i < n; i++) {
+        const struct wm_var *v = &x->rule->var.item[p->var];
+        int64_t value = v->kind == WM_VAR_COMPOSITE ? i : wm_index_value(wm_index_get(&b->be, x->me, v->index), i);
+        struct wm_value s;
+
+        if (!wm_inst_set(b, x, p->var, value))
+            return -1;
+        s = wm_eval(&b->be, x->me, &x->scope, p->shift);
+        if (s.kind == WM_V_INT && s.u.i == printed)
+            return value;
+    }
+    return -1;
+}
+
+bool
+wm_inst_read(struct wm_bind *b, struct wm_inst *x, const struct wm_key *k, struct wm_str text, bool *range)
+{
+    int64_t value[WM_MAX_PARTS];
+    struct wm_str cap[WM_MAX_PARTS];
+
+    if (k->npart > WM_MAX_PARTS || !wm_key_match(k, text, value, cap))
+        return false;
+    for (uint32_t i = 0; i < k->npart; i++) {
+        const struct wm_kpart *p = &k->part[i];
+        bool known = p->kind != WM_KP_TEXT && x->known[p->var];
+        int64_t before = known ? x->value[p->var] : 0;
+
+        if (p->kind == WM_KP_TEXT)
+            continue;
+        if (p->kind == WM_KP_CAPTURE) {
+            if (known && !wm_str_eq(x->text[p->var], cap[i]))
+                return false;
+            x->text[p->var] = cap[i];
+        } else if (p->kind == WM_KP_WORDS) {
+            x->value[p->var] = value[i];
+        } else if (!wm_inst_set(b, x, p->var, unshift(b, x, p, value[i]))) {
+            *range = true;
+            return false;
+        }
+        if (known && p->kind != WM_KP_CAPTURE && x->value[p->var] != before)
+            return false;
+        x->known[p->var] = true;
+    }
+    return true;
+}

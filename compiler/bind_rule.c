@@ -451,3 +451,23 @@ wm_bind_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *cac
     }
     return add_outputs(b, x, &z, &f, cache);
 }
+
+/* A one-way rule in the other direction: its keys are known, and are not carried. */
+bool
+wm_bind_not_carried(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *cache)
+{
+    struct wm_sizes z = {.axis = cache->size};
+    struct found f = {0};
+
+    if (!known_sizes(b, x, &z) || !find_tensors(b, x, &z, &f))
+        return false;
+    for (uint32_t i = 0; i < f.tensor.n; i++) {
+        uint32_t t = f.tensor.item[i];
+
+        if (t == WM_NONE || b->used[t])
+            continue;
+        b->used[t] = WM_USE_NOT_CARRIED;
+        *WM_PUSH(b->cc->a, &b->g->not_carried) = b->in->t.item[t].key;
+    }
+    return true;
+}

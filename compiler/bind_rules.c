@@ -74,28 +74,6 @@ each_tuple(struct wm_bind *b, struct wm_inst *x, instance_fn *fn, struct wm_rule
     return ok;
 }
 
-/* A one-way rule in the other direction: its keys are known, and are not carried. */
-static bool
-not_carried(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *c)
-{
-    (void)c;
-    for (uint32_t t = 0; t < x->rule->side[b->rs].nterm; t++) {
-        struct wm_str key;
-        uint32_t in;
-
-        if (!wm_inst_key(b, x, &x->rule->side[b->rs].term[t], &key))
-            return false;
-        if (b->need_claims)
-            wm_map_put(&b->claims.key[b->rs], wm_arena_str(b->cc->a, key), x->rule->id);
-        in = wm_map_get(&b->in->by_key, key);
-        if (in == WM_NONE || b->used[in])
-            continue;
-        b->used[in] = WM_USE_NOT_CARRIED;
-        *WM_PUSH(b->cc->a, &b->g->not_carried) = b->in->t.item[in].key;
-    }
-    return true;
-}
-
 static bool
 runs_here(const struct wm_bind *b, const struct wm_rule *r)
 {
@@ -110,84 +88,25 @@ bind_named(struct wm_bind *b, const struct wm_rule *r)
 
     cache_init(b, r, &c);
     wm_inst_init(b, r, &x);
-    return each_tuple(b, &x, runs_here(b, r) ? wm_bind_instance : not_carried, &c);
+    return each_tuple(b, &x, runs_here(b, r) ? wm_bind_instance : wm_bind_not_carried, &c);
 }
 
 /* ---- rules with captures ---- */
-
-/* The value of an index whose printed form is `printed`; -1: none. */
-static int64_t
-unshift(struct wm_bind *b, struct wm_inst *x, const struct wm_kpart *p, int64_t printed)
-{
-    const struct wm_var *v = &x->rule->var.item[p->var];
-    int64_t n;
-
-    if (v->kind == WM_VAR_COMPOSITE || !p->shift)
-        return printed;
-    n = wm_index_get(&b->be, x->me, v->index)->n;
-    for (int64_t i = 0; i < n; i++) {
-        struct wm_value s;
-
-        set_value(b, x, p->var, i);
-        s = wm_eval(&b->be, x->me, &x->scope, p->shift);
-        if (s.kind == WM_V_INT && s.u.i == printed)
-            return x->value[p->var];
-    }
-    return -1;
-}
-
-static bool
-set_index(struct wm_bind *b, struct wm_inst *x, uint32_t var, int64_t value)
-{
-    const struct wm_var *v = &x->rule->var.item[var];
-    int64_t part[WM_MAX_RANK];
-
-    if (v->kind == WM_VAR_COMPOSITE) {
-        if (!wm_index_split(&b->be, x->me, v->index, value, part))
-            return false;
-        for (uint32_t c = 0; c < v->ncomponent; c++) {
-            x->value[v->component[c]] = part[c];
-            x->known[v->component[c]] = true;
-        }
-        return true;
-    }
-    if (wm_index_ordinal(wm_index_get(&b->be, x->me, v->index), value) < 0)
-        return false;
-    x->value[var] = value;
-    x->known[var] = true;
-    return true;
-}
 
 /* Does the term's template match the key, in range?  Sets the instance's variables. */
 static bool
 match(struct wm_bind *b, struct wm_inst *x, const struct wm_rterm *t, struct wm_str joined)
 {
-    int64_t value[WM_MAX_PARTS];
-    struct wm_str cap[WM_MAX_PARTS];
+    bool range = false;
 
-    if (t->key.npart > WM_MAX_PARTS || !wm_key_match(&t->key, wm_place_key(joined), value, cap))
+    wm_inst_forget(x);
+    if (!wm_inst_read(b, x, &t->key, wm_place_key(joined), &range))
         return false;
-    for (uint32_t v = 0; v < x->rule->var.n; v++)
-        x->known[v] = false;
-    for (uint32_t i = 0; i < t->key.npart; i++) {
-        const struct wm_kpart *p = &t->key.part[i];
-
-        if (p->kind == WM_KP_CAPTURE) {
-            x->text[p->var] = cap[i];
-            x->known[p->var] = true;
-        } else if (p->kind == WM_KP_WORDS) {
-            x->value[p->var] = value[i];
-            x->known[p->var] = true;
-        } else if (p->kind == WM_KP_INDEX &&
-                   !set_index(b, x, p->var, unshift(b, x, p, value[i]))) {
-            return false;
-        }
-    }
     for (uint32_t i = 0; i < t->nplace; i++) {
         int64_t v;
 
         if (!wm_place_get(joined, x->rule->var.item[t->place[i]].name, &v) ||
-            !set_index(b, x, t->place[i], v))
+            !wm_inst_set(b, x, t->place[i], v))
             return false;
     }
     return wm_inst_compose(b, x);
@@ -255,22 +174,16 @@ identity(struct wm_bind *b, const struct wm_inst *x)
 }
 
 static bool
-bind_match(struct wm_bind *b, struct wm_inst *x, uint32_t strength, const struct wm_rterm *term,
-           struct wm_map *done, struct wm_rule_cache *c)
+bind_match(struct wm_bind *b, struct wm_inst *x, uint32_t strength, struct wm_map *done,
+           struct wm_rule_cache *c)
 {
     bool ok = true;
-    struct wm_str id, key;
-    uint32_t in;
+    struct wm_str id;
 
     if (!wm_inst_holds(b, x, &ok) || !free_of_claims(b, x, strength))
         return ok;
     if (!runs_here(b, x->rule)) {
-        if (wm_inst_key(b, x, term, &key) && (in = wm_map_get(&b->in->by_key, key)) != WM_NONE &&
-            !b->used[in]) {
-            b->used[in] = WM_USE_NOT_CARRIED;
-            *WM_PUSH(b->cc->a, &b->g->not_carried) = b->in->t.item[in].key;
-        }
-        return true;
+        return wm_bind_not_carried(b, x, c);
     }
     id = identity(b, x);
     if (wm_map_get(done, id) != WM_NONE)
@@ -297,7 +210,7 @@ bind_captures(struct wm_bind *b, uint32_t strength)
             continue;
         for (uint32_t t = 0; t < r->side[b->rs].nterm; t++)
             if (match(b, &x, &r->side[b->rs].term[t], b->in->t.item[i].key))
-                ok &= bind_match(b, &x, strength, &r->side[b->rs].term[t], &done, &c);
+                ok &= bind_match(b, &x, strength, &done, &c);
     }
     return ok;
 }

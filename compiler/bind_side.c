@@ -45,9 +45,9 @@ alias_item(struct wm_bind *b, int side, const struct wm_side_item *it, struct wm
     uint32_t i;
 
     for (i = 0; i < 2; i++)
-        wm_declare_holes(m, scope, it->tmpl[i]);
+        wm_declare_holes(m, scope, 0, it->tmpl[i]);
     for (i = 0; i < 2; i++)
-        if (!wm_resolve_templates(m, scope, (const struct wm_template *const *)&it->tmpl[i], 1, &t[i].key))
+        if (!wm_resolve_templates(m, scope, 0, (const struct wm_template *const *)&it->tmpl[i], 1, &t[i].key))
             return false;
     wm_inst_init(b, scope, &x);
     for (i = 0; i < scope->var.n; i++) {
@@ -81,8 +81,8 @@ ignore_item(struct wm_bind *b, int side, const struct wm_side_item *it, struct w
         struct wm_ignore *g = WM_PUSH(b->cc->a, &b->ignore[side]);
 
         g->scope = wm_scope_new(m, it->span);
-        wm_declare_holes(m, g->scope, it->tmpl[i]);
-        if (!wm_resolve_templates(m, g->scope, (const struct wm_template *const *)&it->tmpl[i], 1, &g->key))
+        wm_declare_holes(m, g->scope, 0, it->tmpl[i]);
+        if (!wm_resolve_templates(m, g->scope, 0, (const struct wm_template *const *)&it->tmpl[i], 1, &g->key))
             b->ignore[side].n--;
     }
 }
@@ -253,62 +253,6 @@ lines_of(struct wm_bind *b, int side)
     return l;
 }
 
-/* Match a template and set the variables it has; those set already must agree.  *out_of_range: it matches but for the
- * values of an index. */
-static bool
-bind_text(struct wm_bind *b, struct wm_inst *x, const struct wm_key *k, struct wm_str text, bool *range)
-{
-    int64_t value[WM_MAX_PARTS];
-    struct wm_str cap[WM_MAX_PARTS];
-
-    if (k->npart > WM_MAX_PARTS || !wm_key_match(k, text, value, cap))
-        return false;
-    for (uint32_t i = 0; i < k->npart; i++) {
-        const struct wm_kpart *p = &k->part[i];
-        int64_t n;
-
-        if (p->kind == WM_KP_TEXT)
-            continue;
-        if (p->kind == WM_KP_CAPTURE) {
-            if (x->known[p->var] && !wm_str_eq(x->text[p->var], cap[i]))
-                return false;
-            x->text[p->var] = cap[i];
-        } else {
-            if (x->known[p->var] && x->value[p->var] != value[i])
-                return false;
-            if (p->kind == WM_KP_INDEX && !p->shift &&
-                !wm_var_in_range(b, x, p->var, value[i], &n)) {
-                *range = true;
-                return false;
-            }
-            x->value[p->var] = value[i];
-        }
-        x->known[p->var] = true;
-    }
-    return true;
-}
-
-bool
-wm_var_in_range(struct wm_bind *b, struct wm_inst *x, uint32_t var, int64_t value, int64_t *n)
-{
-    const struct wm_var *v = &x->rule->var.item[var];
-
-    if (v->kind == WM_VAR_INDEX) {
-        const struct wm_index_values *iv = wm_index_get(&b->be, x->me, v->index);
-
-        *n = iv->n;
-        return wm_index_ordinal(iv, value) >= 0;
-    }
-    return wm_index_count(&b->be, x->me, v->index, n) && value >= 0 && value < *n;
-}
-
-static void
-forget(struct wm_inst *x)
-{
-    for (uint32_t v = 0; v < x->rule->var.n; v++)
-        x->known[v] = false;
-}
-
 /* The key of a tensor `name` in `file` by one line: `name` matches `as`, and gives the key by `holds`. */
 static bool
 key_by_line(struct wm_bind *b, struct line *l, struct wm_str file, struct wm_str name, struct wm_str *key,
@@ -316,8 +260,8 @@ key_by_line(struct wm_bind *b, struct line *l, struct wm_str file, struct wm_str
 {
     struct wm_rterm t = {.key = l->f->holds, .place = l->f->place, .nplace = l->f->nplace};
 
-    forget(&l->x);
-    if (!bind_text(b, &l->x, &l->f->name, file, range))
+    wm_inst_forget(&l->x);
+    if (!wm_inst_read(b, &l->x, &l->f->name, file, range))
         return false;
     if (!l->f->has_holds) {
         struct wm_kpart cap = {.kind = WM_KP_TEXT, .text = name};
@@ -325,7 +269,7 @@ key_by_line(struct wm_bind *b, struct line *l, struct wm_str file, struct wm_str
         t.key = (struct wm_key){.part = &cap, .npart = 1};
         return wm_inst_key(b, &l->x, &t, key);
     }
-    return bind_text(b, &l->x, &l->f->as, name, range) && wm_inst_key(b, &l->x, &t, key);
+    return wm_inst_read(b, &l->x, &l->f->as, name, range) && wm_inst_key(b, &l->x, &t, key);
 }
 
 /* All files of the file indices must be there: print the name for every tuple of values. */
@@ -390,8 +334,8 @@ note_files(struct wm_bind *b, struct line *l, uint32_t n)
         for (uint32_t k = 0; k < n; k++) {
             bool range = false;
 
-            forget(&l[k].x);
-            if (bind_text(b, &l[k].x, &l[k].f->name, b->in_files.item[i], &range)) {
+            wm_inst_forget(&l[k].x);
+            if (wm_inst_read(b, &l[k].x, &l[k].f->name, b->in_files.item[i], &range)) {
                 wm_map_put(&l[k].files, b->in_files.item[i], 0);
                 break;
             }
@@ -453,7 +397,7 @@ place_by_line(struct wm_bind *b, struct line *l, struct wm_str joined, struct wm
     struct wm_rterm t = {0};
     bool range = false;
 
-    forget(&l->x);
+    wm_inst_forget(&l->x);
     for (uint32_t k = 0; k < l->f->nplace; k++) {
         uint32_t v = l->f->place[k];
 
@@ -461,7 +405,7 @@ place_by_line(struct wm_bind *b, struct line *l, struct wm_str joined, struct wm
             return false;
         l->x.known[v] = true;
     }
-    if (l->f->has_holds && !bind_text(b, &l->x, &l->f->holds, key, &range))
+    if (l->f->has_holds && !wm_inst_read(b, &l->x, &l->f->holds, key, &range))
         return false;
     wm_inst_compose(b, &l->x);
     t.key = l->f->name;

@@ -9,9 +9,9 @@ uint32_t wm_rule_find_var(const struct wm_rule *r, struct wm_str name);
 uint32_t wm_rule_index_var(struct wm_module *m, struct wm_rule *r, uint32_t index, struct wm_span span);
 
 /* Keys: declare the words and captures of every template of a rule first, then resolve each key. */
-void wm_declare_holes(struct wm_module *m, struct wm_rule *r, const struct wm_template *t);
-bool wm_resolve_templates(struct wm_module *m, struct wm_rule *r, const struct wm_template *const *t,
-                          uint32_t n, struct wm_key *out);
+void wm_declare_holes(struct wm_module *m, struct wm_rule *r, int side, const struct wm_template *t);
+bool wm_resolve_templates(struct wm_module *m, struct wm_rule *r, int side,
+                          const struct wm_template *const *t, uint32_t n, struct wm_key *out);
 bool wm_check_shift(struct wm_module *m, const struct wm_expr *e, const struct wm_expr *index);
 bool wm_expr_has(const struct wm_expr *e, const struct wm_expr *node);
 void wm_check_ambiguous(struct wm_module *m, const struct wm_key *k);

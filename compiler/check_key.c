@@ -52,7 +52,7 @@ wm_rule_index_var(struct wm_module *m, struct wm_rule *r, uint32_t index, struct
 }
 
 static void
-declare_words(struct wm_module *m, struct wm_rule *r, const struct wm_hole *h)
+declare_words(struct wm_module *m, struct wm_rule *r, int side, const struct wm_hole *h)
 {
     struct wm_diags *ds = &m->cc->diags;
     uint32_t v = wm_rule_find_var(r, h->name);
@@ -64,12 +64,16 @@ declare_words(struct wm_module *m, struct wm_rule *r, const struct wm_hole *h)
                       WM_STR_ARG(h->name));
             return;
         }
-        add_var(m, r, &(struct wm_var){.kind = WM_VAR_WORDS, .name = h->name, .span = h->span,
-                                       .word = h->word, .nword = h->nword});
+        v = add_var(m, r, &(struct wm_var){.kind = WM_VAR_WORDS, .name = h->name, .span = h->span,
+                                           .word = h->word, .nword = h->nword});
+        r->var.item[v].side_word[side] = h->word;
         return;
     }
-    if (r->var.item[v].kind == WM_VAR_WORDS && r->var.item[v].nword == h->nword)
+    if (r->var.item[v].kind == WM_VAR_WORDS && r->var.item[v].nword == h->nword) {
+        if (!r->var.item[v].side_word[side])
+            r->var.item[v].side_word[side] = h->word;
         return;
+    }
     d = wm_report(ds, WM_E_KEY_WORDS, h->span, "`%.*s` has %u words here, but %u at its first place",
                   WM_STR_ARG(h->name), h->nword, r->var.item[v].nword);
     wm_label(ds, d, r->var.item[v].span, "first here");
@@ -77,13 +81,13 @@ declare_words(struct wm_module *m, struct wm_rule *r, const struct wm_hole *h)
 
 /* First pass: the words and captures that a template declares. */
 void
-wm_declare_holes(struct wm_module *m, struct wm_rule *r, const struct wm_template *t)
+wm_declare_holes(struct wm_module *m, struct wm_rule *r, int side, const struct wm_template *t)
 {
     for (uint32_t i = 0; t && i < t->npart; i++) {
         const struct wm_hole *h = &t->part[i];
 
         if (h->kind == WM_HO_WORDS)
-            declare_words(m, r, h);
+            declare_words(m, r, side, h);
         else if (h->kind == WM_HO_CAPTURE && wm_rule_find_var(r, h->name) == WM_NONE)
             add_var(m, r, &(struct wm_var){.kind = WM_VAR_CAPTURE, .name = h->name, .span = h->span});
     }
@@ -127,7 +131,8 @@ unknown_hole(struct wm_module *m, const struct wm_rule *r, const struct wm_hole 
 }
 
 static bool
-resolve_index_hole(struct wm_module *m, struct wm_rule *r, const struct wm_hole *h, struct wm_kpart *out)
+resolve_index_hole(struct wm_module *m, struct wm_rule *r, int side, const struct wm_hole *h,
+                   struct wm_kpart *out)
 {
     const struct wm_expr *e = index_of_expr(m, r, h->expr);
     struct wm_name *nm;
@@ -148,7 +153,8 @@ resolve_index_hole(struct wm_module *m, struct wm_rule *r, const struct wm_hole 
         out->var = v;
         if (r->var.item[v].kind == WM_VAR_WORDS) {
             out->kind = WM_KP_WORDS;
-            out->word = r->var.item[v].word;
+            /* the list of the same side, where it has one */
+            out->word = r->var.item[v].side_word[side] ? r->var.item[v].side_word[side] : r->var.item[v].word;
             out->nword = r->var.item[v].nword;
         } else {
             out->kind = WM_KP_CAPTURE; /* {rest} where {rest*} is declared elsewhere */
@@ -215,7 +221,7 @@ append_part(struct wm_arena *a, struct wm_key *k, uint32_t *cap, const struct wm
 
 /* Second pass: one template after another (prefixes, then the key) into one key. */
 bool
-wm_resolve_templates(struct wm_module *m, struct wm_rule *r, const struct wm_template *const *t,
+wm_resolve_templates(struct wm_module *m, struct wm_rule *r, int side, const struct wm_template *const *t,
                      uint32_t n, struct wm_key *out)
 {
     uint32_t cap = 0;
@@ -232,7 +238,7 @@ wm_resolve_templates(struct wm_module *m, struct wm_rule *r, const struct wm_tem
                 p.kind = WM_KP_TEXT;
                 break;
             case WM_HO_INDEX:
-                ok &= resolve_index_hole(m, r, h, &p);
+                ok &= resolve_index_hole(m, r, side, h, &p);
                 break;
             case WM_HO_WORDS:
                 p.kind = WM_KP_WORDS;

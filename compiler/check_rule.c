@@ -267,7 +267,7 @@ resolve_term(struct around *x, struct wm_rule *r, int s, const struct wm_term *t
         list[i] = x->prefix[s][i];
     list[x->nprefix] = term->key;
     out->span = term->span;
-    if (!wm_resolve_templates(x->m, r, list, x->nprefix + 1, &out->key))
+    if (!wm_resolve_templates(x->m, r, s, list, x->nprefix + 1, &out->key))
         return false;
     wm_check_ambiguous(x->m, &out->key);
     resolve_place(x->m, r, s, out);
@@ -282,9 +282,9 @@ resolve_terms(struct around *x, struct wm_rule *r)
 
     for (int s = 0; s < 2; s++) {
         for (uint32_t i = 0; i < x->nprefix; i++)
-            wm_declare_holes(x->m, r, x->prefix[s][i]);
+            wm_declare_holes(x->m, r, s, x->prefix[s][i]);
         for (uint32_t t = 0; t < ast->side[s].nterm; t++)
-            wm_declare_holes(x->m, r, ast->side[s].term[t].key);
+            wm_declare_holes(x->m, r, s, ast->side[s].term[t].key);
     }
     for (int s = 0; s < 2; s++) {
         r->side[s].fill = ast->side[s].fill;
@@ -343,10 +343,12 @@ mark_axis(struct wm_module *m, struct wm_rule *r, const struct wm_binding *b, en
         struct wm_axis *ax;
 
         if (axis[i] == WM_NONE) {
-            if (!inherited)
+            /* a fill has no other side: a common index repeats it as `broadcast` says */
+            if (!inherited && !(kind == WM_CL_BROADCAST && wm_rule_find_var(r, b->name) != WM_NONE &&
+                                (r->side[0].fill || r->side[1].fill)))
                 wm_report(&m->cc->diags, WM_E_CLAUSE_UNUSED, b->span,
                           "the rule has no axis `%.*s` on one side", WM_STR_ARG(b->name));
-            return inherited;
+            continue;
         }
         ax = &r->axis.item[axis[i]];
         if (kind == WM_CL_BROADCAST)
@@ -392,18 +394,6 @@ check_expressions(struct wm_module *m, struct wm_rule *r)
             wm_check_expr(m, r->side[s].fill->value, r);
 }
 
-static bool
-is_pipeline(const struct wm_rule_ast *ast)
-{
-    for (uint32_t i = 0; i < ast->nop; i++) {
-        const struct wm_op *op = wm_op_find(ast->op[i].name);
-
-        if (!op || op->class != WM_OP_ELEMENT)
-            return true;
-    }
-    return false;
-}
-
 static void
 add_rule(struct around *x, const struct wm_stmt *st)
 {
@@ -425,7 +415,7 @@ add_rule(struct around *x, const struct wm_stmt *st)
         take_clause(m, r, &r->ast->clause[i]);
     if (!resolve_terms(x, r))
         return;
-    r->pipeline = is_pipeline(r->ast);
+    r->pipeline = r->ast->nop > 0 && (!r->has_pattern || !wm_ops_elementwise(r->ast));
     for (int s = 0; s < 2; s++)
         for (uint32_t t = 0; t < r->side[s].nterm; t++) {
             ok &= resolve_pattern(m, r, r->ast->side[s].term[t].pattern, &r->side[s].term[t]);

@@ -62,13 +62,12 @@ find_places(struct wm_module *m, struct wm_file_line *f)
 
         if (p->kind == WM_KP_TEXT || in_holds(f, p->var))
             continue;
-        if (p->kind == WM_KP_INDEX && !p->shift) {
+        if (p->kind == WM_KP_INDEX) {
             f->place[f->nplace++] = p->var;
             continue;
         }
         wm_report(&m->cc->diags, WM_E_FILE_LINE, p->span,
-                  p->shift ? "a file index can't be shifted"
-                           : "`%.*s` of the file's name must be an index, or stand in `holds`",
+                  "`%.*s` of the file's name must be an index, or stand in `holds`",
                   WM_STR_ARG(f->scope->var.item[p->var].name));
     }
 }
@@ -80,13 +79,13 @@ add_file(struct wm_module *m, int side, const struct wm_side_item *it)
                              .has_holds = it->holds != NULL, .has_as = it->as != NULL};
     const struct wm_template *as = it->as ? it->as : it->holds;
 
-    wm_declare_holes(m, f.scope, it->tmpl[0]);
-    wm_declare_holes(m, f.scope, it->holds);
-    wm_declare_holes(m, f.scope, it->as);
-    if (!wm_resolve_templates(m, f.scope, (const struct wm_template *const *)&it->tmpl[0], 1, &f.name) ||
-        (it->holds && !wm_resolve_templates(m, f.scope, (const struct wm_template *const *)&it->holds, 1,
+    wm_declare_holes(m, f.scope, 0, it->tmpl[0]);
+    wm_declare_holes(m, f.scope, 0, it->holds);
+    wm_declare_holes(m, f.scope, 0, it->as);
+    if (!wm_resolve_templates(m, f.scope, 0, (const struct wm_template *const *)&it->tmpl[0], 1, &f.name) ||
+        (it->holds && !wm_resolve_templates(m, f.scope, 0, (const struct wm_template *const *)&it->holds, 1,
                                             &f.holds)) ||
-        (as && !wm_resolve_templates(m, f.scope, &as, 1, &f.as)))
+        (as && !wm_resolve_templates(m, f.scope, 0, &as, 1, &f.as)))
         return;
     wm_check_ambiguous(m, &f.name);
     if (it->holds)
@@ -118,8 +117,8 @@ check_item(struct wm_module *m, const struct wm_side_item *it)
     for (uint32_t i = 0; i < it->ntmpl && (it->kind == WM_SI_ALIAS || it->kind == WM_SI_IGNORE); i++) {
         struct wm_key k;
 
-        wm_declare_holes(m, scope, it->tmpl[i]);
-        if (wm_resolve_templates(m, scope, (const struct wm_template *const *)&it->tmpl[i], 1, &k) &&
+        wm_declare_holes(m, scope, 0, it->tmpl[i]);
+        if (wm_resolve_templates(m, scope, 0, (const struct wm_template *const *)&it->tmpl[i], 1, &k) &&
             it->kind == WM_SI_ALIAS && k.has_capture)
             wm_report(&m->cc->diags, WM_E_KEY_CAPTURE, it->tmpl[i]->span, "an alias names its keys in full");
     }

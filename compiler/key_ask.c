@@ -10,18 +10,37 @@
 #include "compiler/key_parts.h"
 #include "compiler/key_value.h"
 
-enum answer { NO, YES, OPEN };
-
 /* Automata to build at most for one question; template pairs with more choices stay open. */
 enum { TRIES_MAX = 2000 };
 
-void
-wm_key_ask_init(struct wm_key_ask *q, struct wm_arena *a)
+static void
+out_of_memory(void *user)
 {
-    *q = (struct wm_key_ask){.a = a};
-    wm_nfa_init(&q->x, a);
-    wm_nfa_init(&q->y, a);
-    wm_nfa_search_init(&q->search, a);
+    struct wm_key_ask *q = user;
+
+    wm_key_ask_end(q);
+    if (q->oom)
+        q->oom(q->oom_user);
+}
+
+void
+wm_key_ask_begin(struct wm_key_ask *q, struct wm_arena *caller)
+{
+    *q = (struct wm_key_ask){.caller = caller, .oom = caller->oom, .oom_user = caller->oom_user};
+    caller->oom = out_of_memory;
+    caller->oom_user = q;
+    wm_arena_init(&q->scratch, caller->sys, out_of_memory, q);
+    wm_nfa_init(&q->x, &q->scratch);
+    wm_nfa_init(&q->y, &q->scratch);
+    wm_nfa_search_init(&q->search, &q->scratch);
+}
+
+void
+wm_key_ask_end(struct wm_key_ask *q)
+{
+    wm_arena_fini(&q->scratch);
+    q->caller->oom = q->oom;
+    q->caller->oom_user = q->oom_user;
 }
 
 static void
@@ -33,7 +52,7 @@ build(struct wm_nfa *n, const struct wm_key *k)
 }
 
 /* Without agreement of repeated parts. */
-static bool
+static enum wm_answer
 share_text(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y,
            struct wm_str *proof)
 {
@@ -42,7 +61,7 @@ share_text(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y,
     return wm_nfa_search(&q->search, &q->x, &q->y, proof);
 }
 
-static bool
+static enum wm_answer
 reads_twice(struct wm_key_ask *q, const struct wm_key *k, struct wm_str *proof)
 {
     build(&q->x, k);
@@ -52,27 +71,27 @@ reads_twice(struct wm_key_ask *q, const struct wm_key *k, struct wm_str *proof)
 bool
 wm_key_ask_member(struct wm_key_ask *q, const struct wm_key *k, struct wm_str text)
 {
-    int64_t *value = WM_NEW_N(q->a, int64_t, k->npart);
-    struct wm_str *cap = WM_NEW_N(q->a, struct wm_str, k->npart);
+    int64_t *value = WM_NEW_N(&q->scratch, int64_t, k->npart);
+    struct wm_str *cap = WM_NEW_N(&q->scratch, struct wm_str, k->npart);
 
     return wm_key_match(k, text, value, cap);
 }
 
 /* ---- overlap ---- */
 
-static enum answer
+static enum wm_answer
 overlap(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y, struct wm_str *proof)
 {
     uint32_t i = wm_key_repeated(x, 0);
-    enum answer answer = NO;
+    enum wm_answer answer = WM_ANSWER_NO;
     struct wm_kpart part;
     struct wm_key_values v;
 
     if (q->tries == 0)
-        return OPEN;
+        return WM_ANSWER_OPEN;
     q->tries--;
     if (!share_text(q, x, y, proof))
-        return NO;
+        return WM_ANSWER_NO;
     if (i == x->npart) {
         const struct wm_key *swap = x;
 
@@ -80,21 +99,21 @@ overlap(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y, st
         y = swap;
         i = wm_key_repeated(x, 0);
         if (i == x->npart)
-            return YES;
+            return WM_ANSWER_YES;
     }
     if (wm_key_ask_member(q, x, *proof) && wm_key_ask_member(q, y, *proof))
-        return YES;
+        return WM_ANSWER_YES;
     part = x->part[i];
-    v = wm_key_values_for(q->a, &part, *proof);
+    v = wm_key_values_for(&q->scratch, &part, *proof);
     if (!v.all)
-        answer = OPEN;
+        answer = WM_ANSWER_OPEN;
     for (uint32_t k = 0; k < v.list.n; k++) {
-        enum answer one = overlap(q, wm_key_replace(q->a, x, &part, &v.list.item[k]), y, proof);
+        enum wm_answer one = overlap(q, wm_key_replace(&q->scratch, x, &part, &v.list.item[k]), y, proof);
 
-        if (one == YES)
-            return YES;
-        if (one == OPEN)
-            answer = OPEN;
+        if (one == WM_ANSWER_YES)
+            return WM_ANSWER_YES;
+        if (one == WM_ANSWER_OPEN)
+            answer = WM_ANSWER_OPEN;
     }
     return answer;
 }
@@ -111,53 +130,53 @@ bool
 wm_key_ask_overlap(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y,
                    struct wm_str *proof)
 {
-    enum answer answer;
+    enum wm_answer answer;
 
     q->tries = TRIES_MAX;
     answer = overlap(q, x, y, proof);
-    if (answer == OPEN) {
+    if (answer == WM_ANSWER_OPEN) {
         *proof = (struct wm_str){0};
         if (decided_by_text(q, x, y) || decided_by_text(q, y, x))
-            answer = NO;
+            answer = WM_ANSWER_NO;
     }
-    return answer != NO;
+    return answer != WM_ANSWER_NO;
 }
 
 /* ---- ambiguity ---- */
 
 /* Two copies of one key with the same parts replaced, by different values if `differ`: do they
  * share a text? */
-static enum answer
+static enum wm_answer
 twice(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y, bool differ,
       struct wm_str *proof)
 {
     uint32_t i = wm_key_repeated(x, 0);
-    enum answer answer = NO;
+    enum wm_answer answer = WM_ANSWER_NO;
     struct wm_kpart part;
     struct wm_key_values v;
 
     if (q->tries == 0)
-        return OPEN;
+        return WM_ANSWER_OPEN;
     q->tries--;
     if (!(differ ? share_text(q, x, y, proof) : reads_twice(q, x, proof)))
-        return NO;
+        return WM_ANSWER_NO;
     if (i == x->npart)
-        return YES;
+        return WM_ANSWER_YES;
     part = x->part[i];
-    v = wm_key_values_for(q->a, &part, *proof);
+    v = wm_key_values_for(&q->scratch, &part, *proof);
     if (!v.all)
-        answer = OPEN;
+        answer = WM_ANSWER_OPEN;
     for (uint32_t k = 0; k < v.list.n; k++) {
-        const struct wm_key *one = wm_key_replace(q->a, x, &part, &v.list.item[k]);
+        const struct wm_key *one = wm_key_replace(&q->scratch, x, &part, &v.list.item[k]);
 
         for (uint32_t l = differ ? 0 : k; l < v.list.n; l++) {
-            const struct wm_key *two = wm_key_replace(q->a, y, &part, &v.list.item[l]);
-            enum answer both = twice(q, one, two, differ || l != k, proof);
+            const struct wm_key *two = wm_key_replace(&q->scratch, y, &part, &v.list.item[l]);
+            enum wm_answer both = twice(q, one, two, differ || l != k, proof);
 
-            if (both == YES)
-                return YES;
-            if (both == OPEN)
-                answer = OPEN;
+            if (both == WM_ANSWER_YES)
+                return WM_ANSWER_YES;
+            if (both == WM_ANSWER_OPEN)
+                answer = WM_ANSWER_OPEN;
         }
     }
     return answer;
@@ -173,7 +192,7 @@ wm_key_ask_ambiguous(struct wm_key_ask *q, const struct wm_key *k, struct wm_str
     if (!q->x.duplicate && wm_key_by_length(k))
         return false;
     q->tries = TRIES_MAX;
-    if (twice(q, k, k, false, proof) != YES)
+    if (twice(q, k, k, false, proof) != WM_ANSWER_YES)
         *proof = (struct wm_str){
             0}; /* matching does not use agreement, so this has to be refused, too */
     return true;

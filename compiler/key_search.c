@@ -6,7 +6,7 @@
  * both are in one state. */
 #include "compiler/key_nfa.h"
 
-enum { NO_PARENT = WM_NONE };
+enum { PAIRS_MAX = 1 << 18 }; /* some 30 MB; an ordinary key takes a few dozen */
 
 void
 wm_nfa_search_init(struct wm_nfa_search *s, struct wm_arena *a)
@@ -153,7 +153,7 @@ text_of(const struct wm_nfa_search *s, const struct wm_nfa *x, uint32_t at)
     size_t n = s->pair.item[at].dist;
     char *p = wm_arena_alloc(s->a, n + 1);
 
-    for (; s->pair.item[at].parent != NO_PARENT; at = s->pair.item[at].parent) {
+    for (; s->pair.item[at].parent != WM_NONE; at = s->pair.item[at].parent) {
         const struct wm_nfa_pair *pair = &s->pair.item[at];
         const struct wm_nfa_pair *from = &s->pair.item[pair->parent];
 
@@ -165,11 +165,11 @@ text_of(const struct wm_nfa_search *s, const struct wm_nfa *x, uint32_t at)
     return (struct wm_str){p, n};
 }
 
-bool
+enum wm_answer
 wm_nfa_search(struct wm_nfa_search *s, const struct wm_nfa *x, const struct wm_nfa *y,
               struct wm_str *proof)
 {
-    struct wm_nfa_pair start = {.parent = NO_PARENT};
+    struct wm_nfa_pair start = {.parent = WM_NONE};
 
     s->pair.n = s->heap.n = 0;
     s->turn++; /* 0 marks slots that were never used */
@@ -184,9 +184,11 @@ wm_nfa_search(struct wm_nfa_search *s, const struct wm_nfa *x, const struct wm_n
         if ((x != y || n->split) && wm_nfa_accepts(x, n->p) != WM_NONE &&
             wm_nfa_accepts(y, n->q) != WM_NONE) {
             *proof = text_of(s, x, at);
-            return true;
+            return WM_ANSWER_YES;
         }
+        if (s->pair.n > PAIRS_MAX)
+            return WM_ANSWER_OPEN;
         expand(s, x, y, at);
     }
-    return false;
+    return WM_ANSWER_NO;
 }

@@ -48,6 +48,7 @@ struct wm_var {
     struct wm_span span;
     uint32_t index;              /* INDEX, COMPOSITE: index number of the rule's module */
     const struct wm_str *word;   /* WORDS: as first listed, [nword] */
+    const struct wm_str *side_word[2]; /* as first listed on each side, or NULL */
     uint32_t nword;
     uint32_t *component;         /* COMPOSITE: variables of the rule */
     uint32_t ncomponent;

@@ -144,57 +144,61 @@ wm_dim_unknown(const struct wm_rpat *p, const bool *known, uint32_t *axis)
         *axis = p->axis;
         return 1;
     }
-    for (uint32_t i = 0; i < p->nitem; i++)
-        n += wm_dim_unknown(&p->item[i], known, axis);
+    for (uint32_t i = 0; i < p->nitem; i++) {
+        uint32_t other = 0, k = wm_dim_unknown(&p->item[i], known, &other);
+
+        /* the same one again counts once: a dimension is linear in each of its axes */
+        if (k > 0 && !(k == 1 && n == 1 && other == *axis)) {
+            n += k;
+            *axis = other;
+        }
+    }
     return n;
 }
 
-/* Does the unknown axis (size < 0) stand inside? */
+/* The unknown axes (size < 0): how many different ones, and one of them. */
 static uint32_t
-count_unknown(const struct wm_rpat *p, const int64_t *size)
+find_unknown(const struct wm_rpat *p, const int64_t *size, uint32_t *axis)
 {
-    uint32_t n = p->kind == WM_PT_AXIS && size[p->axis] < 0;
+    uint32_t n = 0;
 
-    for (uint32_t i = 0; i < p->nitem; i++)
-        n += count_unknown(&p->item[i], size);
+    if (p->kind == WM_PT_AXIS && size[p->axis] < 0) {
+        *axis = p->axis;
+        return 1;
+    }
+    for (uint32_t i = 0; i < p->nitem; i++) {
+        uint32_t other = 0, k = find_unknown(&p->item[i], size, &other);
+
+        if (k > 0 && !(k == 1 && n == 1 && other == *axis)) {
+            n += k;
+            *axis = other;
+        }
+    }
     return n;
 }
 
+/* A dimension is linear in the unknown x: its extent is a * x + b, and two evaluations give a and b. */
 enum wm_solve
 wm_dim_solve(const struct wm_rpat *p, int64_t *size, int64_t extent, uint32_t *axis)
 {
-    uint32_t n = count_unknown(p, size);
+    uint32_t n = find_unknown(p, size, axis);
+    int64_t a, b;
+    bool ok;
 
     if (n != 1)
         return n == 0 ? WM_SOLVE_NONE : WM_SOLVE_MANY;
-    for (;;) {
-        const struct wm_rpat *next = NULL;
-        int64_t s;
-
-        if (p->kind == WM_PT_AXIS) {
-            size[*axis = p->axis] = extent;
-            return WM_SOLVED;
-        }
-        for (uint32_t i = 0; i < p->nitem; i++) {
-            if (count_unknown(&p->item[i], size)) {
-                next = &p->item[i];
-                continue;
-            }
-            if (!wm_dim_size(&p->item[i], size, &s))
-                return WM_SOLVE_BAD;
-            if (p->kind == WM_PT_SUM) {
-                if ((extent -= s) < 0)
-                    return WM_SOLVE_BAD;
-            } else if (s == 0) {
-                if (extent != 0)
-                    return WM_SOLVE_BAD;
-                return WM_SOLVE_MANY; /* 0 = 0 * x: any x */
-            } else if (extent % s != 0) {
-                return WM_SOLVE_BAD;
-            } else {
-                extent /= s;
-            }
-        }
-        p = next;
-    }
+    size[*axis] = 0;
+    ok = wm_dim_size(p, size, &b);
+    size[*axis] = 1;
+    ok = ok && wm_dim_size(p, size, &a);
+    size[*axis] = -1;
+    if (!ok || b > extent)
+        return WM_SOLVE_BAD;
+    a -= b;
+    if (a == 0)
+        return b == extent ? WM_SOLVE_MANY : WM_SOLVE_BAD; /* 0 = 0 * x: any x */
+    if ((extent - b) % a != 0)
+        return WM_SOLVE_BAD;
+    size[*axis] = (extent - b) / a;
+    return WM_SOLVED;
 }

@@ -34,7 +34,7 @@ bool wm_dim_size(const struct wm_rpat *p, const int64_t *size, int64_t *out);
 enum wm_solve { WM_SOLVED, WM_SOLVE_NONE, WM_SOLVE_MANY, WM_SOLVE_BAD };
 enum wm_solve wm_dim_solve(const struct wm_rpat *p, int64_t *size, int64_t extent, uint32_t *axis);
 
-/* Axes that occur in a dimension: how many unknown ones (each counted once a place), and the last of them. */
+/* How many different unknown axes a dimension has, and one of them. */
 uint32_t wm_dim_unknown(const struct wm_rpat *p, const bool *known, uint32_t *axis);
 
 #endif

@@ -4,6 +4,8 @@
  * the work, so that a constant becomes what an element of the data would; what overflows is refused. */
 #include "compiler/scalar.h"
 
+#include <math.h>
+
 #include "runtime/kernels/kernel.h"
 
 bool
@@ -84,4 +86,13 @@ wm_dtype_widens(enum wm_dtype from, enum wm_dtype to)
     if (f->kind == 'I' && t->kind == 'U')
         return false;
     return magnitude(f) <= magnitude(t);
+}
+
+bool
+wm_scalar_fill(enum wm_dtype t, struct wm_value v, uint8_t pattern[16])
+{
+    if (wm_scalar_encode(t, v, pattern))
+        return true;
+    memset(pattern, 0, 16);
+    return (v.kind == WM_V_INT && v.u.i == 0) || (v.kind == WM_V_FLOAT && v.u.f == 0 && !signbit(v.u.f));
 }

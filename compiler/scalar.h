@@ -17,6 +17,9 @@ bool wm_scalar_has(enum wm_dtype t);
  * elements. */
 bool wm_scalar_encode(enum wm_dtype t, struct wm_value v, uint8_t pattern[16]);
 
+/* The same for a fill: zero is zero in every type, also in those that no other constant can be written of. */
+bool wm_scalar_fill(enum wm_dtype t, struct wm_value v, uint8_t pattern[16]);
+
 /* What a step makes of an element.  False where it can't be said: a value that does not survive
  * UNCAST, or does not fit. */
 bool wm_scalar_step(const struct wm_plan_step *step, uint8_t pattern[16]);

@@ -25,8 +25,8 @@ static bool
 resolve_line(struct wm_module *m, const struct wm_shard_line *l, struct wm_cut_line *out)
 {
     *out = (struct wm_cut_line){.ast = l, .scope = wm_scope_new(m, l->span)};
-    wm_declare_holes(m, out->scope, l->key);
-    if (!wm_resolve_templates(m, out->scope, (const struct wm_template *const *)&l->key, 1, &out->key))
+    wm_declare_holes(m, out->scope, 0, l->key);
+    if (!wm_resolve_templates(m, out->scope, 0, (const struct wm_template *const *)&l->key, 1, &out->key))
         return false;
     for (uint32_t v = 0; v < out->scope->var.n; v++)
         out->scope->var.item[v].common = true;
@@ -110,25 +110,12 @@ wm_check_shards(struct wm_module *m)
 static struct wm_cut_line *
 line_of(struct block *k, struct wm_str joined)
 {
-    struct wm_str key = wm_place_key(joined), cap[WM_MAX_PARTS];
-    int64_t value[WM_MAX_PARTS], n;
-
     for (uint32_t i = 0; i < k->st->nline; i++) {
         struct wm_cut_line *l = &k->line[i];
-        bool in = l->key.npart <= WM_MAX_PARTS && wm_key_match(&l->key, key, value, cap);
+        bool range = false;
 
-        for (uint32_t p = 0; in && p < l->key.npart; p++) {
-            const struct wm_kpart *part = &l->key.part[p];
-
-            if (part->kind == WM_KP_TEXT)
-                continue;
-            l->inst.known[part->var] = true;
-            l->inst.text[part->var] = cap[p];
-            l->inst.value[part->var] = value[p];
-            in = part->kind != WM_KP_INDEX || part->shift ||
-                 wm_var_in_range(k->b, &l->inst, part->var, value[p], &n);
-        }
-        if (in)
+        wm_inst_forget(&l->inst);
+        if (wm_inst_read(k->b, &l->inst, &l->key, wm_place_key(joined), &range))
             return l;
     }
     wm_report(&k->b->cc->diags, WM_E_SHARD, k->st->span, "no line of the shard block matches `%s`",
@@ -216,7 +203,7 @@ fill_elem(struct block *k, const struct wm_cut_line *l, enum wm_dtype dtype, enu
         v = wm_eval(&k->b->be, l->inst.me, &l->inst.scope, l->ast->fill);
     if (v.kind == WM_V_ERROR)
         return false;
-    if (!wm_scalar_encode(dtype, v, el.pattern)) {
+    if (!wm_scalar_fill(dtype, v, el.pattern)) {
         wm_report(&k->b->cc->diags, WM_E_FILL, l->ast->span, "the fill value does not fit in %s",
                   wm_dtype_info[dtype].name);
         return false;

@@ -216,6 +216,7 @@ open_dir(struct wm_manifest *m, const struct wm_sys *sys, const struct wm_open_o
             if (index.n)
                 return open_index(m, sys, index, o, err);
         }
+        m->repeats = true; /* rank files: the same name in several files is several tensors */
         for (uint32_t i = 0; i < n; i++) {
             if (!is_of(name[i], f))
                 continue;
