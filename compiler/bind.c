@@ -19,6 +19,11 @@ find_config(struct wm_cc *cc, const struct wm_manifest *in, const struct wm_bind
     const struct cJSON *c = NULL;
     struct stat st;
 
+    if (o->config_tree) {
+        be->config = o->config_tree;
+        be->config_path = o->config.n ? o->config : WM_STR("the configuration");
+        return WM_OK;
+    }
     if (path.n == 0) {
         path = wm_arena_printf(cc->a, "%.*s/config.json", WM_STR_ARG(in->dir));
         if (cc->sys->stat(path.p, &st) != 0) {
@@ -168,8 +173,8 @@ find_carried(struct wm_bind *b, struct wm_graph *g, struct wm_err *err)
     for (int s = 0; s < 2; s++)
         for (uint32_t i = 0; i < b->m->side[s].item.n; i++)
             any |= b->m->side[s].item.item[i]->kind == WM_SI_CARRY;
-    if (!any)
-        return WM_OK;
+    if (!any || g->manifest->dir.n == 0)
+        return WM_OK; /* nothing to carry, or an input that is only headers */
     st = wm_list_dir(b->cc->a, b->cc->sys, g->manifest->dir, &name, &n, err);
     for (uint32_t f = 0; st == WM_OK && f < n; f++) {
         bool carry = false;

@@ -45,6 +45,18 @@ struct wm_rule_cache {
     WM_VEC(uint32_t) tensor;     /* scratch of one instance */
 };
 
+/* What one tuple of values of a rule's common variables leads to. */
+typedef bool wm_instance_fn(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *c);
+/* Call it for every tuple for which the rule's conditions hold; captures have their texts already. */
+bool wm_each_tuple(struct wm_bind *b, struct wm_inst *x, wm_instance_fn *fn, struct wm_rule_cache *c);
+
+/* The sizes that an instance knows without shapes (z->axis; -1: the others). */
+bool wm_inst_sizes(struct wm_bind *b, const struct wm_inst *x, struct wm_sizes *z);
+/* Give the variables that are key axes their values for number n of a term's tensors; false: a position is outside of
+ * its index. */
+bool wm_inst_position(struct wm_bind *b, struct wm_inst *x, const struct wm_rterm *t, const struct wm_sizes *z,
+                      int64_t n);
+
 /* How many tensors a term stands for in one instance, and the position of each key axis in number n of them.  A picked
  * axis has one position. */
 int64_t wm_term_count(const struct wm_rterm *t, const struct wm_rule *r, const struct wm_sizes *z);

@@ -46,8 +46,8 @@ size_of_axis(struct wm_bind *b, const struct wm_inst *x, const struct wm_axis *a
     return true;
 }
 
-static bool
-known_sizes(struct wm_bind *b, const struct wm_inst *x, struct wm_sizes *z)
+bool
+wm_inst_sizes(struct wm_bind *b, const struct wm_inst *x, struct wm_sizes *z)
 {
     bool ok = true;
 
@@ -190,10 +190,9 @@ solve(struct wm_bind *b, const struct wm_inst *x, const struct found *f, struct 
 
 /* ---- input tensors ---- */
 
-/* Values of the variables that are key axes, for number n of a term's tensors. */
-static bool
-set_position(struct wm_bind *b, struct wm_inst *x, const struct wm_rterm *t, const struct wm_sizes *z,
-             int64_t n)
+bool
+wm_inst_position(struct wm_bind *b, struct wm_inst *x, const struct wm_rterm *t,
+                 const struct wm_sizes *z, int64_t n)
 {
     int64_t pos[WM_MAX_RANK];
 
@@ -257,7 +256,7 @@ find_tensors(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z, str
             struct wm_str key;
             uint32_t tensor;
 
-            if (!set_position(b, x, term, z, i) || !wm_inst_key(b, x, term, &key)) {
+            if (!wm_inst_position(b, x, term, z, i) || !wm_inst_key(b, x, term, &key)) {
                 wm_report(&b->cc->diags, WM_E_PICK, term->span, "a value of a key is out of its index");
                 return false;
             }
@@ -289,7 +288,7 @@ report_absent(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z, co
     for (uint32_t t = 0; t < x->rule->side[b->rs].nterm; t++)
         for (uint32_t i = f->first[t]; i < f->first[t + 1]; i++)
             if (f->tensor.item[i] == WM_NONE &&
-                set_position(b, x, &x->rule->side[b->rs].term[t], z, i - f->first[t]))
+                wm_inst_position(b, x, &x->rule->side[b->rs].term[t], z, i - f->first[t]))
                 note_missing(b, x, t);
 }
 
@@ -379,7 +378,7 @@ add_outputs(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z, cons
         for (int64_t i = 0; i < n; i++) {
             struct wm_str key;
 
-            if (!set_position(b, x, &r->side[b->ws].term[t], z, i) ||
+            if (!wm_inst_position(b, x, &r->side[b->ws].term[t], z, i) ||
                 !wm_inst_key(b, x, &r->side[b->ws].term[t], &key))
                 return false;
             if (b->need_claims && !r->captures)
@@ -410,7 +409,7 @@ claim_outputs(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z)
         for (int64_t i = 0; known && i < wm_term_count(term, x->rule, z); i++) {
             struct wm_str key;
 
-            if (set_position(b, x, term, z, i) && wm_inst_key(b, x, term, &key))
+            if (wm_inst_position(b, x, term, z, i) && wm_inst_key(b, x, term, &key))
                 wm_map_put(&b->claims.key[b->ws], wm_arena_str(b->cc->a, key), x->rule->id);
         }
     }
@@ -426,7 +425,7 @@ wm_bind_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *cac
 
     f.tensor.item = cache->tensor.item;
     f.tensor.cap = cache->tensor.cap;
-    if (!known_sizes(b, x, &z) || !find_tensors(b, x, &z, &f))
+    if (!wm_inst_sizes(b, x, &z) || !find_tensors(b, x, &z, &f))
         return false;
     cache->tensor.item = f.tensor.item;
     cache->tensor.cap = f.tensor.cap;
@@ -459,7 +458,7 @@ wm_bind_not_carried(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *
     struct wm_sizes z = {.axis = cache->size};
     struct found f = {0};
 
-    if (!known_sizes(b, x, &z) || !find_tensors(b, x, &z, &f))
+    if (!wm_inst_sizes(b, x, &z) || !find_tensors(b, x, &z, &f))
         return false;
     for (uint32_t i = 0; i < f.tensor.n; i++) {
         uint32_t t = f.tensor.item[i];

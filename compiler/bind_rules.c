@@ -41,11 +41,8 @@ set_value(struct wm_bind *b, struct wm_inst *x, uint32_t var, int64_t ordinal)
                         : wm_index_value(wm_index_get(&b->be, x->me, v->index), ordinal);
 }
 
-/* What one tuple of values leads to. */
-typedef bool instance_fn(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *c);
-
-static bool
-each_tuple(struct wm_bind *b, struct wm_inst *x, instance_fn *fn, struct wm_rule_cache *cache)
+bool
+wm_each_tuple(struct wm_bind *b, struct wm_inst *x, wm_instance_fn *fn, struct wm_rule_cache *cache)
 {
     const struct wm_rule *r = x->rule;
     uint32_t var[WM_MAX_RANK], n = 0, i;
@@ -88,7 +85,7 @@ bind_named(struct wm_bind *b, const struct wm_rule *r)
 
     cache_init(b, r, &c);
     wm_inst_init(b, r, &x);
-    return each_tuple(b, &x, runs_here(b, r) ? wm_bind_instance : wm_bind_not_carried, &c);
+    return wm_each_tuple(b, &x, runs_here(b, r) ? wm_bind_instance : wm_bind_not_carried, &c);
 }
 
 /* ---- rules with captures ---- */

@@ -53,6 +53,8 @@ struct wm_str wm_chain_doc(const struct wm_chain *c);
 struct wm_bind_opts {
     bool reverse;
     struct wm_str config;            /* path; empty: config.json in the input's directory */
+    const struct cJSON *config_tree; /* the configuration itself, instead of a file; or NULL */
+    bool lint;                       /* also warn of what fits but may be meant otherwise */
     const struct wm_str *define;     /* "NAME=VALUE" */
     uint32_t ndefine;
     bool allow_unmapped, allow_missing, trust_replicas, strict_pad;
