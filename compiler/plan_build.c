@@ -308,6 +308,7 @@ add_index(struct build *b, const struct wm_shard_list *files)
     rec.name = wm_plan_add_text(&b->pb, wm_str_c(b->fmt->index_name));
     rec.size = text.n;
     rec.head = wm_plan_add_bytes(&b->pb, text.p, text.n);
+    rec.first = b->pb.section[WM_PS_OUT].n / sizeof(struct wm_plan_out); /* none, behind all */
     wm_plan_add(&b->pb, WM_PS_OUTFILE, &rec, sizeof(rec), 1);
 }
 
