@@ -53,6 +53,31 @@ def test_mixtral(wmap, tmp_path, variant):
     )
 
 
+def test_sharded_output(wmap, tmp_path):
+    """Shards and their index as the library has them: it loads both, ours there and ours back."""
+    source = tmp_path / "model"
+    make(source, "MixtralForCausalLM", "bf16", **sizes(num_local_experts=5))
+    want = loaded(source)
+    there, again = tmp_path / "there", tmp_path / "again"
+    wmap("run", "transformers5/mixtral", "-i", source, "-o", there, "--max-shard-size", "20KB")
+    wmap(
+        "run",
+        "--reverse",
+        "transformers5/mixtral",
+        "-i",
+        there,
+        "-o",
+        again,
+        "--max-shard-size",
+        "9KB",
+    )
+    assert len(list(there.glob("*.safetensors"))) > 2
+    assert len(list(again.glob("*.safetensors"))) > 5
+    assert_same(load(again), load(source))
+    assert_same(loaded(there), want)
+    assert_same(loaded(again), want)
+
+
 QWEN3_MOE = {"num_experts": 5, "moe_intermediate_size": 12, "num_experts_per_tok": 2, "head_dim": 8}
 
 
