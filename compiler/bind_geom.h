@@ -50,6 +50,9 @@ typedef bool wm_instance_fn(struct wm_bind *b, struct wm_inst *x, struct wm_rule
 /* Call it for every tuple for which the rule's conditions hold; captures have their texts already. */
 bool wm_each_tuple(struct wm_bind *b, struct wm_inst *x, wm_instance_fn *fn, struct wm_rule_cache *c);
 
+/* Does the term's template match the key, in range?  Sets the instance's variables. */
+bool wm_inst_match(struct wm_bind *b, struct wm_inst *x, const struct wm_rterm *t, struct wm_str joined);
+
 /* The sizes that an instance knows without shapes (z->axis; -1: the others). */
 bool wm_inst_sizes(struct wm_bind *b, const struct wm_inst *x, struct wm_sizes *z);
 /* Give the variables that are key axes their values for number n of a term's tensors; false: a position is outside of

@@ -90,9 +90,8 @@ bind_named(struct wm_bind *b, const struct wm_rule *r)
 
 /* ---- rules with captures ---- */
 
-/* Does the term's template match the key, in range?  Sets the instance's variables. */
-static bool
-match(struct wm_bind *b, struct wm_inst *x, const struct wm_rterm *t, struct wm_str joined)
+bool
+wm_inst_match(struct wm_bind *b, struct wm_inst *x, const struct wm_rterm *t, struct wm_str joined)
 {
     bool range = false;
 
@@ -126,7 +125,7 @@ claimed(struct wm_bind *b, uint32_t strength, int side, struct wm_str key)
             continue;
         wm_inst_init(b, r, &x);
         for (uint32_t t = 0; t < r->side[side].nterm; t++)
-            if (match(b, &x, &r->side[side].term[t], key) && wm_inst_holds(b, &x, &ok))
+            if (wm_inst_match(b, &x, &r->side[side].term[t], key) && wm_inst_holds(b, &x, &ok))
                 return true;
     }
     return false;
@@ -206,7 +205,7 @@ bind_captures(struct wm_bind *b, uint32_t strength)
         if (b->used[i] && r->arrow == WM_AR_BOTH && !wm_is_alias_source(b, b->in->t.item[i].key))
             continue;
         for (uint32_t t = 0; t < r->side[b->rs].nterm; t++)
-            if (match(b, &x, &r->side[b->rs].term[t], b->in->t.item[i].key))
+            if (wm_inst_match(b, &x, &r->side[b->rs].term[t], b->in->t.item[i].key))
                 ok &= bind_match(b, &x, strength, &done, &c);
     }
     return ok;
@@ -282,7 +281,8 @@ wm_bind_rules(struct wm_bind *b)
     for (; i < b->rules.n; i++)
         ok &= bind_captures(b, i);
     wm_report_missing(b);
-    wm_report_unexpected(b);
+    if (ok) /* else the keys of a rule that failed would be called unexpected */
+        wm_report_unexpected(b);
     return ok;
 }
 
