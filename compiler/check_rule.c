@@ -134,7 +134,7 @@ resolve_pat(struct wm_module *m, struct wm_rule *r, const struct wm_pat *p, stru
     case WM_PT_REST:
         if (depth == 0)
             return true;
-        wm_report(&m->cc->diags, WM_E_REST, p->span, "`...` stands for whole dimensions only");
+        wm_report(&m->cc->diags, WM_E_BAD_PATTERN, p->span, "`...` stands for whole dimensions only");
         return false;
     case WM_PT_PRODUCT:
     case WM_PT_SUM:
@@ -162,7 +162,7 @@ resolve_pattern(struct wm_module *m, struct wm_rule *r, const struct wm_pattern 
     for (uint32_t i = 0; i < n; i++) {
         ok &= resolve_pat(m, r, p->dim[i], &t->dim[i], 0);
         if (t->dim[i].kind == WM_PT_REST && t->has_rest) {
-            wm_report(&m->cc->diags, WM_E_REST, t->dim[i].span, "a pattern has at most one `...`");
+            wm_report(&m->cc->diags, WM_E_BAD_PATTERN, t->dim[i].span, "a pattern has at most one `...`");
             ok = false;
         }
         t->has_rest |= t->dim[i].kind == WM_PT_REST;

@@ -201,6 +201,9 @@ use_module(struct wm_module *m, const struct wm_stmt *st)
     const struct wm_name *nm = wm_module_find(m, st->name);
     struct wm_module *in;
 
+    for (uint32_t i = 0; !nm && i < m->ast->nstmt; i++)
+        if (m->ast->stmt[i]->kind == WM_ST_IMPORT && wm_str_eq(m->ast->stmt[i]->name, st->name))
+            return; /* its import failed, which was reported */
     if (!nm || nm->kind != WM_NM_IMPORT) {
         wm_report(&m->cc->diags, WM_E_UNKNOWN_NAME, st->name_span, "`%.*s` is not an imported map",
                   WM_STR_ARG(st->name));
@@ -248,11 +251,6 @@ check(struct wm_module *m)
     struct wm_diags *ds = &m->cc->diags;
     uint32_t before = ds->nerror;
 
-    if (m->ast->version != 1)
-        wm_report(ds, WM_E_HEADER, m->ast->version_span,
-                  m->ast->version ? "this is version %lld of the language; version 1 is known"
-                                  : "the file must begin with `wmap 1`",
-                  (long long)m->ast->version);
     wm_map_init(&m->names, m->cc->a, 64);
     collect(m);
     resolve_composites(m);

@@ -13,3 +13,11 @@ add_test(NAME peers COMMAND sh -c
   "exec \"\${WMAP_PYTHON:-python3}\" -m pytest -q -p no:cacheprovider ${CMAKE_CURRENT_SOURCE_DIR}/peers")
 set_tests_properties(peers PROPERTIES LABELS peers TIMEOUT 900
   ENVIRONMENT "WMAP_BIN=$<TARGET_FILE:wmap_cli>;PYTHONDONTWRITEBYTECODE=1")
+
+# The documentation: every example of docs/ and README.md is run.
+foreach(name diagnostics)
+  add_test(NAME docs/${name} COMMAND sh -c
+    "exec \"\${WMAP_PYTHON:-python3}\" -m pytest -q -p no:cacheprovider ${CMAKE_CURRENT_SOURCE_DIR}/docs/test_${name}.py")
+  set_tests_properties(docs/${name} PROPERTIES LABELS docs
+    ENVIRONMENT "WMAP_BIN=$<TARGET_FILE:wmap_cli>;PYTHONDONTWRITEBYTECODE=1")
+endforeach()
