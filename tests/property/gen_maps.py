@@ -424,8 +424,9 @@ class Generator:
         if form == "placed":
             self.placed_rule()
             placed_files(self)
-        if not self.rules:
-            self.rename_rule(self.fresh("t"))
+        # at least one tensor each way
+        self.rules.append(self.sided(['"keep"', '"kept"'], " <-> ") + mention(self))
+        self.add_input("keep", self.data([2], "BF16"))
         names = ("target", "source") if self.flip else ("source", "target")
         sides = [f"{name} {{ " + "\n  ".join(items) + " }"
                  for name, items in zip(names, (self.source, self.target)) if items]

@@ -32,7 +32,7 @@ class Elementwise:
                 now = to
             elif casts and now in NARROWER and now == self.dtype:
                 to = g.r.choice(NARROWER[now])
-                self.add(f"lossy cast({name_of(now)}, {name_of(to)})", f"cast({name_of(to)}, {name_of(now)})")
+                self.add(f"lossy cast({name_of(now)}, {name_of(to)})", f"lossy cast({name_of(to)}, {name_of(now)})")
                 now = to
         self.result = now
 
