@@ -8,16 +8,18 @@ wmap_warnings(golden)
 add_test(NAME golden/text COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/golden/run.py $<TARGET_FILE:golden>)
 set_tests_properties(golden/text PROPERTIES LABELS golden)
 
-# The shipped maps against the peers' own code; WMAP_PYTHON is the Python of tests/peers/setup.sh.
-add_test(NAME peers COMMAND sh -c
-  "exec \"\${WMAP_PYTHON:-python3}\" -m pytest -q -p no:cacheprovider ${CMAKE_CURRENT_SOURCE_DIR}/peers")
-set_tests_properties(peers PROPERTIES LABELS peers TIMEOUT 900
-  ENVIRONMENT "WMAP_BIN=$<TARGET_FILE:wmap_cli>;PYTHONDONTWRITEBYTECODE=1")
-
-# The documentation: every example of docs/ and README.md is run.
-foreach(name diagnostics)
-  add_test(NAME docs/${name} COMMAND sh -c
-    "exec \"\${WMAP_PYTHON:-python3}\" -m pytest -q -p no:cacheprovider ${CMAKE_CURRENT_SOURCE_DIR}/docs/test_${name}.py")
-  set_tests_properties(docs/${name} PROPERTIES LABELS docs
+# Folders of pytest: label and name are the folder's.  They drive the built command; WMAP_PYTHON is a Python with what
+# they need (tests/peers/setup.sh makes one).
+function(wmap_pytest folder timeout)
+  add_test(NAME ${folder} COMMAND sh -c
+    "exec \"\${WMAP_PYTHON:-python3}\" -m pytest -q -p no:cacheprovider ${CMAKE_CURRENT_SOURCE_DIR}/${folder}")
+  set_tests_properties(${folder} PROPERTIES LABELS ${folder} TIMEOUT ${timeout}
     ENVIRONMENT "WMAP_BIN=$<TARGET_FILE:wmap_cli>;PYTHONDONTWRITEBYTECODE=1")
-endforeach()
+endfunction()
+
+wmap_pytest(peers 900)     # the shipped maps against the peers' own code
+wmap_pytest(property 1200) # random maps against an independent evaluator
+wmap_pytest(attacks 600)   # hostile files
+wmap_pytest(cli 600)       # the commands
+wmap_pytest(docs 600)      # every example of the documentation
+wmap_pytest(meta 300)      # rules of the repository
