@@ -17,27 +17,6 @@ enum { DIGITS_MAX = 19, EXPR_DEPTH_MAX = 64 };
 
 /* ---- facts ---- */
 
-bool
-wm_key_fits(const struct wm_key *k)
-{
-    uint64_t bytes = 0;
-
-    if (k->npart > WM_KEY_MAX_PARTS)
-        return false;
-    for (uint32_t i = 0; i < k->npart; i++) {
-        const struct wm_kpart *p = &k->part[i];
-
-        if (!wm_ck_uadd(bytes, (uint64_t)p->text.n + p->width, &bytes))
-            return false;
-        for (uint32_t w = 0; w < p->nword; w++)
-            if (!wm_ck_uadd(bytes, p->word[w].n, &bytes))
-                return false;
-        if (bytes > WM_KEY_MAX_BYTES)
-            return false;
-    }
-    return true;
-}
-
 /* The same expression, written alike but for spaces.  Too deep to tell: no. */
 static bool
 expr_same(const struct wm_expr *x, const struct wm_expr *y, unsigned depth)

@@ -12,7 +12,8 @@
  * proves it: a shortest one, with 0, 1, 10 for numbers and x for free text where there is a choice.
  * Agreement of repeated parts makes a language that is not regular: no proof ever violates it, and
  * where a template with repeated parts could not be decided, the answer is the one that can do no
- * harm (stated below) and the proof an empty string. */
+ * harm (stated below) and the proof an empty string.  The same goes for templates of thousands of
+ * bytes that are made to be hard: a question takes at most some 30 MiB, freed before it returns. */
 #ifndef WM_COMPILER_KEY_H
 #define WM_COMPILER_KEY_H
 
@@ -42,11 +43,6 @@ struct wm_key {
     bool has_capture;
 };
 
-/* Analysis costs up to the square of a template's size, so templates beyond these are to be refused
- * first: bytes of text, words and padding together, and parts. */
-enum { WM_KEY_MAX_BYTES = 4096, WM_KEY_MAX_PARTS = 64 };
-bool wm_key_fits(const struct wm_key *k);
-
 /* Not uniquely decodable?  Then *proof is a key that decodes in two ways.  In doubt: yes. */
 bool wm_key_ambiguous(struct wm_arena *a, const struct wm_key *k, struct wm_str *proof);
 
@@ -55,7 +51,7 @@ bool wm_key_overlap(struct wm_arena *a, const struct wm_key *x, const struct wm_
                     struct wm_str *proof);
 
 /* Is the language of x inside that of y?  If not, *proof (may be NULL) is a text of x that y lacks.
- * In doubt, and where the answer would take too long (hostile templates only): no. */
+ * In doubt: no. */
 bool wm_key_inside(struct wm_arena *a, const struct wm_key *x, const struct wm_key *y,
                    struct wm_str *proof);
 

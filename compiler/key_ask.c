@@ -83,15 +83,17 @@ static enum wm_answer
 overlap(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y, struct wm_str *proof)
 {
     uint32_t i = wm_key_repeated(x, 0);
-    enum wm_answer answer = WM_ANSWER_NO;
+    enum wm_answer answer;
     struct wm_kpart part;
     struct wm_key_values v;
 
     if (q->tries == 0)
         return WM_ANSWER_OPEN;
     q->tries--;
-    if (!share_text(q, x, y, proof))
-        return WM_ANSWER_NO;
+    answer = share_text(q, x, y, proof);
+    if (answer != WM_ANSWER_YES)
+        return answer;
+    answer = WM_ANSWER_NO;
     if (i == x->npart) {
         const struct wm_key *swap = x;
 
@@ -108,7 +110,8 @@ overlap(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y, st
     if (!v.all)
         answer = WM_ANSWER_OPEN;
     for (uint32_t k = 0; k < v.list.n; k++) {
-        enum wm_answer one = overlap(q, wm_key_replace(&q->scratch, x, &part, &v.list.item[k]), y, proof);
+        enum wm_answer one =
+            overlap(q, wm_key_replace(&q->scratch, x, &part, &v.list.item[k]), y, proof);
 
         if (one == WM_ANSWER_YES)
             return WM_ANSWER_YES;
@@ -123,7 +126,8 @@ static bool
 decided_by_text(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y)
 {
     return x->npart == 1 && x->part[0].kind == WM_KP_TEXT &&
-           !reads_twice(q, y, &(struct wm_str){0}) && !wm_key_ask_member(q, y, x->part[0].text);
+           reads_twice(q, y, &(struct wm_str){0}) == WM_ANSWER_NO &&
+           !wm_key_ask_member(q, y, x->part[0].text);
 }
 
 bool
@@ -151,15 +155,17 @@ twice(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y, bool
       struct wm_str *proof)
 {
     uint32_t i = wm_key_repeated(x, 0);
-    enum wm_answer answer = WM_ANSWER_NO;
+    enum wm_answer answer;
     struct wm_kpart part;
     struct wm_key_values v;
 
     if (q->tries == 0)
         return WM_ANSWER_OPEN;
     q->tries--;
-    if (!(differ ? share_text(q, x, y, proof) : reads_twice(q, x, proof)))
-        return WM_ANSWER_NO;
+    answer = differ ? share_text(q, x, y, proof) : reads_twice(q, x, proof);
+    if (answer != WM_ANSWER_YES)
+        return answer;
+    answer = WM_ANSWER_NO;
     if (i == x->npart)
         return WM_ANSWER_YES;
     part = x->part[i];
@@ -185,16 +191,17 @@ twice(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y, bool
 bool
 wm_key_ask_ambiguous(struct wm_key_ask *q, const struct wm_key *k, struct wm_str *proof)
 {
-    if (!reads_twice(q, k, proof))
+    enum wm_answer answer = reads_twice(q, k, proof);
+
+    if (answer == WM_ANSWER_NO)
         return false;
-    if (wm_key_repeated(k, 0) == k->npart)
+    if (answer == WM_ANSWER_YES && wm_key_repeated(k, 0) == k->npart)
         return true;
     if (!q->x.duplicate && wm_key_by_length(k))
         return false;
     q->tries = TRIES_MAX;
-    if (twice(q, k, k, false, proof) != WM_ANSWER_YES)
-        *proof = (struct wm_str){
-            0}; /* matching does not use agreement, so this has to be refused, too */
+    if (answer == WM_ANSWER_OPEN || twice(q, k, k, false, proof) != WM_ANSWER_YES)
+        *proof = (struct wm_str){0}; /* to be refused all the same: matching ignores agreement */
     return true;
 }
 
@@ -202,9 +209,14 @@ bool
 wm_key_ambiguous(struct wm_arena *a, const struct wm_key *k, struct wm_str *proof)
 {
     struct wm_key_ask q;
+    bool yes;
 
-    wm_key_ask_init(&q, a);
-    return wm_key_ask_ambiguous(&q, k, proof);
+    wm_key_ask_begin(&q, a);
+    yes = wm_key_ask_ambiguous(&q, k, proof);
+    if (yes)
+        *proof = wm_arena_str(a, *proof);
+    wm_key_ask_end(&q);
+    return yes;
 }
 
 bool
@@ -212,7 +224,12 @@ wm_key_overlap(struct wm_arena *a, const struct wm_key *x, const struct wm_key *
                struct wm_str *proof)
 {
     struct wm_key_ask q;
+    bool yes;
 
-    wm_key_ask_init(&q, a);
-    return wm_key_ask_overlap(&q, x, y, proof);
+    wm_key_ask_begin(&q, a);
+    yes = wm_key_ask_overlap(&q, x, y, proof);
+    if (yes)
+        *proof = wm_arena_str(a, *proof);
+    wm_key_ask_end(&q);
+    return yes;
 }

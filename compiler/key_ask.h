@@ -1,7 +1,7 @@
 /* compiler/key_ask.h -- questions about one or two keys; private to compiler/key*.c.
  *
- * Automata and searches live in a scratch arena that is freed with the question, as only proofs are to
- * stay.  Meanwhile the caller's arena has a hook that frees it, too, where memory runs out. */
+ * Automata and searches live in a scratch arena that is freed with the question, as only proofs are
+ * to stay.  Meanwhile the caller's arena has a hook that frees it, too, where memory runs out. */
 #ifndef WM_COMPILER_KEY_ASK_H
 #define WM_COMPILER_KEY_ASK_H
 

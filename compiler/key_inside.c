@@ -13,7 +13,7 @@
 #include "compiler/key_value.h"
 
 /* States looked at, in sets, before the answer is given up (hostile templates). */
-enum { WORK_MAX = 1 << 24 };
+enum { WORK_MAX = 1 << 21 };
 
 /* Templates with repeated parts: texts to try for a proof. */
 enum { LACKING_TRIES = 256, LACKING_VALUES = 3 };
@@ -200,7 +200,7 @@ text_of(const struct inside *s, uint32_t at)
 static bool
 contains(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y, struct wm_str *proof)
 {
-    struct inside s = {.a = q->a, .x = &q->x, .y = &q->y};
+    struct inside s = {.a = &q->scratch, .x = &q->x, .y = &q->y};
 
     wm_nfa_clear(&q->x);
     wm_nfa_clear(&q->y);
@@ -287,8 +287,8 @@ contains_rest(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key 
             n++;
     if (!agree_alike(x, y, i) || !free_from(y, i))
         return false;
-    rx = rest_of(q->a, x, i, n);
-    ry = rest_of(q->a, y, i, n);
+    rx = rest_of(&q->scratch, x, i, n);
+    ry = rest_of(&q->scratch, y, i, n);
     return contains(q, &rx, &ry, &lack);
 }
 
@@ -317,9 +317,9 @@ find_lacking(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *
         *proof = text;
         return decodes && !wm_key_ask_member(q, y, text);
     }
-    v = wm_key_values_for(q->a, &x->part[i], WM_STR(""));
+    v = wm_key_values_for(&q->scratch, &x->part[i], WM_STR(""));
     for (uint32_t k = 0; k < v.list.n && k < LACKING_VALUES; k++) {
-        const struct wm_key *one = wm_key_replace(q->a, x, &x->part[i], &v.list.item[k]);
+        const struct wm_key *one = wm_key_replace(&q->scratch, x, &x->part[i], &v.list.item[k]);
 
         if (find_lacking(q, one, y, decodes, proof))
             return true;
@@ -339,23 +339,35 @@ show_lacking(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *
         *proof = (struct wm_str){0};
 }
 
+static bool
+ask_inside(struct wm_key_ask *q, const struct wm_key *x, const struct wm_key *y,
+           struct wm_str *proof)
+{
+    bool x_repeats = wm_key_repeated(x, 0) < x->npart;
+    bool y_repeats = wm_key_repeated(y, 0) < y->npart;
+
+    if (contains(q, x, y, proof)) {
+        if (!y_repeats || contains_rest(q, x, y))
+            return true;
+        show_lacking(q, x, y, proof);
+    } else if (x_repeats && proof->n > 0 && !wm_key_ask_member(q, x, *proof)) {
+        show_lacking(q, x, y, proof);
+    }
+    return false;
+}
+
 bool
 wm_key_inside(struct wm_arena *a, const struct wm_key *x, const struct wm_key *y,
               struct wm_str *proof)
 {
     struct wm_key_ask q;
-    struct wm_str none, *lack = proof ? proof : &none;
-    bool x_repeats = wm_key_repeated(x, 0) < x->npart;
-    bool y_repeats = wm_key_repeated(y, 0) < y->npart;
+    struct wm_str lack = {0};
+    bool yes;
 
-    wm_key_ask_init(&q, a);
-    if (contains(&q, x, y, lack)) {
-        if (!y_repeats || contains_rest(&q, x, y))
-            return true;
-        show_lacking(&q, x, y, lack);
-        return false;
-    }
-    if (x_repeats && lack->n > 0 && !wm_key_ask_member(&q, x, *lack))
-        show_lacking(&q, x, y, lack);
-    return false;
+    wm_key_ask_begin(&q, a);
+    yes = ask_inside(&q, x, y, &lack);
+    if (!yes && proof)
+        *proof = wm_arena_str(a, lack);
+    wm_key_ask_end(&q);
+    return yes;
 }

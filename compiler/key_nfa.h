@@ -95,7 +95,7 @@ enum wm_answer { WM_ANSWER_NO, WM_ANSWER_YES, WM_ANSWER_OPEN };
 void wm_nfa_search_init(struct wm_nfa_search *s, struct wm_arena *a);
 /* x == y: two different ways; else one text for both.  Yes: *proof is allocated.  Open: given up,
  * which takes a hostile template. */
-enum wm_answer wm_nfa_search(struct wm_nfa_search *s, const struct wm_nfa *x, const struct wm_nfa *y,
-                             struct wm_str *proof);
+enum wm_answer wm_nfa_search(struct wm_nfa_search *s, const struct wm_nfa *x,
+                             const struct wm_nfa *y, struct wm_str *proof);
 
 #endif

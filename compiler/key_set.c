@@ -11,7 +11,7 @@
 #include "compiler/key_nfa.h"
 
 /* Pairs of states to visit at most; past it (hostile maps) all pairs of keys are candidates. */
-enum { PAIRS_MAX = 1 << 21 };
+enum { PAIRS_MAX = 1 << 20 };
 
 /* A set of 64-bit values (never all ones) that remembers their order. */
 struct pairs {
@@ -51,7 +51,8 @@ insert(struct pairs *s, uint32_t i, uint32_t j)
 }
 
 struct set {
-    struct wm_arena *a;
+    struct wm_arena *a;      /* scratch */
+    struct wm_arena *caller; /* for proofs */
     const struct wm_key *const *key;
     uint32_t n;
     struct wm_nfa nfa;
@@ -162,26 +163,42 @@ add_twins(const struct set *s, struct partners *p, uint32_t first, uint32_t i)
             *WM_PUSH(s->a, &p->key) = j;
 }
 
-/* Ask about all candidates, in order; false: the caller has had enough. */
+/* Two keys that may overlap; false: the caller has had enough. */
 static bool
-decide(struct set *s, struct wm_key_ask *ask, struct partners *p, uint32_t i)
+decide(const struct set *s, uint32_t i, uint32_t j)
 {
     struct wm_str proof;
 
-    p->key.n = 0;
-    add_twins(s, p, s->leaf[i], i);
-    for (uint32_t k = p->head[s->leaf[i]]; k != WM_NONE; k = p->next[k])
-        add_twins(s, p, p->other[k], i);
-    if (p->key.n > 1)
-        qsort(p->key.item, p->key.n, sizeof(*p->key.item), by_value);
-    for (uint32_t k = 0; k < p->key.n; k++) {
-        uint32_t j = p->key.item[k];
+    return !wm_key_overlap(s->caller, s->key[i], s->key[j], &proof) ||
+           s->report(s->user, i, j, proof);
+}
 
-        if (wm_key_ask_overlap(ask, s->key[i], s->key[j], &proof) &&
-            !s->report(s->user, i, j, proof))
-            return false;
+/* Decide all candidates, in order. */
+static void
+decide_candidates(const struct set *s)
+{
+    struct partners p = find_partners(s);
+
+    for (uint32_t i = 0; i < s->n; i++) {
+        p.key.n = 0;
+        add_twins(s, &p, s->leaf[i], i);
+        for (uint32_t k = p.head[s->leaf[i]]; k != WM_NONE; k = p.next[k])
+            add_twins(s, &p, p.other[k], i);
+        if (p.key.n > 1)
+            qsort(p.key.item, p.key.n, sizeof(*p.key.item), by_value);
+        for (uint32_t k = 0; k < p.key.n; k++)
+            if (!decide(s, i, p.key.item[k]))
+                return;
     }
-    return true;
+}
+
+static void
+decide_all(const struct set *s)
+{
+    for (uint32_t i = 0; i < s->n; i++)
+        for (uint32_t j = i + 1; j < s->n; j++)
+            if (!decide(s, i, j))
+                return;
 }
 
 static void
@@ -208,30 +225,17 @@ void
 wm_keys_overlaps(struct wm_arena *a, const struct wm_key *const *k, uint32_t n,
                  bool (*found)(void *user, uint32_t i, uint32_t j, struct wm_str proof), void *user)
 {
-    struct set s = {.a = a,
-                    .key = k,
-                    .n = n,
-                    .state = {.a = a},
-                    .found = {.a = a},
-                    .report = found,
-                    .user = user};
-    struct partners p;
-    struct wm_key_ask ask;
-    struct wm_str proof;
+    struct wm_key_ask q;
+    struct set s = {.caller = a, .key = k, .n = n, .report = found, .user = user};
 
     if (n < 2)
         return;
+    wm_key_ask_begin(&q, a);
+    s.a = s.state.a = s.found.a = &q.scratch;
     collect(&s);
-    wm_key_ask_init(&ask, a);
-    if (candidates(&s)) {
-        p = find_partners(&s);
-        for (uint32_t i = 0; i < n; i++)
-            if (!decide(&s, &ask, &p, i))
-                return;
-        return;
-    }
-    for (uint32_t i = 0; i < n; i++)
-        for (uint32_t j = i + 1; j < n; j++)
-            if (wm_key_ask_overlap(&ask, k[i], k[j], &proof) && !found(user, i, j, proof))
-                return;
+    if (candidates(&s))
+        decide_candidates(&s);
+    else
+        decide_all(&s);
+    wm_key_ask_end(&q);
 }

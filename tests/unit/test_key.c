@@ -394,31 +394,100 @@ hostile_texts(void **state)
     assert_true(now() - t < 3);
 }
 
-/* The largest templates allowed, made so that searches go wrong for as long as possible. */
+/* Large templates, made so that searches go wrong for as long as possible. */
 static void
 hostile_templates(void **state)
 {
-    char *s = wm_arena_alloc(&arena, 2 * WM_KEY_MAX_BYTES);
+    enum { N = 16000 };
+    char *s = wm_arena_alloc(&arena, N + 10);
     struct wm_key x, y;
     struct wm_str proof;
     double t = now();
 
     (void)state;
     strcpy(s, "{m*}");
-    memset(s + 4, 'a', WM_KEY_MAX_BYTES - 1);
-    strcpy(s + 3 + WM_KEY_MAX_BYTES, "{i}");
+    memset(s + 4, 'a', N);
+    strcpy(s + 4 + N, "{i}");
     x = kit_key(&arena, s);
-    assert_true(wm_key_fits(&x));
     assert_false(wm_key_ambiguous(&arena, &x, &proof));
     y = kit_key(&arena, s + 4);
     assert_true(wm_key_overlap(&arena, &x, &x, &proof));
     assert_false(wm_key_overlap(&arena, &x, &y, &proof));
     assert_false(wm_key_inside(&arena, &y, &x, &proof));
-    x.part[0] = y.part[1];
-    x.part[0].width = WM_KEY_MAX_BYTES;
-    assert_false(wm_key_fits(&x));
     print_message("  %.1f ms\n", (now() - t) * 1e3);
     assert_true(now() - t < 10);
+}
+
+/* ---- memory ---- */
+
+static struct {
+    int live, fail; /* blocks not freed; allocations until one fails */
+    jmp_buf out;
+} count;
+
+static void *
+count_malloc(size_t n)
+{
+    if (--count.fail == 0)
+        return NULL;
+    count.live++;
+    return malloc(n);
+}
+
+static void
+count_free(void *p)
+{
+    count.live -= p != NULL;
+    free(p);
+}
+
+static void
+jump_out(void *user)
+{
+    (void)user;
+    longjmp(count.out, 1);
+}
+
+/* All questions with the nth allocation failing; true if there was none.  Either way nothing stays
+ * behind, and the arena has its own hook again. */
+static bool
+ask_with_failure(int n)
+{
+    struct wm_sys sys = wm_sys_real;
+    struct wm_key k[2] = {kit_key(&arena, "a.{i}.{p in a|b}.{i}"), kit_key(&arena, "a.{i}.{m*}")};
+    const struct wm_key *p[2] = {&k[0], &k[1]};
+    struct wm_arena a;
+    uint32_t found = 0;
+    struct wm_str proof;
+    bool failed;
+
+    sys.malloc = count_malloc;
+    sys.free = count_free;
+    wm_arena_init(&a, &sys, jump_out, NULL);
+    count.fail = n;
+    count.live = 0;
+    if (setjmp(count.out) == 0) {
+        wm_key_ambiguous(&a, &k[0], &proof);
+        wm_key_inside(&a, &k[1], &k[0], &proof);
+        wm_keys_overlaps(&a, p, 2, count_pair, &found);
+        assert_int_equal(found, 1);
+    }
+    failed = count.fail <= 0;
+    assert_true(a.oom == jump_out && a.oom_user == NULL);
+    wm_arena_fini(&a);
+    assert_int_equal(count.live, 0);
+    return !failed;
+}
+
+static void
+out_of_memory(void **state)
+{
+    int n = 1;
+
+    (void)state;
+    while (!ask_with_failure(n) && n < 10000)
+        n++;
+    assert_in_range(n, 5, 9999);
 }
 
 int
@@ -434,6 +503,7 @@ main(void)
         cmocka_unit_test(everything_overlaps),
         cmocka_unit_test(hostile_texts),
         cmocka_unit_test(hostile_templates),
+        cmocka_unit_test(out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
