@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 
 import st
@@ -81,3 +82,28 @@ def check(case, place):
             raise Difference(explain(case, f"{what}: exit status {done.returncode}", done.stderr))
         compare(case, st.read(target, has_files(module, backward)), expected, what)
         state, source = expected, target
+
+
+DIAGNOSTIC = re.compile(r"^(?:(?P<file>[^\n:]*):(?P<line>\d+):\d+: )?.*?error\[(?P<code>E\d{4})\]", re.M)
+
+
+def check_mutant(mutant, place):
+    """An ill-formed map must be refused, with the right code at the right place, and leave no output."""
+    case = mutant.case
+    place.mkdir(parents=True, exist_ok=True)
+    map_path, config_path, target = place / "map.wmap", place / "config.json", place / "out"
+    map_path.write_text(case.text)
+    config_path.write_text(json.dumps(case.config))
+    st.write(place / "start", case.inputs)
+    done = wmap(arguments(case, map_path, config_path, place / "start", target, case.backward, random.Random(0)))
+    found = [(m["code"], int(m["line"] or 0)) for m in DIAGNOSTIC.finditer(done.stderr)]
+    what = f"{mutant.what}: expected {sorted(mutant.codes)}"
+    if done.returncode != 1:
+        raise Difference(explain(case, f"{what}, exit status {done.returncode}", done.stderr))
+    if target.exists():
+        raise Difference(explain(case, f"{what}: something was written", done.stderr))
+    right = [line for code, line in found if code in mutant.codes]
+    if not right:
+        raise Difference(explain(case, f"{what}, found {found}", done.stderr))
+    if mutant.lines is not None and not any(line in mutant.lines for line in right):
+        raise Difference(explain(case, f"{what} at lines {mutant.lines}, found {found}", done.stderr))
