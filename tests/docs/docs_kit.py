@@ -136,3 +136,33 @@ def commands(block):
     """The commands of a `sh` block, each as a list of words; a line that ends in a backslash goes on."""
     text = block.text.replace("\\\n", " ")
     return [shlex.split(line[2:], comments=True) for line in text.splitlines() if line.startswith("$ ")]
+
+
+def plain(text):
+    """Output without what differs from run to run (time, rate, place) and without trailing space."""
+    text = re.sub(r"(wrote .*?) in [\d.]+ s \(.*?/s\)( -> \S+)?", r"\1", text)
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+def session(block, cwd):
+    """Run a `sh` block's commands in order; each must print exactly the lines below it.
+
+    A last line `...` stands for any further lines.
+    """
+    for part in re.split(r"^\$ ", block.text, flags=re.M)[1:]:
+        command, _, shown = part.partition("\n")
+        while command.endswith("\\"):
+            more, _, shown = shown.partition("\n")
+            command = command[:-1] + more
+        env = {**os.environ, "NO_COLOR": "1", "LC_ALL": "C.UTF-8", "COLUMNS": "120",
+               "PATH": f"{cwd}/.bin:{os.environ['PATH']}"}
+        (cwd / ".bin").mkdir(exist_ok=True)
+        link = cwd / ".bin/wmap"
+        if not link.exists():
+            link.symlink_to(pathlib.Path(WMAP).resolve())
+        done = subprocess.run(["sh", "-c", command], cwd=cwd, env=env, capture_output=True, text=True, timeout=60)
+        out, shown = plain(done.stderr + done.stdout), plain(shown)
+        if shown.endswith("..."):
+            assert out.startswith(shown[:-3].rstrip()), f"{block}: {command}\n{out}"
+        else:
+            assert out == shown, f"{block}: {command}\n{out}"
