@@ -112,5 +112,7 @@ bool wm_bind_aliases(struct wm_bind *b, int side);
  * side has none. */
 struct wm_stage *wm_shard_read(struct wm_bind *b, struct wm_stage *in);
 struct wm_stage *wm_shard_write(struct wm_bind *b, struct wm_stage *in);
+/* The size that the shard block of a side gives a dimension of a whole tensor (`size N`, or sized parts); false: none. */
+bool wm_shard_size(struct wm_bind *b, int side, struct wm_str key, int64_t *dim, int64_t *size);
 
 #endif

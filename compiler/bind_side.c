@@ -237,6 +237,8 @@ struct line {
     const struct wm_file_line *f;
     struct wm_inst x;
     struct wm_map files;         /* names of the files seen, for the stray and the missing */
+    uint32_t missing;
+    struct wm_diag *diag;
 };
 
 static struct line *
@@ -272,29 +274,32 @@ key_by_line(struct wm_bind *b, struct line *l, struct wm_str file, struct wm_str
     return wm_inst_read(b, &l->x, &l->f->as, name, range) && wm_inst_key(b, &l->x, &t, key);
 }
 
-/* All files of the file indices must be there: print the name for every tuple of values. */
+/* Is the file's name made of its file indices alone?  Then all of its files can be listed. */
 static bool
-all_files(struct wm_bind *b, struct line *l)
+is_listable(const struct wm_file_line *f)
 {
-    const struct wm_file_line *f = l->f;
-    int64_t count[WM_MAX_RANK], at[WM_MAX_RANK] = {0};
-    struct wm_rterm t = {.key = f->name};
-    uint32_t missing = 0, i;
-    struct wm_diag *d = NULL;
-
-    if (f->nplace == 0)
-        return true;
-    for (i = 0; i < f->name.npart; i++)
-        if (f->name.part[i].kind != WM_KP_TEXT && !l->x.known[f->name.part[i].var] && l->files.n == 0)
-            break;
-    for (i = 0; i < f->name.npart; i++) {
+    for (uint32_t i = 0; i < f->name.npart; i++) {
         bool place = f->name.part[i].kind == WM_KP_TEXT;
 
         for (uint32_t k = 0; k < f->nplace; k++)
             place |= f->name.part[i].var == f->place[k];
         if (!place)
-            return true; /* names depend on keys, too */
+            return false;
     }
+    return f->nplace > 0;
+}
+
+/* The names of all files of a line, for every tuple of its file indices. */
+static bool
+each_file(struct wm_bind *b, struct line *l, void (*fn)(struct wm_bind *b, struct line *l, struct wm_str name))
+{
+    const struct wm_file_line *f = l->f;
+    int64_t count[WM_MAX_RANK], at[WM_MAX_RANK] = {0};
+    struct wm_rterm t = {.key = f->name};
+    uint32_t i;
+
+    if (!is_listable(f))
+        return true;
     for (uint32_t k = 0; k < f->nplace; k++)
         if (!wm_index_count(&b->be, l->x.me, f->scope->var.item[f->place[k]].index, &count[k]))
             return false;
@@ -303,27 +308,43 @@ all_files(struct wm_bind *b, struct line *l)
     do {
         struct wm_str name;
 
+        wm_inst_forget(&l->x);
         for (uint32_t k = 0; k < f->nplace; k++) {
             const struct wm_var *v = &f->scope->var.item[f->place[k]];
 
-            l->x.known[f->place[k]] = true;
-            l->x.value[f->place[k]] = v->kind == WM_VAR_INDEX
-                                          ? wm_index_value(wm_index_get(&b->be, l->x.me, v->index), at[k])
-                                          : at[k];
+            wm_inst_set(b, &l->x, f->place[k],
+                        v->kind == WM_VAR_INDEX
+                            ? wm_index_value(wm_index_get(&b->be, l->x.me, v->index), at[k])
+                            : at[k]);
         }
         if (!wm_inst_key(b, &l->x, &t, &name))
             return false;
-        if (wm_map_get(&l->files, name) == WM_NONE && missing++ < 4) {
-            if (!d)
-                d = wm_report_at(&b->cc->diags, WM_E_FILES, b->g->manifest->path, "the file %.*s is missing",
-                                 WM_STR_ARG(name));
-            else
-                wm_note(&b->cc->diags, d, "%.*s is missing, too", WM_STR_ARG(name));
-        }
+        fn(b, l, name);
         for (i = f->nplace; i > 0 && ++at[i - 1] == count[i - 1]; i--)
             at[i - 1] = 0;
     } while (i > 0);
-    return missing == 0;
+    return true;
+}
+
+/* Reading: all files of the file indices must be there. */
+static void
+want_file(struct wm_bind *b, struct line *l, struct wm_str name)
+{
+    if (wm_map_get(&l->files, name) != WM_NONE || l->missing++ >= 4)
+        return;
+    if (!l->diag)
+        l->diag = wm_report_at(&b->cc->diags, WM_E_FILES, b->g->manifest->path, "the file %.*s is missing",
+                               WM_STR_ARG(name));
+    else
+        wm_note(&b->cc->diags, l->diag, "%.*s is missing, too", WM_STR_ARG(name));
+}
+
+/* Writing: a rank that holds nothing is an empty file. */
+static void
+make_file(struct wm_bind *b, struct line *l, struct wm_str name)
+{
+    (void)l;
+    *WM_PUSH(b->cc->a, &b->g->out_files) = wm_arena_str(b->cc->a, name);
 }
 
 static void
@@ -383,7 +404,7 @@ wm_bind_read_side(struct wm_bind *b, struct wm_tset *placed)
         wm_stage_pass(b->g, s, i, &t);
     }
     for (uint32_t k = 0; k < n; k++)
-        all_files(b, &l[k]);
+        each_file(b, &l[k], want_file);
     if (b->cc->diags.nerror != before)
         return NULL;
     return wm_shard_read(b, s);
@@ -436,6 +457,7 @@ wm_bind_write_side(struct wm_bind *b, struct wm_stage *rules)
 
     if (in)
         in = wm_shard_write(b, in);
+    b->g->out_files.n = 0; /* of the last link only */
     if (!in || n == 0)
         return in;
     s = wm_stage_new(b->g, in->out);
@@ -450,5 +472,7 @@ wm_bind_write_side(struct wm_bind *b, struct wm_stage *rules)
                       wm_place_show(b->cc->a, t.key).p);
         wm_stage_pass(b->g, s, i, &t);
     }
+    for (uint32_t k = 0; k < n; k++)
+        each_file(b, &l[k], make_file);
     return b->cc->diags.nerror == before ? wm_stage_fuse(b->g, in, s) : NULL;
 }

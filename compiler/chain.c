@@ -300,6 +300,25 @@ wm_chain_dump(struct wm_cc *cc, struct wm_chain *c, struct wm_str stage, struct 
 
 /* ---- the input ---- */
 
+/* How many directories down the files of a side lie. */
+static uint32_t
+file_depth(const struct wm_side *s)
+{
+    uint32_t depth = 0;
+
+    for (uint32_t f = 0; f < s->file.n; f++) {
+        const struct wm_key *k = &s->file.item[f].name;
+        uint32_t n = 0;
+
+        /* only literal text has slashes: a capture is one plain component */
+        for (uint32_t p = 0; p < k->npart; p++)
+            for (size_t i = 0; k->part[p].kind == WM_KP_TEXT && i < k->part[p].text.n; i++)
+                n += k->part[p].text.p[i] == '/';
+        depth = n > depth ? n : depth;
+    }
+    return depth;
+}
+
 /* The first reading side decides which files belong to the input. */
 enum wm_status
 wm_open_input(struct wm_cc *cc, struct wm_chain *c, struct wm_str path, const struct wm_bind_opts *o,
@@ -316,7 +335,7 @@ wm_open_input(struct wm_cc *cc, struct wm_chain *c, struct wm_str path, const st
 
     if (s->file.n == 0 || cc->sys->stat(wm_arena_cstr(cc->a, path), &st) != 0 || !S_ISDIR(st.st_mode))
         return wm_manifest_open(cc->a, cc->sys, path, opts, out, err);
-    if (wm_list_dir(cc->a, cc->sys, path, &name, &n, err) != WM_OK)
+    if (wm_list_tree(cc->a, cc->sys, path, file_depth(s), &name, &n, err) != WM_OK)
         return err->status;
     only = WM_NEW_N(cc->a, struct wm_str, n);
     for (uint32_t i = 0; i < n; i++)

@@ -2,7 +2,7 @@
  *
  * A type is known where the text shows it (literals, comparisons, sums); the rest is any.  Only what can never be right
  * is refused here; the evaluation at bind checks the values themselves. */
-#include "compiler/module.h"
+#include "compiler/value.h"
 
 enum type { T_ANY, T_NUMBER, T_BOOL, T_STRING, T_LIST, T_NULL };
 
@@ -11,6 +11,7 @@ struct ck {
     const struct wm_rule *rule;
     bool ok;
     bool per_index;
+    bool needs_input; /* a config, an adapter, a checkpoint, another map */
     uint32_t depth;
 };
 
@@ -85,6 +86,7 @@ check_let(struct ck *x, const struct wm_expr *e, struct wm_name *nm)
         x->ok = false;
         return T_ANY;
     }
+    x->needs_input |= nm->needs_input;
     if (nm->visit == 2 && !nm->per_index)
         return T_ANY;
     if (x->depth++ > 200)
@@ -96,12 +98,14 @@ check_let(struct ck *x, const struct wm_expr *e, struct wm_name *nm)
         nm->visit = 1;
         t = check(&in, nm->stmt->expr);
         nm->per_index = in.per_index;
+        nm->needs_input = in.needs_input;
         nm->visit = 2;
         x->ok &= in.ok;
     } else {
         t = check(x, nm->stmt->expr);
     }
     x->per_index |= nm->per_index;
+    x->needs_input |= nm->needs_input;
     x->depth--;
     (void)e;
     return t;
@@ -147,6 +151,7 @@ check_name(struct ck *x, const struct wm_expr *e)
         return T_ANY;
     }
     nm->used = true;
+    x->needs_input |= nm->kind != WM_NM_LET;
     if (nm->kind == WM_NM_LET)
         return check_let(x, e, nm);
     if (nm->kind == WM_NM_INDEX)
@@ -165,6 +170,7 @@ check_field(struct ck *x, const struct wm_expr *e)
     const struct wm_expr *base = e->arg[0];
     struct wm_name *nm, *in;
 
+    x->needs_input = true;
     if (base->kind == WM_EX_CONFIG || (base->kind == WM_EX_NAME && wm_str_eq(base->s, WM_STR("adapter")) &&
                                        !wm_module_find(x->m, base->s)))
         return T_ANY;
@@ -204,11 +210,13 @@ check_call(struct ck *x, const struct wm_expr *e)
             x->ok = false;
             return T_ANY;
         }
+        x->needs_input |= wm_str_eq(e->s, WM_STR("exists"));
         if (wm_str_eq(e->s, WM_STR("exists")))
             return e->arg[0]->tmpl ? T_BOOL : (want(x, e->arg[0], T_STRING, "exists"), T_BOOL);
         if (wm_str_eq(e->s, WM_STR("len")) && e->arg[0]->kind == WM_EX_NAME &&
             (nm = wm_module_find(x->m, e->arg[0]->s)) && nm->kind == WM_NM_INDEX) {
             ((struct wm_name *)nm)->used = true;
+            x->needs_input = true; /* its values may be those of the keys */
             return T_NUMBER;
         }
         for (uint32_t k = 0; k < e->narg; k++)
@@ -355,5 +363,21 @@ wm_check_names(struct wm_module *m)
             wm_check_bool(m, nm->stmt->where, NULL);
             nm->used = used;
         }
+    }
+}
+
+/* A let that needs no input has its value now: an overflow or a division in it is found without a checkpoint.  Params
+ * stand for their defaults; a map that uses them may be given others, so lets with params are left to bind. */
+void
+wm_check_constants(struct wm_module *m)
+{
+    struct wm_benv be = {.cc = m->cc};
+    struct wm_menv *me = wm_menv_of(&be, m);
+
+    for (uint32_t i = 0; i < m->name_list.n; i++) {
+        const struct wm_name *nm = &m->name_list.item[i];
+
+        if (nm->kind == WM_NM_LET && !nm->per_index && !nm->needs_input)
+            wm_eval(&be, me, NULL, nm->stmt->expr);
     }
 }

@@ -265,9 +265,12 @@ wm_check_ambiguous(struct wm_module *m, const struct wm_key *k)
 {
     struct wm_str proof;
 
-    if (wm_key_ambiguous(m->cc->a, k, &proof))
-        wm_report(&m->cc->diags, WM_E_KEY_AMBIGUOUS, k->span, "`%.*s` can be read in two ways",
-                  WM_STR_ARG(proof));
+    if (!wm_key_ambiguous(m->cc->a, k, &proof))
+        return;
+    if (proof.n == 0) /* repeated placeholders, or a template too large to decide */
+        wm_report(&m->cc->diags, WM_E_KEY_AMBIGUOUS, k->span, "the key can't be shown to be read in one way only");
+    else
+        wm_report(&m->cc->diags, WM_E_KEY_AMBIGUOUS, k->span, "`%.*s` can be read in two ways", WM_STR_ARG(proof));
 }
 
 /* ---- all keys of a side against each other ---- */
@@ -334,8 +337,8 @@ clash(void *user, uint32_t i, uint32_t j, struct wm_str proof)
     } else if (!certain(x, p, y, q)) {
         return true;
     }
-    d = wm_report(ds, WM_E_KEY_CLASH, q->span, "`%.*s` is claimed by two %s", WM_STR_ARG(proof),
-                  x == y ? "terms of a rule" : "rules");
+    d = wm_report(ds, WM_E_KEY_CLASH, q->span, "`%.*s` is claimed by two %s",
+                  WM_STR_ARG(proof.n ? proof : WM_STR("a key")), x == y ? "terms of a rule" : "rules");
     wm_label(ds, d, p->span, "also claimed here");
     if (p->has_capture)
         wm_note(ds, d, "of two templates with `*` one must lie strictly inside the other");

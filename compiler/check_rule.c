@@ -210,12 +210,35 @@ vars_of_term(const struct wm_rule *r, const struct wm_rterm *t, bool *has)
         mark(r, has, t->place[i]);
 }
 
-/* A variable is common where every term of both sides has it: one value of it is one instance. */
+/* Does a clause of the rule say `broadcast` or `pick` of it, itself or as a component? */
+static bool
+is_spread(const struct wm_rule *r, uint32_t v)
+{
+    for (uint32_t i = 0; i < r->ast->nclause; i++) {
+        const struct wm_clause *c = &r->ast->clause[i];
+
+        for (uint32_t k = 0; k < c->nbind && (c->kind == WM_CL_BROADCAST || c->kind == WM_CL_PICK); k++) {
+            uint32_t named = wm_rule_find_var(r, c->bind[k].name);
+
+            if (named == v)
+                return true;
+            for (uint32_t p = 0; named != WM_NONE && p < r->var.item[named].ncomponent; p++)
+                if (r->var.item[named].component[p] == v)
+                    return true;
+        }
+    }
+    return false;
+}
+
+/* A variable is common where every term of both sides has it: one value of it is one instance.  A fill has no terms to
+ * lack one, so there `broadcast` and `pick` decide. */
 static void
 find_common(struct wm_module *m, struct wm_rule *r)
 {
+    bool fill = r->side[0].fill || r->side[1].fill;
+
     for (uint32_t v = 0; v < r->var.n; v++)
-        r->var.item[v].common = true;
+        r->var.item[v].common = !fill || !is_spread(r, v);
     for (int s = 0; s < 2; s++)
         for (uint32_t t = 0; t < r->side[s].nterm; t++) {
             bool *has = WM_NEW_N(m->cc->a, bool, r->var.n);
@@ -343,9 +366,7 @@ mark_axis(struct wm_module *m, struct wm_rule *r, const struct wm_binding *b, en
         struct wm_axis *ax;
 
         if (axis[i] == WM_NONE) {
-            /* a fill has no other side: a common index repeats it as `broadcast` says */
-            if (!inherited && !(kind == WM_CL_BROADCAST && wm_rule_find_var(r, b->name) != WM_NONE &&
-                                (r->side[0].fill || r->side[1].fill)))
+            if (!inherited)
                 wm_report(&m->cc->diags, WM_E_CLAUSE_UNUSED, b->span,
                           "the rule has no axis `%.*s` on one side", WM_STR_ARG(b->name));
             continue;

@@ -255,6 +255,8 @@ check(struct wm_module *m)
     collect(m);
     resolve_composites(m);
     wm_check_names(m);
+    if (ds->nerror == before)
+        wm_check_constants(m);
     for (uint32_t i = 0; i < m->ast->nstmt; i++)
         if (m->ast->stmt[i]->kind == WM_ST_USE)
             use_module(m, m->ast->stmt[i]);

@@ -19,6 +19,7 @@ struct wm_name {
     const struct wm_stmt *stmt;
     uint32_t id;                 /* number among its kind */
     bool used;
+    bool needs_input;            /* a let whose value depends on a config, a checkpoint, a param */
     bool per_index;              /* a let whose value depends on an index: not the same for all instances */
     uint8_t visit;               /* for cycles */
 };
@@ -184,6 +185,8 @@ const struct wm_name *wm_module_find(struct wm_module *m, struct wm_str name);
 
 /* Lets, params and indices: expressions sound, no cycles. */
 void wm_check_names(struct wm_module *m);
+/* Values that need no input: evaluated, so that faults in them show. */
+void wm_check_constants(struct wm_module *m);
 /* The items of source and target. */
 void wm_check_sides(struct wm_module *m);
 /* Resolve and check all rules of the text; appended to m->rule. */

@@ -184,6 +184,23 @@ whole_of(struct cutter *c, const int64_t *have, int64_t *out)
 }
 
 bool
+wm_cut_size(struct wm_bind *b, const struct wm_cut_line *l, int64_t *size)
+{
+    struct cutter c = {.b = b, .l = l};
+
+    if (!evaluate(&c) || (c.t.size < 0 && c.t.npart == 0))
+        return false;
+    *size = c.t.size;
+    if (c.t.size >= 0)
+        return true;
+    *size = 0;
+    for (uint32_t i = 0; i < c.t.npart; i++)
+        if (c.t.part[i] < 0 || !wm_ck_add(*size, c.t.part[i], size))
+            return false;
+    return true;
+}
+
+bool
 wm_cut_make(struct wm_bind *b, const struct wm_cut_line *l, uint32_t nrank, int64_t whole,
             const int64_t *have, struct wm_str key, struct wm_cut *out)
 {

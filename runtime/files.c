@@ -78,33 +78,76 @@ is_file(struct wm_arena *a, const struct wm_sys *sys, struct wm_str dir, const s
     return S_ISREG(st.st_mode);
 }
 
+struct listing {
+    struct wm_arena *a;
+    const struct wm_sys *sys;
+    struct wm_err *err;
+    WM_VEC(struct wm_str) list;
+};
+
+static bool
+is_directory(struct listing *l, struct wm_str path, const struct dirent *e)
+{
+    struct stat st;
+
+    if (e->d_name[0] == '.')
+        return false; /* hidden ones, our own temporaries among them */
+    if (e->d_type != DT_LNK && e->d_type != DT_UNKNOWN)
+        return e->d_type == DT_DIR;
+    return l->sys->stat(path.p, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* `dir` is opened, `prefix` ("" or "sub/") stands before the names. */
+static enum wm_status
+list(struct listing *l, struct wm_str dir, struct wm_str prefix, uint32_t depth)
+{
+    const char *path = wm_arena_cstr(l->a, dir);
+    WM_VEC(struct wm_str) sub = {0};
+    enum wm_status st = WM_OK;
+    DIR *d = l->sys->opendir(path);
+    int failed;
+
+    if (!d)
+        return wm_fail_sys(l->err, errno, path, "cannot read the directory");
+    for (;;) {
+        struct dirent *e;
+
+        errno = 0;
+        e = l->sys->readdir(d);
+        if (!e)
+            break;
+        if (is_file(l->a, l->sys, dir, e))
+            *WM_PUSH(l->a, &l->list) = wm_arena_printf(l->a, "%.*s%s", WM_STR_ARG(prefix), e->d_name);
+        else if (depth > 0 && is_directory(l, wm_arena_printf(l->a, "%s/%s", path, e->d_name), e))
+            *WM_PUSH(l->a, &sub) = wm_arena_str(l->a, wm_str_c(e->d_name));
+    }
+    failed = errno;
+    l->sys->closedir(d);
+    if (failed)
+        return wm_fail_sys(l->err, failed, path, "cannot read the directory");
+    for (uint32_t i = 0; i < sub.n && st == WM_OK; i++)
+        st = list(l, wm_arena_printf(l->a, "%s/%.*s", path, WM_STR_ARG(sub.item[i])),
+                  wm_arena_printf(l->a, "%.*s%.*s/", WM_STR_ARG(prefix), WM_STR_ARG(sub.item[i])), depth - 1);
+    return st;
+}
+
+enum wm_status
+wm_list_tree(struct wm_arena *a, const struct wm_sys *sys, struct wm_str dir, uint32_t depth,
+             struct wm_str **name, uint32_t *n, struct wm_err *err)
+{
+    struct listing l = {.a = a, .sys = sys, .err = err};
+    enum wm_status st = list(&l, dir, WM_STR(""), depth);
+
+    if (l.list.n > 1)
+        qsort(l.list.item, l.list.n, sizeof(*l.list.item), by_bytes);
+    *name = l.list.item;
+    *n = l.list.n;
+    return st;
+}
+
 enum wm_status
 wm_list_dir(struct wm_arena *a, const struct wm_sys *sys, struct wm_str dir, struct wm_str **name,
             uint32_t *n, struct wm_err *err)
 {
-    WM_VEC(struct wm_str) list = {0};
-    const char *path = wm_arena_cstr(a, dir);
-    struct dirent *e;
-    DIR *d = sys->opendir(path);
-    int failed;
-
-    if (!d)
-        return wm_fail_sys(err, errno, path, "cannot read the directory");
-    for (;;) {
-        errno = 0;
-        e = sys->readdir(d);
-        if (!e)
-            break;
-        if (is_file(a, sys, dir, e))
-            *WM_PUSH(a, &list) = wm_arena_str(a, wm_str_c(e->d_name));
-    }
-    failed = errno;
-    sys->closedir(d);
-    if (failed)
-        return wm_fail_sys(err, failed, path, "cannot read the directory");
-    if (list.n > 1)
-        qsort(list.item, list.n, sizeof(*list.item), by_bytes);
-    *name = list.item;
-    *n = list.n;
-    return WM_OK;
+    return wm_list_tree(a, sys, dir, 0, name, n, err);
 }

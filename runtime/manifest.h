@@ -67,6 +67,10 @@ enum wm_status wm_manifest_register(struct wm_manifest *m, uint32_t first, struc
 enum wm_status wm_list_dir(struct wm_arena *a, const struct wm_sys *sys, struct wm_str dir,
                            struct wm_str **name, uint32_t *n, struct wm_err *err);
 
+/* The same with the files of its subdirectories, at most `depth` levels down: "rank0/model.safetensors". */
+enum wm_status wm_list_tree(struct wm_arena *a, const struct wm_sys *sys, struct wm_str dir, uint32_t depth,
+                            struct wm_str **name, uint32_t *n, struct wm_err *err);
+
 /* A whole small file (config.json, a map), at most `max` bytes; a regular file only. */
 enum wm_status wm_read_file(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
                             uint64_t max, struct wm_str *out, struct wm_err *err);

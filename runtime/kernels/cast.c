@@ -7,8 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/kernels/codec.h"
-#include "runtime/kernels/kernel.h"
+#include "runtime/kernels/cast_table.h"
 
 enum { CHUNK = 512 };
 
@@ -31,114 +30,82 @@ fits_f32(enum wm_dtype t)
     return is_float(t) ? t != WM_DT_F64 : wm_dtype_info[t].bits <= 16;
 }
 
-/* ---- float32 bits out of narrow types ---- */
+static uint32_t
+bits_of(float f)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &f, 4);
+    return bits;
+}
+
+static const struct wm_cast_loops *
+loops_of(enum wm_dtype t)
+{
+#ifdef __x86_64__
+    if (__builtin_cpu_supports("avx2"))
+        return &wm_cast_avx2[t];
+#endif
+    return &wm_cast_base[t];
+}
+
+/* ---- float32 out of what fits it ---- */
 
 #define DECODE(type, expr)                                                                         \
     for (uint64_t i = 0; i < n; i++) {                                                             \
         type v;                                                                                    \
+        float f;                                                                                   \
         memcpy(&v, (const char *)src + i * sizeof(v), sizeof(v));                                  \
-        out[i] = (expr);                                                                           \
+        f = (float)(expr);                                                                         \
+        memcpy((char *)dst + i * 4, &f, 4);                                                        \
     }                                                                                              \
     return;
 
 static void
-decode_f32(uint32_t *restrict out, const void *restrict src, enum wm_dtype from, uint64_t n)
+decode_f32(void *restrict dst, const void *restrict src, enum wm_dtype from, uint64_t n,
+           struct wm_cast_count *count)
 {
     switch (from) {
     case WM_DT_F32:
-        memcpy(out, src, n * 4);
+        memcpy(dst, src, n * 4);
         return;
-    case WM_DT_BF16:
-        DECODE(uint16_t, (uint32_t)v << 16)
-    case WM_DT_F16:
-        DECODE(uint16_t, wm_decode(&wm_codec_f16, v))
-    case WM_DT_F8_E4M3:
-        DECODE(uint8_t, wm_decode(&wm_codec_e4m3, v))
-    case WM_DT_F8_E5M2:
-        DECODE(uint8_t, wm_decode(&wm_codec_e5m2, v))
-    case WM_DT_F8_E4M3FNUZ:
-        DECODE(uint8_t, wm_decode(&wm_codec_e4m3fnuz, v))
-    case WM_DT_F8_E5M2FNUZ:
-        DECODE(uint8_t, wm_decode(&wm_codec_e5m2fnuz, v))
-    case WM_DT_F8_E8M0:
-        DECODE(uint8_t, wm_decode_e8m0(v))
     case WM_DT_BOOL:
-        DECODE(uint8_t, wm_bits_of((float)(v != 0)))
+        DECODE(uint8_t, v != 0)
     case WM_DT_U8:
-        DECODE(uint8_t, wm_bits_of(v))
+        DECODE(uint8_t, v)
     case WM_DT_I8:
-        DECODE(int8_t, wm_bits_of(v))
+        DECODE(int8_t, v)
     case WM_DT_U16:
-        DECODE(uint16_t, wm_bits_of(v))
+        DECODE(uint16_t, v)
     case WM_DT_I16:
-        DECODE(int16_t, wm_bits_of(v))
+        DECODE(int16_t, v)
     default:
-        return;
+        loops_of(from)->decode(dst, src, n, count);
     }
 }
 
-/* ---- float32 bits into narrow types ---- */
-
-#define ENCODE(type, expr)                                                                         \
-    for (uint64_t i = 0; i < n; i++) {                                                             \
-        uint32_t v = in[i];                                                                        \
-        type r = (type)(expr);                                                                     \
-        memcpy((char *)dst + i * sizeof(r), &r, sizeof(r));                                        \
-    }                                                                                              \
-    return;
-
+/* Float32 to float64 or a narrow float; F32 itself is a copy. */
 static void
-encode_f32(void *restrict dst, enum wm_dtype to, const uint32_t *restrict in, uint64_t n)
+encode_f32(void *restrict dst, enum wm_dtype to, const void *restrict src, uint64_t n,
+           struct wm_cast_count *count)
 {
-    switch (to) {
-    case WM_DT_F32:
-        memcpy(dst, in, n * 4);
-        return;
-    case WM_DT_F64:
-        for (uint64_t i = 0; i < n; i++) {
-            double v = wm_f32_of(in[i]);
-
-            memcpy((char *)dst + i * 8, &v, 8);
-        }
-        return;
-    case WM_DT_BF16:
-        ENCODE(uint16_t, wm_encode_bf16(v))
-    case WM_DT_F16:
-        ENCODE(uint16_t, wm_encode(&wm_codec_f16, v))
-    case WM_DT_F8_E4M3:
-        ENCODE(uint8_t, wm_encode(&wm_codec_e4m3, v))
-    case WM_DT_F8_E5M2:
-        ENCODE(uint8_t, wm_encode(&wm_codec_e5m2, v))
-    case WM_DT_F8_E4M3FNUZ:
-        ENCODE(uint8_t, wm_encode(&wm_codec_e4m3fnuz, v))
-    case WM_DT_F8_E5M2FNUZ:
-        ENCODE(uint8_t, wm_encode(&wm_codec_e5m2fnuz, v))
-    case WM_DT_F8_E8M0:
-        ENCODE(uint8_t, wm_encode_e8m0(v))
-    default:
+    if (to == WM_DT_F32) {
+        memcpy(dst, src, n * 4);
         return;
     }
-}
-
-/* What became of float32 values x as y. */
-static void
-count_f32(struct wm_cast_count *count, const uint32_t *x, const uint32_t *y, uint64_t n)
-{
-    uint32_t nan = 0, over = 0, changed = 0;
-
+    if (to != WM_DT_F64) {
+        loops_of(to)->encode(dst, src, n, count);
+        return;
+    }
     for (uint64_t i = 0; i < n; i++) {
-        uint32_t xa = x[i] & 0x7fffffff, ya = y[i] & 0x7fffffff;
-        uint32_t is_nan = xa > 0x7f800000;
-        uint32_t differs = (x[i] != y[i]) & !((xa | ya) == 0) & !is_nan;
-        uint32_t beyond = differs & (ya >= 0x7f800000);
+        float f;
+        double v;
 
-        nan += is_nan;
-        over += beyond;
-        changed += differs & !beyond;
+        memcpy(&f, (const char *)src + i * 4, 4);
+        v = f;
+        count->nan += v != v;
+        memcpy((char *)dst + i * 8, &v, 8);
     }
-    count->nan += nan;
-    count->overflow += over;
-    count->inexact += changed;
 }
 
 /* ---- wide sources ---- */
@@ -152,14 +119,14 @@ odd_of_int(uint64_t v, bool negative)
     if (v >> 24)
         shift = 40 - (uint32_t)__builtin_clzll(v);
     lost = shift && (v & ((UINT64_C(1) << shift) - 1)) != 0;
-    return wm_bits_of(ldexpf((float)((v >> shift) | lost), (int)shift)) | (uint32_t)negative << 31;
+    return bits_of(ldexpf((float)((v >> shift) | lost), (int)shift)) | (uint32_t)negative << 31;
 }
 
 static uint32_t
 odd_of_f64(double x)
 {
     float f = (float)x;
-    uint32_t bits = wm_bits_of(f);
+    uint32_t bits = bits_of(f);
 
     if ((double)f == x || x != x)
         return bits;
@@ -185,6 +152,12 @@ load_i64(const void *src, enum wm_dtype from, uint64_t i)
     return (int64_t)v; /* U64: its bits */
 }
 
+static uint64_t
+int_size(int64_t v, enum wm_dtype from)
+{
+    return v < 0 && from != WM_DT_U64 ? 0 - (uint64_t)v : (uint64_t)v;
+}
+
 static void
 decode_odd(uint32_t *out, const void *src, enum wm_dtype from, uint64_t n)
 {
@@ -196,50 +169,52 @@ decode_odd(uint32_t *out, const void *src, enum wm_dtype from, uint64_t n)
             out[i] = odd_of_f64(v);
         } else {
             int64_t v = load_i64(src, from, i);
-            bool negative = from != WM_DT_U64 && v < 0;
 
-            out[i] = odd_of_int(negative ? 0 - (uint64_t)v : (uint64_t)v, negative);
+            out[i] = odd_of_int(int_size(v, from), from != WM_DT_U64 && v < 0);
         }
     }
 }
 
 /* ---- to float32 and float64 from what does not fit a float32 ---- */
 
+/* Does an integer's magnitude fit that many bits of mantissa? */
+static bool
+int_fits(uint64_t size, int bits)
+{
+    return size >> bits == 0 || (size << __builtin_clzll(size) << bits) == 0;
+}
+
 static void
-wide_to_f32(void *dst, const void *src, enum wm_dtype from, uint64_t n, struct wm_cast_count *count)
+f64_to_f32(void *dst, const void *src, uint64_t n, struct wm_cast_count *count)
+{
+    uint64_t nan = 0, over = 0, changed = 0;
+
+    for (uint64_t i = 0; i < n; i++) {
+        double v;
+        float f;
+        bool differs;
+
+        memcpy(&v, (const char *)src + i * 8, 8);
+        f = (float)v;
+        memcpy((char *)dst + i * 4, &f, 4);
+        differs = (double)f != v;
+        nan += v != v;
+        over += differs & (fabsf(f) == INFINITY);
+        changed += differs & (fabsf(f) < INFINITY);
+    }
+    count->nan += nan;
+    count->overflow += over;
+    count->inexact += changed;
+}
+
+static void
+int_to_f32(void *dst, const void *src, enum wm_dtype from, uint64_t n, struct wm_cast_count *count)
 {
     for (uint64_t i = 0; i < n; i++) {
-        float f;
-        uint32_t odd;
+        int64_t v = load_i64(src, from, i);
+        float f = from == WM_DT_U64 ? (float)(uint64_t)v : (float)v;
 
-        if (from == WM_DT_F64) {
-            double v;
-
-            memcpy(&v, (const char *)src + i * 8, 8);
-            f = (float)v;
-        } else {
-            int64_t v = load_i64(src, from, i);
-
-            f = from == WM_DT_U64 ? (float)(uint64_t)v : (float)v;
-        }
-        decode_odd(&odd, (const char *)src + i * size_of(from), from, 1);
-        odd = odd == 0x80000000 ? 0 : odd;
-        if (wm_bits_nan(odd))
-            count->nan++;
-        else if (wm_bits_of(f) << 1 == 0xff000000 && odd << 1 != 0xff000000)
-            count->overflow++;
-        else if (from == WM_DT_F64) {
-            double v;
-
-            memcpy(&v, (const char *)src + i * 8, 8);
-            count->inexact += (double)f != v;
-        } else {
-            int64_t v = load_i64(src, from, i);
-            uint64_t size = v < 0 && from != WM_DT_U64 ? 0 - (uint64_t)v : (uint64_t)v;
-
-            count->inexact += size >> 24 != 0 &&
-                              (size << __builtin_clzll(size) & ((UINT64_C(1) << 40) - 1)) != 0;
-        }
+        count->inexact += !int_fits(int_size(v, from), 24);
         memcpy((char *)dst + i * 4, &f, 4);
     }
 }
@@ -249,11 +224,9 @@ int_to_f64(void *dst, const void *src, enum wm_dtype from, uint64_t n, struct wm
 {
     for (uint64_t i = 0; i < n; i++) {
         int64_t v = load_i64(src, from, i);
-        uint64_t size = v < 0 && from != WM_DT_U64 ? 0 - (uint64_t)v : (uint64_t)v;
         double d = from == WM_DT_U64 ? (double)(uint64_t)v : (double)v;
 
-        count->inexact += size >> 53 != 0 &&
-                          (size << __builtin_clzll(size) & ((UINT64_C(1) << 11) - 1)) != 0;
+        count->inexact += !int_fits(int_size(v, from), 53);
         memcpy((char *)dst + i * 8, &d, 8);
     }
 }
@@ -267,52 +240,38 @@ truncate_to(double v, double limit)
     return v >= -limit && v < limit ? (int64_t)v : (int64_t)-limit;
 }
 
-static uint64_t
-float_to_int(double v, enum wm_dtype to)
-{
-    switch (to) {
-    case WM_DT_BOOL:
-        return v != 0;
-    case WM_DT_U8:
-    case WM_DT_U32:
-    case WM_DT_I64:
-        return (uint64_t)truncate_to(v, 0x1p63);
-    case WM_DT_U64:
-        if (v >= 0x1p63)
-            return v < 0x1p64 ? (uint64_t)v : 0;
-        return (uint64_t)truncate_to(v, 0x1p63);
-    default:
-        return (uint64_t)truncate_to(v, 0x1p31);
-    }
-}
-
-/* Is the whole number v a value of the integer type? */
+/* torch makes 8, 16 and 32 bits in a register of 32, these in one of 64. */
 static bool
-int_holds(enum wm_dtype to, double v)
+is_made_in_64(enum wm_dtype to)
 {
-    uint32_t bits = wm_dtype_info[to].bits;
-
-    if (wm_dtype_info[to].kind == 'U')
-        return v >= 0 && v < ldexp(1, (int)bits);
-    return v >= -ldexp(1, (int)bits - 1) && v < ldexp(1, (int)bits - 1);
+    return to == WM_DT_U8 || to == WM_DT_U32 || to == WM_DT_I64 || to == WM_DT_U64;
 }
 
 static void
 float_to_ints(void *dst, enum wm_dtype to, const double *v, uint64_t n, struct wm_cast_count *count)
 {
-    uint32_t size = size_of(to);
+    uint32_t size = size_of(to), bits = 8 * size;
+    bool is_signed = wm_dtype_info[to].kind == 'I';
+    double end = ldexp(1, (int)bits - is_signed);           /* the first beyond */
+    double below = !is_signed ? -1 : bits == 64 ? -0x1.0000000000001p63 : -end - 1;
+    double limit = is_made_in_64(to) ? 0x1p63 : 0x1p31;
 
     for (uint64_t i = 0; i < n; i++) {
-        uint64_t r = float_to_int(v[i], to);
+        int64_t r = truncate_to(v[i], limit);
+        bool nan = v[i] != v[i];
 
-        if (v[i] != v[i])
-            count->nan++;
-        else if (to == WM_DT_BOOL)
-            count->inexact += v[i] != 0 && v[i] != 1;
-        else if (!int_holds(to, trunc(v[i])))
-            count->overflow++;
-        else
-            count->inexact += trunc(v[i]) != v[i];
+        if (to == WM_DT_BOOL) {
+            r = v[i] != 0;
+            count->inexact += r && v[i] != 1 && !nan;
+        } else if (v[i] > below && v[i] < end) {
+            if (v[i] >= limit) /* U64 */
+                r = (int64_t)(uint64_t)v[i];
+            else
+                count->inexact += (double)r != v[i];
+        } else {
+            count->overflow += !nan;
+        }
+        count->nan += nan;
         memcpy((char *)dst + i * size, &r, size);
     }
 }
@@ -343,33 +302,34 @@ static void
 cast_to_float(void *dst, enum wm_dtype to, const void *src, enum wm_dtype from, uint64_t n,
               struct wm_cast_count *count)
 {
-    uint32_t wide[CHUNK], back[CHUNK];
+    struct wm_cast_count none = {0};
+    uint32_t wide[CHUNK];
 
-    if (fits_f32(from)) {
-        decode_f32(wide, src, from, n);
-    } else if (to == WM_DT_F32) {
-        wide_to_f32(dst, src, from, n, count);
-        return;
-    } else if (to == WM_DT_F64) {
+    if (to == WM_DT_F32 && fits_f32(from))
+        decode_f32(dst, src, from, n, count);
+    else if (to == WM_DT_F32 && from == WM_DT_F64)
+        f64_to_f32(dst, src, n, count);
+    else if (to == WM_DT_F32)
+        int_to_f32(dst, src, from, n, count);
+    else if (from == WM_DT_F32)
+        encode_f32(dst, to, src, n, count);
+    else if (to == WM_DT_F64 && !fits_f32(from))
         int_to_f64(dst, src, from, n, count);
-        return;
-    } else {
-        decode_odd(wide, src, from, n);
+    else {
+        if (fits_f32(from))
+            decode_f32(wide, src, from, n, &none);
+        else
+            decode_odd(wide, src, from, n);
+        encode_f32(dst, to, wide, n, count);
     }
-    encode_f32(dst, to, wide, n);
-    if (to == WM_DT_F32 || to == WM_DT_F64) {
-        memcpy(back, wide, n * 4);
-    } else {
-        decode_f32(back, dst, to, n);
-    }
-    count_f32(count, wide, back, n);
 }
 
 static void
 cast_to_int(void *dst, enum wm_dtype to, const void *src, enum wm_dtype from, uint64_t n,
             struct wm_cast_count *count)
 {
-    uint32_t narrow[CHUNK];
+    struct wm_cast_count none = {0};
+    float narrow[CHUNK];
     double wide[CHUNK];
 
     if (!is_float(from)) {
@@ -379,9 +339,9 @@ cast_to_int(void *dst, enum wm_dtype to, const void *src, enum wm_dtype from, ui
     if (from == WM_DT_F64) {
         memcpy(wide, src, n * 8);
     } else {
-        decode_f32(narrow, src, from, n);
+        decode_f32(narrow, src, from, n, &none);
         for (uint64_t i = 0; i < n; i++)
-            wide[i] = wm_f32_of(narrow[i]);
+            wide[i] = narrow[i];
     }
     float_to_ints(dst, to, wide, n, count);
 }
@@ -478,11 +438,33 @@ compute_f32(const struct wm_plan_step *step, float v)
     }
 }
 
+/* The sign bit alone: exact on every value, signalling NaNs too.  The FNUZ types have no negative zero (its bits are
+ * their NaN), so they are computed. */
+static bool
+negate(enum wm_dtype t, void *dst, const void *src, uint64_t n)
+{
+    uint32_t size = size_of(t);
+    char *d = dst;
+
+    if (wm_dtype_info[t].kind != 'F' || t == WM_DT_F8_E4M3FNUZ || t == WM_DT_F8_E5M2FNUZ || t == WM_DT_F8_E8M0)
+        return false;
+    if (dst != src)
+        memmove(dst, src, n * size);
+    for (uint64_t i = 0; i < n; i++)
+        d[(i + 1) * size - 1] = (char)((unsigned char)d[(i + 1) * size - 1] ^ 0x80);
+    return true;
+}
+
 static void
 compute(const struct wm_plan_step *step, void *dst, const void *src, uint64_t n)
 {
     enum wm_dtype t = step->from;
-    uint32_t size = size_of(t), wide[CHUNK];
+    uint32_t size = size_of(t);
+    struct wm_cast_count none = {0};
+    float wide[CHUNK];
+
+    if (step->kind == WM_SP_NEG && negate(t, dst, src, n))
+        return;
 
     for (uint64_t at = 0; at < n; at += CHUNK) {
         uint64_t m = n - at < CHUNK ? n - at : CHUNK;
@@ -499,10 +481,10 @@ compute(const struct wm_plan_step *step, void *dst, const void *src, uint64_t n)
             }
             continue;
         }
-        decode_f32(wide, s, t, m);
+        decode_f32(wide, s, t, m, &none);
         for (uint64_t i = 0; i < m; i++)
-            wide[i] = wm_bits_of(compute_f32(step, wm_f32_of(wide[i])));
-        encode_f32(d, t, wide, m);
+            wide[i] = compute_f32(step, wide[i]);
+        encode_f32(d, t, wide, m, &none);
     }
 }
 
