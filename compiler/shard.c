@@ -591,6 +591,30 @@ begin(struct wm_bind *b, const struct wm_stmt *st, struct wm_tset *in, struct bl
     return true;
 }
 
+bool
+wm_shard_size(struct wm_bind *b, int side, struct wm_str key, int64_t *dim, int64_t *size)
+{
+    for (uint32_t i = 0; i < b->m->shard.n; i++) {
+        const struct wm_stmt *st = b->m->shard.item[i];
+        const struct wm_cut_line *l;
+        struct wm_value d;
+        struct block k;
+        bool says = false;
+
+        for (uint32_t n = 0; n < st->nline; n++)
+            says |= st->line[n].size || st->line[n].npart > 0;
+        if (st->side != side || !says || !begin(b, st, NULL, &k) || !applies(&k, key))
+            continue;
+        l = line_of(&k, key);
+        if (!l || l->ast->kind != WM_SH_SPLIT || !wm_cut_size(b, l, size))
+            return false;
+        d = wm_eval(&b->be, l->inst.me, &l->inst.scope, l->ast->dim);
+        *dim = d.u.i;
+        return d.kind == WM_V_INT;
+    }
+    return false;
+}
+
 struct wm_stage *
 wm_shard_write(struct wm_bind *b, struct wm_stage *in)
 {

@@ -32,4 +32,7 @@ struct wm_cut_line {
 bool wm_cut_make(struct wm_bind *b, const struct wm_cut_line *l, uint32_t nrank, int64_t whole,
                  const int64_t *have, struct wm_str key, struct wm_cut *out);
 
+/* The size that a line says of the whole dimension; false: it says none. */
+bool wm_cut_size(struct wm_bind *b, const struct wm_cut_line *l, int64_t *size);
+
 #endif
