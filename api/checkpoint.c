@@ -96,8 +96,7 @@ inspect_json(const struct wmap_checkpoint *c, struct wm_out *o)
 {
     const struct wm_manifest *m = c->m;
 
-    wm_js_object(o, NULL);
-    wm_js_str(o, "schema", WM_STR("wmap.inspect/1"));
+    wm_js_result(o, "wmap.inspect/1", WMAP_OK);
     wm_js_str(o, "path", m->path);
     wm_js_str(o, "format", wm_str_c(format_name(m)));
     wm_js_uint(o, "ntensor", m->tensor.n);

@@ -5,8 +5,8 @@
 #include <math.h>
 #include <pthread.h>
 
-#include "api/parallel.h"
 #include "api/element.h"
+#include "api/parallel.h"
 
 enum { PIECE_LEAST = 4 << 10, PIECE_MOST = 1 << 20 };
 
@@ -139,9 +139,7 @@ prepare(struct job *j, struct wm_err *err)
 enum wm_status
 wm_compare_run(struct wm_compare *c, struct wm_err *err)
 {
-    struct job j = {
-        .c = c, .threads = wm_work_threads(c->work), .progress = {c->ctx, c->work}
-    };
+    struct job j = {.c = c, .threads = wm_work_threads(c->work), .progress = {c->ctx, c->work}};
     struct wm_parallel run = {
         .piece = compare_piece, .user = &j, .sys = c->ctx->sys, .threads = j.threads};
     enum wm_status st;

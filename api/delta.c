@@ -3,8 +3,8 @@
 
 #include <inttypes.h>
 
-#include "api/fold.h"
 #include "api/element.h"
+#include "api/fold.h"
 #include "base/map.h"
 
 static bool
@@ -91,7 +91,7 @@ wm_delta_run(struct wm_delta *d, const wmap_work *work, struct wm_err *err)
 bool
 wm_delta_is_none(const struct wm_delta *d)
 {
-    return d->missing.n + d->unexpected.n + d->mismatch.a.n + d->ndifferent == 0;
+    return d->missing.n + d->unexpected.n + d->mismatch.a.n + d->ndifferent + d->nlossy == 0;
 }
 
 /* ---- text ---- */

@@ -34,6 +34,7 @@ struct wm_delta {
         WM_VEC(uint32_t) a, b;
     } mismatch;
     uint32_t ndifferent; /* pairs */
+    uint32_t nlossy;     /* pairs that differ as they may: set by the caller, not in ndifferent */
     uint64_t nbytes;     /* compared, of a */
 };
 

@@ -11,11 +11,7 @@
 static const struct {
     uint64_t least;
     const char *name;
-} runs[] = {
-    {65536, "64 KiB and more"},
-    {512,   "512 B to 64 KiB"},
-    {0,     "below 512 B"    }
-};
+} runs[] = {{65536, "64 KiB and more"}, {512, "512 B to 64 KiB"}, {0, "below 512 B"}};
 
 enum { NRUN = WM_COUNTOF(runs), FROM_LINES = 3 };
 
@@ -232,8 +228,7 @@ describe_json(struct facts *f, struct wm_out *o)
 {
     const struct wm_manifest *in = f->p->in;
 
-    wm_js_object(o, NULL);
-    wm_js_str(o, "schema", WM_STR("wmap.plan/1"));
+    wm_js_result(o, "wmap.plan/1", WMAP_OK);
     wm_js_str(o, "map", wm_str_c(f->p->map->name));
     wm_js_bool(o, "reverse", f->p->bind.reverse);
     wm_js_object(o, "input");

@@ -50,8 +50,7 @@ print(const struct wm_delta *d, struct wmap_checkpoint *const c[2], wmap_style s
       struct wm_out *o)
 {
     if (style == WMAP_JSON) {
-        wm_js_object(o, NULL);
-        wm_js_str(o, "schema", WM_STR("wmap.diff/1"));
+        wm_js_result(o, "wmap.diff/1", wm_delta_is_none(d) ? WMAP_OK : WMAP_NO);
         wm_js_str(o, "a", c[0]->m->path);
         wm_js_str(o, "b", c[1]->m->path);
         wm_delta_json(d, o);

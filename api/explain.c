@@ -12,13 +12,30 @@ code_name(struct wm_arena *a, const struct wm_diag_info *i)
     return wm_arena_printf(a, "%c%04d", i->severity == WM_SEV_ERROR ? 'E' : 'W', (int)i->code);
 }
 
-static const enum wm_code codes[] = {
+static const enum wm_code table[] = {
 #define WM_DIAG(id, number, severity, title) WM_E_##id,
 #include "compiler/diag.def"
 #undef WM_DIAG
-    WM_E_NONE};
+};
 
-enum { NCODE = WM_COUNTOF(codes) - 1 };
+enum { NCODE = WM_COUNTOF(table) };
+
+static int
+by_number(const void *x, const void *y)
+{
+    return (int)*(const enum wm_code *)x - (int)*(const enum wm_code *)y;
+}
+
+/* The codes in order of their numbers. */
+static enum wm_code *
+sorted_codes(struct wm_arena *a)
+{
+    enum wm_code *c = WM_NEW_N(a, enum wm_code, NCODE);
+
+    memcpy(c, table, sizeof(table));
+    qsort(c, NCODE, sizeof(*c), by_number);
+    return c;
+}
 
 static const struct wm_page *
 page_of(struct wm_str name)
@@ -29,19 +46,34 @@ page_of(struct wm_str name)
     return NULL;
 }
 
+/* The number in "E0503", "e503" or "503"; -1 where it is none. */
+static int
+number_of(struct wm_str code)
+{
+    if (code.n && strchr("eEwW", code.p[0])) {
+        code.p++;
+        code.n--;
+    }
+    if (code.n == 0 || code.n > 4 || strspn(code.p, "0123456789") != code.n)
+        return -1;
+    return atoi(code.p);
+}
+
 static enum wm_status
 unknown(struct wmap_ctx *ctx, struct wm_arena *a, struct wm_str code)
 {
-    struct wm_str *name = WM_NEW_N(a, struct wm_str, NCODE), near;
+    const enum wm_code *c = sorted_codes(a);
+    int n = number_of(code);
+    size_t best = 0;
 
-    for (size_t k = 0; k < NCODE; k++)
-        name[k] = code_name(a, wm_diag_info(codes[k]));
-    near = wm_suggest(a, code, name, NCODE);
-    if (near.n)
-        return wm_fail(&ctx->err, WM_EUSAGE, NULL, "no diagnostic \"%.*s\"; did you mean %.*s?",
-                       WM_STR_ARG(code), WM_STR_ARG(near));
-    return wm_fail(&ctx->err, WM_EUSAGE, NULL,
-                   "no diagnostic \"%.*s\"; `wmap explain` lists them all", WM_STR_ARG(code));
+    if (n < 0)
+        return wm_fail(&ctx->err, WM_EUSAGE, NULL,
+                       "no diagnostic \"%.*s\"; `wmap explain` lists them all", WM_STR_ARG(code));
+    for (size_t k = 1; k < NCODE; k++)
+        if (abs((int)c[k] - n) < abs((int)c[best] - n))
+            best = k;
+    return wm_fail(&ctx->err, WM_EUSAGE, NULL, "no diagnostic \"%.*s\"; did you mean %.*s?",
+                   WM_STR_ARG(code), WM_STR_ARG(code_name(a, wm_diag_info(c[best]))));
 }
 
 static void
@@ -53,8 +85,7 @@ print(struct wm_arena *a, const struct wm_diag_info *i, wmap_style style, struct
                               : wm_arena_printf(a, "# %.*s: %s\n", WM_STR_ARG(name), i->title);
 
     if (style == WMAP_JSON) {
-        wm_js_object(o, NULL);
-        wm_js_str(o, "schema", WM_STR("wmap.explain/1"));
+        wm_js_result(o, "wmap.explain/1", WMAP_OK);
         wm_js_str(o, "code", name);
         wm_js_str(o, "severity", i->severity == WM_SEV_ERROR ? WM_STR("error") : WM_STR("warning"));
         wm_js_str(o, "title", wm_str_c(i->title));
@@ -63,28 +94,6 @@ print(struct wm_arena *a, const struct wm_diag_info *i, wmap_style style, struct
     } else {
         wm_buf_puts(&o->b, text);
     }
-}
-
-/* "e214", "214" and "E0214" are the same code. */
-static struct wm_str
-normal(struct wm_arena *a, struct wm_str code)
-{
-    struct wm_str digits = code;
-    char letter = 'E';
-    int n;
-
-    if (digits.n && strchr("eEwW", digits.p[0])) {
-        letter = strchr("eE", digits.p[0]) ? 'E' : 'W';
-        digits.p++;
-        digits.n--;
-    }
-    if (digits.n == 0 || digits.n > 4 || strspn(digits.p, "0123456789") != digits.n)
-        return code;
-    n = atoi(digits.p);
-    if (digits.n == code.n && wm_diag_info((enum wm_code)n) &&
-        wm_diag_info((enum wm_code)n)->severity == WM_SEV_WARNING)
-        letter = 'W';
-    return wm_arena_printf(a, "%c%04d", letter, n);
 }
 
 wmap_status
@@ -98,7 +107,8 @@ wmap_explain(wmap_ctx *ctx, const char *code, wmap_style style, wmap_sink sink)
     wm_ctx_begin(ctx);
     wm_ctx_arena(ctx, &a);
     wm_out_init(&o, &a, sink);
-    i = wm_diag_find(normal(&a, wm_str_c(code)));
+    i = number_of(wm_str_c(code)) < 0 ? NULL
+                                      : wm_diag_info((enum wm_code)number_of(wm_str_c(code)));
     if (!i)
         st = unknown(ctx, &a, wm_str_c(code));
     else
@@ -114,14 +124,15 @@ wmap_explain_list(wmap_ctx *ctx, wmap_style style, wmap_sink sink)
 {
     struct wm_arena a;
     struct wm_out o;
+    const enum wm_code *codes;
     bool ok;
 
     wm_ctx_begin(ctx);
     wm_ctx_arena(ctx, &a);
     wm_out_init(&o, &a, sink);
+    codes = sorted_codes(&a);
     if (style == WMAP_JSON) {
-        wm_js_object(&o, NULL);
-        wm_js_str(&o, "schema", WM_STR("wmap.explain/1"));
+        wm_js_result(&o, "wmap.explain/1", WMAP_OK);
         wm_js_array(&o, "codes");
     }
     for (size_t k = 0; k < NCODE; k++) {

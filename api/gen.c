@@ -122,8 +122,7 @@ list_all(const struct wm_gen_family *only, wmap_style style, struct wm_arena *a,
     struct wm_table t;
 
     if (style == WMAP_JSON) {
-        wm_js_object(o, NULL);
-        wm_js_str(o, "schema", WM_STR("wmap.gen/1"));
+        wm_js_result(o, "wmap.gen/1", WMAP_OK);
         wm_js_array(o, "families");
         for (uint32_t k = 0; k < NFAMILY; k++)
             if (!only || only == families[k])

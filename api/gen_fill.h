@@ -9,10 +9,9 @@
 
 struct wm_gen_fill {
     enum wm_dtype dtype;
-    unsigned
-        bits; /* of the codes: element i gets the code of i, a permutation of each 2^bits of them */
-    uint64_t mask, mul[2], add[2];
-    uint64_t base;           /* of 64-bit integers */
+    unsigned bits; /* of a code; each block of 2^bits elements has a permutation of them */
+    uint64_t key;  /* of the tensor: name and seed */
+    uint64_t base; /* of 64-bit integers */
     unsigned mantissa, sign; /* how a code becomes a float: shifts; sign = 0: it is the value */
     uint64_t exponent;       /* added, shifted already */
 };

@@ -6,7 +6,7 @@
 #include "base/checked.h"
 #include "runtime/json.h"
 
-enum { MAX_RANK = 4, MAX_INDEX = 4, MAX_TENSORS = 4000000, MAX_SETTINGS = 128 };
+enum { MAX_RANK = 4, MAX_INDEX = 4, MAX_TENSORS = 1000000, MAX_SETTINGS = 128 };
 
 /* ---- settings ---- */
 
@@ -86,7 +86,7 @@ set(struct wm_gen_model *m, struct wm_str name, struct wm_str value, struct wm_e
         return unknown(m, name, err);
     at = &m->env.value[row];
     was = value_of(m->a, wm_str_c(m->family->row[row].value)).kind;
-    if (was == WM_GV_INT && v.kind != WM_GV_INT)
+    if (was == WM_GV_INT && v.kind == WM_GV_OTHER)
         return wm_fail(err, WM_EUSAGE, NULL, "%.*s must be %s, not \"%.*s\"", WM_STR_ARG(name),
                        at->json.p[0] == 't' || at->json.p[0] == 'f' ? "true or false"
                                                                     : "an integer",
@@ -241,6 +241,8 @@ add_rows(struct wm_gen_model *m, uint32_t from, uint32_t to, struct wm_err *err)
             end++;
         if (!wm_gen_eval(&m->env, m->family->row[index].value, &count))
             return err->status;
+        if (count > MAX_TENSORS)
+            return wm_fail(err, WM_ELIMIT, NULL, "more than %d tensors", MAX_TENSORS);
         for (int64_t i = 0; i < count && st == WM_OK; i++) {
             m->env.index[index] = i;
             st = add_rows(m, k, end, err);

@@ -206,9 +206,7 @@ enum wm_status
 wm_gen_write(struct wm_gen_model *m, const wmap_gen_options *o, wmap_run_result *result,
              struct wm_err *err)
 {
-    struct writer w = {
-        .m = m, .path = o->output, .progress = {m->ctx, &o->work}
-    };
+    struct writer w = {.m = m, .path = o->output, .progress = {m->ctx, &o->work}};
     struct wm_output_opts opts = {.force = o->force, .fsync = o->fsync, .is_dir = true};
     struct wm_output **running = &m->ctx->running;
     struct wm_plan plan;

@@ -51,9 +51,7 @@ read_map(struct finder *f, struct found *m)
 static void
 add_file(struct finder *f, struct wm_str rel)
 {
-    struct found m = {
-        .name = {rel.p, rel.n - strlen(SUFFIX)}
-    };
+    struct found m = {.name = {rel.p, rel.n - strlen(SUFFIX)}};
 
     m.path = wm_arena_printf(f->a, "%.*s/%.*s", WM_STR_ARG(f->dir), WM_STR_ARG(rel));
     if (wm_map_get(&f->seen, m.name) != WM_NONE || !read_map(f, &m))
@@ -99,8 +97,7 @@ print(struct finder *f, wmap_style style, struct wm_out *o)
     struct wm_table t;
 
     if (style == WMAP_JSON) {
-        wm_js_object(o, NULL);
-        wm_js_str(o, "schema", WM_STR("wmap.maps/1"));
+        wm_js_result(o, "wmap.maps/1", WMAP_OK);
         wm_js_array(o, "maps");
     }
     wm_table_init(&t, f->a, "lll");

@@ -156,6 +156,14 @@ wm_js_bool(struct wm_out *o, const char *key, bool v)
 }
 
 void
+wm_js_result(struct wm_out *o, const char *schema, wmap_status status)
+{
+    wm_js_object(o, NULL);
+    wm_js_str(o, "schema", wm_str_c(schema));
+    wm_js_int(o, "status", status);
+}
+
+void
 wm_js_shape(struct wm_out *o, const char *key, const int64_t *shape, uint32_t rank)
 {
     wm_js_value(o, key);

@@ -35,6 +35,8 @@ void wm_out_count(struct wm_buf *b, uint64_t n, const char *what);
 
 /* JSON.  `key` is NULL inside an array.  What lies deeper than the members of the outermost lists
  * is written in one line. */
+/* The outermost object, with its schema ("wmap.diff/1") and the exit status that it stands for. */
+void wm_js_result(struct wm_out *o, const char *schema, wmap_status status);
 void wm_js_object(struct wm_out *o, const char *key);
 void wm_js_array(struct wm_out *o, const char *key);
 void wm_js_close(struct wm_out *o);

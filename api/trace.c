@@ -97,15 +97,6 @@ element_at(struct trace *t, const char *side, uint32_t dtype, const int64_t *sha
 /* ---- what is printed ---- */
 
 /* NAME[3, 5] of a tensor, the element at byte offset `byte`. */
-static void
-print_place(struct trace *t, struct wm_buf *b, struct wm_plan_text name, uint32_t dtype,
-            uint32_t shape, uint32_t rank, uint64_t byte)
-{
-    wm_buf_safe(b, wm_plan_str(t->v.p, name), 400);
-    wm_print_index(b, (enum wm_dtype)dtype, t->v.shape + shape, rank,
-                   byte / wm_element_unit((enum wm_dtype)dtype));
-}
-
 static struct wm_str
 place(struct trace *t, struct wm_plan_text name, uint32_t dtype, uint32_t shape, uint32_t rank,
       uint64_t byte)
@@ -113,7 +104,9 @@ place(struct trace *t, struct wm_plan_text name, uint32_t dtype, uint32_t shape,
     struct wm_buf b;
 
     wm_buf_init(&b, t->o.b.a);
-    print_place(t, &b, name, dtype, shape, rank, byte);
+    wm_buf_safe(&b, wm_plan_str(t->v.p, name), 400);
+    wm_print_index(&b, (enum wm_dtype)dtype, t->v.shape + shape, rank,
+                   byte / wm_element_unit((enum wm_dtype)dtype));
     return wm_buf_str(&b);
 }
 
@@ -336,8 +329,7 @@ trace_all(struct trace *t, struct wmap_plan *p, struct wm_str element)
     if (st != WM_OK)
         return st;
     if (t->json) {
-        wm_js_object(&t->o, NULL);
-        wm_js_str(&t->o, "schema", WM_STR("wmap.trace/1"));
+        wm_js_result(&t->o, "wmap.trace/1", WMAP_OK);
         wm_js_array(&t->o, "traces");
     }
     for (uint64_t k = 0, n = wm_view_ntensor(&t->v); k < n; k++)

@@ -209,6 +209,7 @@ set_lossy_apart(struct verify *f, const struct wm_plan *plan)
             continue;
         p->ndiff = 0;
         d->ndifferent--;
+        d->nlossy++;
         *WM_PUSH(&f->a, &f->lossy) = k;
     }
 }
@@ -265,7 +266,8 @@ static void
 direction_text(const char *word, const struct wm_delta *d, struct wm_out *o)
 {
     wm_buf_printf(&o->b, "%s: %" PRIu32 " of %" PRIu32 " tensors are equal (", word,
-                  d->pair.n - d->ndifferent, d->pair.n + d->missing.n + d->mismatch.a.n);
+                  d->pair.n - d->ndifferent - d->nlossy,
+                  d->pair.n + d->missing.n + d->mismatch.a.n);
     wm_out_size(&o->b, d->nbytes);
     wm_buf_putz(&o->b, " compared)\n");
     wm_delta_text(d, o);
@@ -320,9 +322,7 @@ answer_text(struct verify *f, struct wm_out *o)
 static void
 answer_json(struct verify *f, struct wm_out *o)
 {
-    wm_js_object(o, NULL);
-    wm_js_str(o, "schema", WM_STR("wmap.verify/1"));
-    wm_js_bool(o, "ok", holds(f));
+    wm_js_result(o, "wmap.verify/1", holds(f) ? WMAP_OK : WMAP_NO);
     wm_js_object(o, "forward");
     wm_delta_json(&f->forward, o);
     wm_js_close(o);

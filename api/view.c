@@ -26,7 +26,7 @@ wm_view_init(struct wm_view *v, struct wm_arena *a, const struct wm_plan *p)
     for (uint64_t k = 0; k < v->nbox; k++)
         if (v->box[k].rank > rank)
             rank = v->box[k].rank;
-    v->axis = WM_NEW_N(a, struct wm_axis, (size_t)rank + 1);
+    v->axis = WM_NEW_N(a, struct wm_box_axis, (size_t)rank + 1);
     v->tail = WM_NEW_N(a, int64_t, (size_t)rank + 1);
 }
 
@@ -72,8 +72,8 @@ wm_box_count(const struct wm_view *v, const struct wm_plan_box *b)
 /* ---- solving base + sum of k[d] * stride[d] = pos ---- */
 
 struct solver {
-    struct wm_axis *axis; /* [rank], the longest strides first */
-    int64_t *tail;        /* most that the axes from d on can add */
+    struct wm_box_axis *axis; /* [rank], the longest strides first */
+    int64_t *tail;            /* most that the axes from d on can add */
     uint32_t rank;
     bool (*found)(void *user, int64_t other);
     void *user;
@@ -83,7 +83,7 @@ struct solver {
 static bool
 solve(const struct solver *s, uint32_t d, int64_t rest, int64_t other)
 {
-    const struct wm_axis *x = &s->axis[d];
+    const struct wm_box_axis *x = &s->axis[d];
     int64_t lo = 0, hi;
 
     if (d == s->rank)
@@ -104,7 +104,7 @@ solve(const struct solver *s, uint32_t d, int64_t rest, int64_t other)
 }
 
 static void
-add_axis(struct solver *s, struct wm_axis x, int64_t *base, int64_t *other_base)
+add_axis(struct solver *s, struct wm_box_axis x, int64_t *base, int64_t *other_base)
 {
     uint32_t at = s->rank++;
 
@@ -148,7 +148,7 @@ wm_box_source(const struct wm_view *v, const struct wm_plan_box *b, uint32_t k, 
     for (uint32_t d = 0; d < b->rank; d++) {
         const struct wm_plan_dim *dim = &v->dim[b->dim + d];
 
-        add_axis(&s, (struct wm_axis){dim->extent, dim->dst, dim->src[k]}, &base, &other);
+        add_axis(&s, (struct wm_box_axis){dim->extent, dim->dst, dim->src[k]}, &base, &other);
     }
     solve_all(&s, dst, base, other);
     return to == NULL;
@@ -164,7 +164,7 @@ wm_box_targets(const struct wm_view *v, const struct wm_plan_box *b, uint32_t k,
     for (uint32_t d = 0; d < b->rank; d++) {
         const struct wm_plan_dim *dim = &v->dim[b->dim + d];
 
-        add_axis(&s, (struct wm_axis){dim->extent, dim->src[k], dim->dst}, &base, &other);
+        add_axis(&s, (struct wm_box_axis){dim->extent, dim->src[k], dim->dst}, &base, &other);
     }
     solve_all(&s, src, base, other);
 }

@@ -5,7 +5,7 @@
 #include "runtime/plan.h"
 
 /* An axis of a box: stride >= 0 in the side that is known, and the stride of the other side. */
-struct wm_axis {
+struct wm_box_axis {
     int64_t extent, stride, other;
 };
 
@@ -24,7 +24,8 @@ struct wm_view {
     const int64_t *shape;
     const unsigned char *blob;
     uint64_t ninfile, noutfile, nin, nout, ngeom, nbox;
-    struct wm_axis *axis; /* room for solving the box of the highest rank: one thread at a time */
+    struct wm_box_axis
+        *axis; /* room for solving the box of the highest rank: one thread at a time */
     int64_t *tail;
 };
 

@@ -72,6 +72,7 @@ struct cli {
     wmap_work work;
     struct progress progress;
     uint64_t max_shard_size;
+    char message[2200];         /* the last one of fail() and usage() */
 };
 
 /* ---- options.c ---- */

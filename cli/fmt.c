@@ -54,15 +54,11 @@ show(struct cli *c, const char *path, const struct text *was, const struct text 
             return status;
     }
     if (given(c, OPT_json)) {
-        print(c, "%s\n    {\"path\": ",
-              c->nout ? "," : "{\n  \"schema\": \"wmap.fmt/1\",\n  \"files\": [");
-        print_string(c, path);
         print(c, ", \"changed\": %s", changed ? "true" : "false");
         if (!quiet) {
             print(c, ", \"text\": ");
             print_string(c, is->p);
         }
-        print(c, "}");
     } else if (given(c, OPT_diff) && changed) {
         print_line_diff(c, path, was, is);
     } else if (given(c, OPT_check) && changed) {
@@ -77,8 +73,14 @@ static int
 format_one(struct cli *c, const char *path)
 {
     struct text was = {0}, is = {0};
-    int status = read_text(c, path, &was);
+    bool json = given(c, OPT_json);
+    int status;
 
+    if (json) {
+        print(c, "\n    {\"path\": ");
+        print_string(c, path);
+    }
+    status = read_text(c, path, &was);
     if (status == 0) {
         const char *name = strcmp(path, "-") == 0 ? "<stdin>" : path;
         wmap_status st = wmap_format_text(c->ctx, name, was.p, was.n, text_sink(&is));
@@ -87,8 +89,13 @@ format_one(struct cli *c, const char *path)
             status = report(c, st);
         else
             status = show(c, path, &was, &is, was.n != is.n || memcmp(was.p, is.p, is.n) != 0);
-        wmap_diagnostics_clear(c->ctx);
     }
+    if (json) {
+        print(c, ", \"status\": %d, \"diagnostics\": ", status);
+        wmap_diagnostics(c->ctx, WMAP_JSON, c->out);
+        print(c, "}");
+    }
+    wmap_diagnostics_clear(c->ctx);
     text_free(&was);
     text_free(&is);
     return status;
@@ -104,12 +111,23 @@ cmd_fmt(struct cli *c)
             return usage(c, "fmt: --write needs files");
         c->arg[c->narg++] = "-";
     }
+    if (given(c, OPT_json))
+        print(c, "{\n  \"schema\": \"wmap.fmt/1\",\n  \"files\": [");
     for (size_t k = 0; k < c->narg; k++) {
-        int status = format_one(c, c->arg[k]);
+        int status;
 
+        if (k && given(c, OPT_json))
+            print(c, ",");
+        status = format_one(c, c->arg[k]);
         worst = status > worst ? status : worst;
     }
-    if (given(c, OPT_json) && c->nout)
-        print(c, "\n  ],\n  \"status\": %d\n}\n", worst);
+    if (given(c, OPT_json)) {
+        print(c, "\n  ],\n  \"status\": %d", worst);
+        if (worst == 2) {
+            print(c, ",\n  \"message\": ");
+            print_string(c, c->message);
+        }
+        print(c, "\n}\n");
+    }
     return worst;
 }

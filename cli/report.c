@@ -81,12 +81,10 @@ json_status(struct cli *c, int status, const char *message)
 static int
 complain(struct cli *c, const char *tail, const char *fmt, va_list ap)
 {
-    char text[2200];
-
-    vsnprintf(text, sizeof(text), fmt, ap);
-    fprintf(stderr, "wmap: %s\n%s", text, tail);
+    vsnprintf(c->message, sizeof(c->message), fmt, ap);
+    fprintf(stderr, "wmap: %s\n%s", c->message, tail);
     if (given(c, OPT_json) && c->nout == 0)
-        json_status(c, 2, text);
+        json_status(c, 2, c->message);
     return 2;
 }
 
