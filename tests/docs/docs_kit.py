@@ -113,18 +113,6 @@ def write_checkpoint(directory, text):
         write_safetensors(directory / name, tensors)
 
 
-def read_shapes(path):
-    """{name: "dtype [sizes]"} of all safetensors files at a path."""
-    found = {}
-    for file in [path] if path.is_file() else sorted(path.rglob("*.safetensors")):
-        data = file.read_bytes()
-        header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
-        for name, t in header.items():
-            if name != "__metadata__":
-                found[name] = f"{t['dtype']} [{' '.join(map(str, t['shape']))}]"
-    return found
-
-
 def wmap(arguments, cwd, text=None):
     """Run the program: (status, standard output, standard error)."""
     env = {**os.environ, "NO_COLOR": "1", "LC_ALL": "C.UTF-8", "COLUMNS": "120"}
@@ -166,3 +154,25 @@ def session(block, cwd):
             assert out.startswith(shown[:-3].rstrip()), f"{block}: {command}\n{out}"
         else:
             assert out == shown, f"{block}: {command}\n{out}"
+
+
+def read_tensors(directory):
+    """{name: ("dtype [sizes]", values or None)} of a directory; `file:name` where it has several data files."""
+    files = sorted(directory.rglob("*.safetensors"))
+    found = {}
+    for file in files:
+        data = file.read_bytes()
+        size = struct.unpack("<Q", data[:8])[0]
+        for name, t in json.loads(data[8 : 8 + size]).items():
+            if name == "__metadata__":
+                continue
+            raw = data[8 + size + t["data_offsets"][0] : 8 + size + t["data_offsets"][1]]
+            numbers = None
+            if t["dtype"] in NUMPY:
+                numbers = np.frombuffer(raw, NUMPY[t["dtype"]]).astype(float).tolist()
+            elif t["dtype"] == "BF16":
+                wide = np.frombuffer(raw, np.uint16).astype(np.uint32) << 16
+                numbers = wide.view(np.float32).astype(float).tolist()
+            label = name if len(files) == 1 else f"{file.relative_to(directory)}:{name}"
+            found[label] = (f"{t['dtype']} [{' '.join(map(str, t['shape']))}]", numbers)
+    return found
