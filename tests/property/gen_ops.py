@@ -65,7 +65,7 @@ class OpsRule:
         left = self.list_terms(len(self.shapes), 0)
         start = [list(s) for s in self.shapes]
         ops = []
-        self.open_count = False
+        self.open_count = None
         for _ in range(self.r.randint(1, 5)):
             op = self.step()
             if op:
@@ -207,9 +207,11 @@ class OpsRule:
     def op_concat(self, s, rank):
         d, n = self.dim(rank)
         k = len(self.shapes)
+        if self.open_count == "chunk":  # nothing would say into how many
+            return None
         given = self.open_count or self.g.chance(0.4)
         self.shapes = [s[:d] + [s[d] * k] + s[d + 1:]]
-        self.open_count = False
+        self.open_count = None
         return f"concat({n}" + (f", {[s[d]] * k})" if given else ")"), f"split({d}, {[s[d]] * k})"
 
     def op_stack(self, s, rank):
@@ -232,7 +234,7 @@ class OpsRule:
             return None
         k = self.r.choice([k for k in range(1, s[d] + 1) if s[d] % k == 0])
         self.shapes = [s[:d] + [s[d] // k] + s[d + 1:]] * k
-        self.open_count = True
+        self.open_count = "chunk"
         return f"chunk({n})", None
 
     def op_unstack(self, s, rank):
@@ -240,5 +242,5 @@ class OpsRule:
         if not 1 <= s[d] <= 5:
             return None
         self.shapes = [s[:d] + s[d + 1:]] * s[d]
-        self.open_count = True
+        self.open_count = "unstack"
         return f"unstack({n})", f"stack({d})"

@@ -474,6 +474,8 @@ class Evaluation:
 
     def go(self):
         rule = self.flat.rule
+        if any(self.inst.assignment.get(b, v) != v for b, v in self.pick.items()):
+            return None  # of a filled tensor: it exists for the picked value only
         if self.flat.fill is not None:
             return self.fill()
         if self.absent():
