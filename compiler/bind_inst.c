@@ -168,7 +168,10 @@ wm_inst_set(struct wm_bind *b, struct wm_inst *x, uint32_t var, int64_t value)
     int64_t part[WM_MAX_RANK];
 
     if (v->kind != WM_VAR_COMPOSITE) {
-        if (wm_index_ordinal(wm_index_get(&b->be, x->me, v->index), value) < 0)
+        /* what stands in a key is a value of such an index, by its definition */
+        bool in_keys = x->me->mod->index.item[v->index].in_keys;
+
+        if (in_keys ? value < 0 : wm_index_ordinal(wm_index_get(&b->be, x->me, v->index), value) < 0)
             return false;
     } else {
         if (!wm_index_split(&b->be, x->me, v->index, value, part))

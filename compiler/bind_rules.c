@@ -329,6 +329,12 @@ wm_values_in_keys(void *bind, struct wm_menv *me, uint32_t index, struct wm_inde
     struct seen s = {.max = -1};
     const struct wm_index_def *def = &me->mod->index.item[index];
 
+    if (!b->in) {
+        wm_report(&b->cc->diags, WM_E_NO_VALUE, def->stmt->name_span,
+                  "the values of `%.*s` are in the keys, which are not known before the files are",
+                  WM_STR_ARG(def->name));
+        return false;
+    }
     for (uint32_t i = 0; i < b->m->rule.n; i++)
         for (uint32_t t = 0; t < b->m->rule.item[i]->side[b->rs].nterm; t++)
             if (b->m->rule.item[i]->mod == me->mod)
