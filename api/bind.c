@@ -66,6 +66,7 @@ copy_options(struct wmap_ctx *ctx, struct wmap_plan *p, const wmap_bind_options 
                                     .allow_missing = o->allow_missing,
                                     .trust_replicas = o->trust_replicas,
                                     .strict_pad = o->strict_pad,
+                                    .lint = o->lint,
                                     .format = wm_ctx_str(ctx, o->format),
                                     .max_shard_size = o->max_shard_size};
 }

@@ -23,7 +23,8 @@ bind_map(struct cli *c, wmap_map **map, wmap_plan **plan)
                            .allow_missing = given(c, OPT_allow_missing),
                            .no_symlinks = given(c, OPT_no_symlinks),
                            .trust_replicas = given(c, OPT_trust_replicas),
-                           .strict_pad = given(c, OPT_strict_pad)};
+                           .strict_pad = given(c, OPT_strict_pad),
+                           .lint = c->command == &commands[CMD_plan]};
     wmap_status st;
     int status;
 

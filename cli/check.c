@@ -9,6 +9,13 @@ cmd_check(struct cli *c)
 
     if (status != 0)
         return status;
+    if (given(c, OPT_config) || c->ndefine) {
+        wmap_mini_options o = {.config = c->value[OPT_config], .define = c->define, .ndefine = c->ndefine};
+        wmap_status st = wmap_map_check(map, &o);
+
+        if (st != WMAP_OK)
+            return report(c, st);
+    }
     if (given(c, OPT_json)) {
         print(c, "{\n  \"schema\": \"wmap.check/1\",\n  \"status\": 0,\n  \"map\": ");
         print_string(c, wmap_map_name(map));

@@ -1,6 +1,24 @@
 /* cli/diff.c -- `wmap diff`. */
 #include "cli/cli.h"
 
+static int
+diff_maps(struct cli *c)
+{
+    wmap_diff_maps_options o = {.input = c->value[OPT_input],
+                                .config = c->value[OPT_config],
+                                .define = c->define,
+                                .ndefine = c->ndefine};
+    wmap_map *map[2];
+
+    for (int k = 0; k < 2; k++) {
+        wmap_status st = wmap_map_load(c->ctx, c->arg[k], &map[k]);
+
+        if (st != WMAP_OK)
+            return report(c, st);
+    }
+    return report(c, wmap_diff_maps(map[0], map[1], &o, result_style(c), c->out));
+}
+
 int
 cmd_diff(struct cli *c)
 {
@@ -8,6 +26,10 @@ cmd_diff(struct cli *c)
     wmap_checkpoint *a, *b = NULL;
     wmap_status st;
 
+    if (given(c, OPT_maps))
+        return diff_maps(c);
+    if (given(c, OPT_input) || given(c, OPT_config) || c->ndefine)
+        return usage(c, "diff: --input, --config and -D go with --maps");
     if (!option_real(c, OPT_atol, &o.atol) || !option_real(c, OPT_rtol, &o.rtol))
         return usage(c, "diff: a tolerance is a number of at least 0");
     st = wmap_checkpoint_open(c->ctx, c->arg[0], given(c, OPT_no_symlinks), &a);

@@ -175,6 +175,7 @@ typedef struct {
     uint64_t max_shard_size; /* bytes; 0: 5 000 000 000 */
     bool allow_unmapped, allow_missing, no_symlinks;
     bool trust_replicas, strict_pad;
+    bool lint; /* also warn of what fits but may be meant otherwise */
 } wmap_bind_options;
 
 /* Bind a map to the headers of an input and plan the transfer.  Reads no tensor data, writes
@@ -216,6 +217,40 @@ WMAP_API wmap_status wmap_run_stream(wmap_plan *p, const wmap_run_options *o, wm
  * the input again as far as the map carries it.  WMAP_NO: it does not; out says where. */
 WMAP_API wmap_status wmap_verify(wmap_plan *p, const char *output, const wmap_work *work,
                                  wmap_style style, wmap_sink out);
+
+/* ---- maps without an input ---- */
+
+typedef struct {
+    const char *config;        /* path of a config.json; NULL: values are chosen */
+    const char *const *define; /* "NAME=VALUE" ... */
+    size_t ndefine;
+    bool reverse;
+    uint64_t seed;      /* shifts the values of the elements */
+    const char *output; /* a new directory that keeps input, output and back of each set; NULL: none */
+    bool mutate;        /* also change each rule in turn, and tell what notices */
+    wmap_work work;
+} wmap_mini_options;
+/* Make a tiny checkpoint for a map, with sizes that differ and elements that differ, convert it, convert
+ * it back and compare.  Settings that the map reads and that are not given are chosen, and several sets
+ * of them where one can not use all rules.  WMAP_NO: something is not as it was, or no set was found;
+ * with `mutate` also where a change that alters the result would go unnoticed. */
+WMAP_API wmap_status wmap_mini(wmap_map *map, const wmap_mini_options *o, wmap_style style,
+                               wmap_sink out);
+/* Bind a map to the headers of invented tensors under a given configuration: what `check --config`
+ * adds to a check.  Faults and lints are in the diagnostics.  Of the options config, define,
+ * ndefine and reverse count. */
+WMAP_API wmap_status wmap_map_check(wmap_map *map, const wmap_mini_options *o);
+
+typedef struct {
+    const char *input;         /* whose headers both are bound to; NULL: invented ones */
+    const char *config;        /* path of a config.json; NULL: the input's, or chosen values */
+    const char *const *define; /* "NAME=VALUE" ... for both maps */
+    size_t ndefine;
+} wmap_diff_maps_options;
+/* Are two maps the same function?  WMAP_NO: they are not, and out names tensors, the smallest elements
+ * that come from elsewhere, and the rules of both. */
+WMAP_API wmap_status wmap_diff_maps(wmap_map *a, wmap_map *b, const wmap_diff_maps_options *o,
+                                    wmap_style style, wmap_sink out);
 
 /* ---- small checkpoints ---- */
 
