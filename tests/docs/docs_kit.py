@@ -129,7 +129,7 @@ def commands(block):
 def plain(text):
     """Output without what differs from run to run (time, rate, place) and without trailing space."""
     text = re.sub(r"(wrote .*?) in [\d.]+ s \(.*?/s\)( -> \S+)?", r"\1", text)
-    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+    return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
 
 
 def session(block, cwd):
