@@ -190,8 +190,6 @@ report_unpaired(struct wm_module *m, const struct wm_rule *r, int s, const struc
     struct wm_buf set;
     struct wm_diag *d;
 
-    if (report_one_sided(m, r, s, p))
-        return;
     wm_buf_init(&set, m->cc->a);
     print_set(r, p, &set);
     d = wm_report(&m->cc->diags, WM_E_PAIRING, r->side[s].term[p->term].span,
@@ -203,11 +201,35 @@ report_unpaired(struct wm_module *m, const struct wm_rule *r, int s, const struc
     }
 }
 
+/* The first product without a partner; one with an axis that the other side lacks says most. */
+static bool
+report_pairing(struct wm_module *m, const struct wm_rule *r)
+{
+    const struct wm_product *first = NULL;
+    int side = 0;
+
+    for (int s = 0; s < 2; s++)
+        for (uint32_t i = 0; i < r->side[s].nproduct; i++) {
+            const struct wm_product *p = &r->side[s].product[i];
+            bool dropped = r->arrow == (s == 0 ? WM_AR_FORWARD : WM_AR_BACKWARD);
+
+            if (p->partner != WM_NONE || p->pad != WM_NONE || dropped)
+                continue;
+            if (report_one_sided(m, r, s, p))
+                return false;
+            if (!first) {
+                first = p;
+                side = s;
+            }
+        }
+    if (first)
+        report_unpaired(m, r, side, first);
+    return !first;
+}
+
 static bool
 pair(struct wm_module *m, struct wm_rule *r)
 {
-    bool ok = true;
-
     for (uint32_t i = 0; i < r->side[0].nproduct; i++)
         for (uint32_t j = 0; j < r->side[1].nproduct; j++) {
             struct wm_product *x = &r->side[0].product[i], *y = &r->side[1].product[j];
@@ -218,17 +240,7 @@ pair(struct wm_module *m, struct wm_rule *r)
                 break;
             }
         }
-    for (int s = 0; s < 2; s++)
-        for (uint32_t i = 0; i < r->side[s].nproduct && ok; i++) {
-            const struct wm_product *p = &r->side[s].product[i];
-            bool dropped = r->arrow == (s == 0 ? WM_AR_FORWARD : WM_AR_BACKWARD);
-
-            if (p->partner != WM_NONE || p->pad != WM_NONE || dropped)
-                continue;
-            report_unpaired(m, r, s, p);
-            ok = false;
-        }
-    return ok;
+    return report_pairing(m, r);
 }
 
 /* pick of a pattern's axis keeps a slice: the rest is lost, so the rule must be one-way, away from that side. */
@@ -288,23 +300,32 @@ solve_side(const struct wm_rule *r, int s, bool *known)
     }
 }
 
+/* Can every size be found when side s is read, for each direction (bit 1 << s) that is asked for? */
 static bool
-check_solvable(struct wm_module *m, const struct wm_rule *r, int s)
+check_solvable(struct wm_module *m, const struct wm_rule *r, unsigned sides)
 {
-    bool *known = WM_NEW_N(m->cc->a, bool, r->axis.n), ok = true;
+    static const char *const way[] = {"", "forwards, from the left side", "back, from the right side",
+                                      "forwards or back"};
+    bool *known[2], ok = true;
 
-    known_sizes(m, r, s, known);
-    solve_side(r, s, known);
+    for (int s = 0; s < 2; s++) {
+        known[s] = WM_NEW_N(m->cc->a, bool, r->axis.n);
+        known_sizes(m, r, s, known[s]);
+        solve_side(r, s, known[s]);
+    }
     for (uint32_t i = 0; i < r->axis.n; i++) {
         const struct wm_axis *ax = &r->axis.item[i];
         bool used = ax->in_pattern[0] || ax->in_pattern[1] || ax->in_key[0] || ax->in_key[1];
+        unsigned open = 0;
         struct wm_diag *d;
 
-        if (known[i] || !used || (i == WM_AX_REST && !r->side[s].nterm))
+        for (unsigned s = 0; s < 2; s++)
+            if ((sides & 1u << s) && !known[s][i] && (i != WM_AX_REST || r->side[s].nterm))
+                open |= 1u << s;
+        if (!used || !open)
             continue;
         d = wm_report(&m->cc->diags, WM_E_UNSOLVABLE, i ? ax->span : r->span,
-                      "the size of `%.*s` can't be found going %s", WM_STR_ARG(ax->name),
-                      s == 0 ? "forwards, from the left side" : "back, from the right side");
+                      "the size of `%.*s` can't be found going %s", WM_STR_ARG(ax->name), way[open]);
         if (i)
             wm_note(&m->cc->diags, d, "give it: where %.*s = ...", WM_STR_ARG(ax->name));
         ok = false;
@@ -331,7 +352,7 @@ check_fill(struct wm_module *m, struct wm_rule *r)
                       WM_STR_ARG(r->side[s].fill->dtype));
             return false;
         }
-        return make_products(m, r, 1 - s) && check_solvable(m, r, s);
+        return make_products(m, r, 1 - s) && check_solvable(m, r, 1u << s);
     }
     return true;
 }
@@ -358,8 +379,5 @@ wm_check_pattern(struct wm_module *m, struct wm_rule *r)
             return;
     if (!check_pick(m, r) || !pair(m, r))
         return;
-    if (r->arrow != WM_AR_BACKWARD)
-        check_solvable(m, r, 0);
-    if (r->arrow != WM_AR_FORWARD)
-        check_solvable(m, r, 1);
+    check_solvable(m, r, (r->arrow != WM_AR_BACKWARD ? 1u : 0) | (r->arrow != WM_AR_FORWARD ? 2u : 0));
 }
