@@ -13,7 +13,7 @@ static const struct {
     const char *name;
 } runs[] = {{65536, "64 KiB and more"}, {512, "512 B to 64 KiB"}, {0, "below 512 B"}};
 
-enum { NRUN = WM_COUNTOF(runs), FROM_LINES = 3 };
+enum { NRUN = WM_COUNTOF(runs), FROM_LINES = 3, MAX_WORDS = 8 };
 
 struct facts {
     struct wmap_plan *p;
@@ -70,6 +70,63 @@ in_name(const struct wm_view *v, const struct wm_plan_out *out, uint32_t slot)
 
 /* ---- text ---- */
 
+/* a.q_proj.w, a.k_proj.w, a.v_proj.w: what stands before and behind the words that differ, if these
+ * are parts of one component. */
+static bool
+common_ends(const struct wm_fold_line *line, uint32_t n, size_t *before, size_t *behind)
+{
+    struct wm_str a = line[0].name;
+
+    *before = *behind = a.n;
+    for (uint32_t k = 1; k < n; k++) {
+        struct wm_str b = line[k].name;
+        size_t i = 0, j = 0, least = a.n < b.n ? a.n : b.n;
+
+        while (i < least && a.p[i] == b.p[i])
+            i++;
+        while (j < least - i && a.p[a.n - 1 - j] == b.p[b.n - 1 - j])
+            j++;
+        *before = i < *before ? i : *before;
+        *behind = j < *behind ? j : *behind;
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        struct wm_str b = line[k].name;
+
+        if (b.n <= *before + *behind)
+            return false;
+        for (size_t i = *before; i < b.n - *behind; i++)
+            if (strchr("./{}", b.p[i]))
+                return false;
+    }
+    return n > 1 && *before + *behind > 0;
+}
+
+static void
+print_sources(struct wm_buf *b, const struct wm_fold_line *line, uint32_t n)
+{
+    size_t before, behind;
+
+    if (n <= MAX_WORDS && common_ends(line, n, &before, &behind)) {
+        struct wm_str s = line[0].name;
+
+        wm_buf_puts(b, (struct wm_str){s.p, before});
+        for (uint32_t k = 0; k < n; k++) {
+            wm_buf_putc(b, k ? ',' : '{');
+            wm_buf_puts(b,
+                        (struct wm_str){line[k].name.p + before, line[k].name.n - before - behind});
+        }
+        wm_buf_putc(b, '}');
+        wm_buf_puts(b, (struct wm_str){s.p + s.n - behind, behind});
+        return;
+    }
+    for (uint32_t k = 0; k < n && k < FROM_LINES; k++) {
+        wm_buf_putz(b, k ? ", " : "");
+        wm_buf_puts(b, line[k].name);
+    }
+    if (n > FROM_LINES)
+        wm_buf_printf(b, ", and %" PRIu32 " more", n - FROM_LINES);
+}
+
 /* "<- a, b": the folded inputs of a line's tensors. */
 static struct wm_str
 sources_of(void *user, const uint32_t *member, uint32_t n)
@@ -96,12 +153,7 @@ sources_of(void *user, const uint32_t *member, uint32_t n)
     wm_fold(f->a, item.item, item.n, &line, &nline);
     wm_buf_init(&b, f->a);
     wm_buf_putz(&b, nline ? "<- " : "<- (filled)");
-    for (uint32_t k = 0; k < nline && k < FROM_LINES; k++) {
-        wm_buf_putz(&b, k ? ", " : "");
-        wm_buf_puts(&b, line[k].name);
-    }
-    if (nline > FROM_LINES)
-        wm_buf_printf(&b, ", and %" PRIu32 " more", nline - FROM_LINES);
+    print_sources(&b, line, nline);
     return wm_buf_str(&b);
 }
 

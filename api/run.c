@@ -41,6 +41,8 @@ place_of(const struct run *r)
     struct wm_str path = r->p->output;
     bool slash = path.n && path.p[path.n - 1] == '/';
 
+    if (r->p->stream)
+        return "standard output";
     if (r->p->bind.out_is_file)
         return wm_arena_cstr(a, path);
     if (r->v.noutfile != 1)
@@ -180,6 +182,8 @@ wmap_run_stream(wmap_plan *p, const wmap_run_options *o, wmap_sink sink, wmap_ru
                    result);
     window = wm_arena_alloc(&r.a, STREAM_WINDOW);
     st = wm_exec_open(&p->plan, ctx->sys, &r.exec, &x, &ctx->err);
+    if (st == WM_OK)
+        st = wm_view_checks(&r.v, x, &ctx->err);
     if (st == WM_OK)
         st = put_file(&r, x, window, &sink);
     if (st == WM_OK)

@@ -114,6 +114,8 @@ compare(struct verify *f, struct wm_delta *d, const struct wm_plan *plan, struct
 
     *d = (struct wm_delta){.ctx = f->ctx, .a = &f->a, .sa = &side[0], .sb = &side[1]};
     st = maker_open(maker, f, plan);
+    if (st == WM_OK)
+        st = wm_view_checks(&maker->v, maker->exec[0], &f->ctx->err);
     if (st == WM_OK) {
         side_of_plan(&side[0], f, maker);
         wm_side_of_manifest(&side[1], &f->a, m, wm_manifest_order(&f->a, m));

@@ -4,6 +4,8 @@
 
 #include "base/map.h"
 
+enum { CHECK_UNITS = 1 << 18 }; /* of a check at a time */
+
 void
 wm_view_init(struct wm_view *v, struct wm_arena *a, const struct wm_plan *p)
 {
@@ -38,6 +40,19 @@ wm_view_ntensor(const struct wm_view *v)
     while (n > 0 && v->out[n - 1].file == WM_NONE)
         n--;
     return n;
+}
+
+enum wm_status
+wm_view_checks(const struct wm_view *v, struct wm_exec *x, struct wm_err *err)
+{
+    enum wm_status st = WM_OK;
+
+    for (uint64_t k = wm_view_ntensor(v); k < v->nout && st == WM_OK; k++)
+        for (uint64_t at = 0, n; at < v->out[k].nbytes && st == WM_OK; at += n) {
+            n = v->out[k].nbytes - at < CHECK_UNITS ? v->out[k].nbytes - at : CHECK_UNITS;
+            st = wm_exec_produce(x, (uint32_t)k, at, n, NULL, err);
+        }
+    return st;
 }
 
 int64_t

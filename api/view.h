@@ -2,7 +2,7 @@
 #ifndef WM_API_VIEW_H
 #define WM_API_VIEW_H
 
-#include "runtime/plan.h"
+#include "runtime/exec.h"
 
 /* An axis of a box: stride >= 0 in the side that is known, and the stride of the other side. */
 struct wm_box_axis {
@@ -47,5 +47,8 @@ bool wm_box_source(const struct wm_view *v, const struct wm_plan_box *b, uint32_
  * stops. */
 void wm_box_targets(const struct wm_view *v, const struct wm_plan_box *b, uint32_t k, int64_t src,
                     bool (*found)(void *user, int64_t dst), void *user);
+
+/* Make the plan's checks (replicas, aliases, padding).  WM_NO: one fails, err says which. */
+enum wm_status wm_view_checks(const struct wm_view *v, struct wm_exec *x, struct wm_err *err);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include "cli/cli.h"
 
-enum { COLUMN = 28 };
+enum { COLUMN = 30, WIDTH = 100 };
 
 void
 print_help(void)
@@ -28,6 +28,25 @@ print_help(void)
          "`wmap COMMAND --help` tells more.");
 }
 
+/* Text from column COLUMN on, in lines that end before WIDTH. */
+static void
+print_wrapped(const char *text)
+{
+    size_t at = COLUMN;
+
+    while (*text) {
+        size_t n = strcspn(text, " ");
+
+        if (at > COLUMN && at + 1 + n > WIDTH) {
+            printf("\n%*s", COLUMN, "");
+            at = COLUMN;
+        }
+        at += (size_t)printf("%s%.*s", at > COLUMN ? " " : "", (int)n, text);
+        text += n + (text[n] == ' ');
+    }
+    putchar('\n');
+}
+
 static void
 print_option(const struct option_info *o)
 {
@@ -37,9 +56,10 @@ print_option(const struct option_info *o)
                      o->arg ? " " : "", o->arg ? o->arg : "");
 
     if (n < COLUMN)
-        printf("%-*s%s\n", COLUMN, left, o->help);
+        printf("%-*s", COLUMN, left);
     else
-        printf("%s\n%*s%s\n", left, COLUMN, "", o->help);
+        printf("%s\n%*s", left, COLUMN, "");
+    print_wrapped(o->help);
 }
 
 void

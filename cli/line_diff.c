@@ -140,8 +140,11 @@ print_line_diff(struct cli *c, const char *path, const struct text *ta, const st
     struct lines a, b;
     struct script s = {0};
     size_t head = 0, tail = 0;
+    bool ok;
 
-    if (split(ta, &a) & split(tb, &b) && (s.op = calloc(a.n + b.n + 1, 1)) != NULL) {
+    ok = split(ta, &a);
+    ok = split(tb, &b) && ok;
+    if (ok && (s.op = calloc(a.n + b.n + 1, 1)) != NULL) {
         while (head < a.n && head < b.n && equal(&a, head, &b, head))
             head++;
         while (tail < a.n - head && tail < b.n - head &&

@@ -29,9 +29,9 @@ def one_line(r, *parts):
         assert part in first, r
 
 
-def test_commands_are_thirteen():
-    assert COMMANDS == ("run check plan invert inspect diff verify trace fmt explain maps dump gen"
-                        .split())
+def test_commands():
+    assert set(COMMANDS) >= set("run check plan invert inspect diff verify trace fmt explain maps "
+                                "dump gen".split())
 
 
 def test_every_example_works(tmp_path):
