@@ -132,28 +132,31 @@ def plain(text):
     return "\n".join(line.rstrip() for line in text.splitlines()).strip("\n")
 
 
-def session(block, cwd):
-    """Run a `sh` block's commands in order; each must print exactly the lines below it.
-
-    A last line `...` stands for any further lines.
-    """
+def steps(block):
+    """The commands of a `sh` block as (command, what is shown below it)."""
     for part in re.split(r"^\$ ", block.text, flags=re.M)[1:]:
         command, _, shown = part.partition("\n")
         while command.endswith("\\"):
             more, _, shown = shown.partition("\n")
-            command = command[:-1] + more
-        env = {**os.environ, "NO_COLOR": "1", "LC_ALL": "C.UTF-8", "COLUMNS": "120",
-               "PATH": f"{cwd}/.bin:{os.environ['PATH']}"}
-        (cwd / ".bin").mkdir(exist_ok=True)
-        link = cwd / ".bin/wmap"
-        if not link.exists():
-            link.symlink_to(pathlib.Path(WMAP).resolve())
-        done = subprocess.run(["sh", "-c", command], cwd=cwd, env=env, capture_output=True, text=True, timeout=60)
-        out, shown = plain(done.stderr + done.stdout), plain(shown)
-        if shown.endswith("..."):
-            assert out.startswith(shown[:-3].rstrip()), f"{block}: {command}\n{out}"
-        else:
-            assert out == shown, f"{block}: {command}\n{out}"
+            command += "\n" + more
+        yield command, shown.strip("\n")
+
+
+def shell(command, cwd):
+    """What a command prints, errors first, with `wmap` being the program under test."""
+    tools = cwd / ".bin"
+    tools.mkdir(exist_ok=True)
+    if not (tools / "wmap").exists():
+        (tools / "wmap").symlink_to(pathlib.Path(WMAP).resolve())
+    env = {**os.environ, "NO_COLOR": "1", "LC_ALL": "C.UTF-8", "COLUMNS": "120", "PATH": f"{tools}:{os.environ['PATH']}"}
+    done = subprocess.run(["sh", "-c", command], cwd=cwd, env=env, capture_output=True, text=True, timeout=60)
+    return plain(done.stderr + done.stdout)
+
+
+def session(block, cwd):
+    """Run a `sh` block's commands in order; each must print exactly the lines below it."""
+    for command, shown in steps(block):
+        assert shell(command, cwd) == plain(shown), f"{block}: {command} (tests/docs/bless.py writes it anew)"
 
 
 def read_tensors(directory):
