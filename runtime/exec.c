@@ -30,7 +30,8 @@ enum {
 static uint64_t
 fixed_bytes(void)
 {
-    return WM_READS * (sizeof(struct wm_read) + sizeof(struct iovec)) + WM_GAP + 3 * PAGE;
+    return WM_READS * (sizeof(struct wm_read) + sizeof(struct iovec)) + WM_GAP +
+           WM_HELD * sizeof(struct wm_held) + 8 * PAGE;
 }
 
 uint64_t
@@ -72,12 +73,13 @@ wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget, struct wm_wo
     }
     w->scratch_n = rest < MOST_SCRATCH ? rest / PAGE * PAGE : MOST_SCRATCH;
     rest = fixed_bytes() + w->stage_n + 2 * w->pair_n + w->scratch_n;
-    at = w->memory = x->sys->malloc(rest + 6 * PAGE);
+    at = w->memory = x->sys->malloc(rest);
     if (!at)
         return wm_fail(err, WM_ENOMEM, NULL, "out of memory (%" PRIu64 " bytes of buffers)", rest);
     w->reads.item = (struct wm_read *)take(&at, WM_READS * sizeof(struct wm_read));
     w->reads.iov = (struct iovec *)take(&at, WM_READS * sizeof(struct iovec));
     w->reads.dump = take(&at, WM_GAP);
+    w->held = (struct wm_held *)take(&at, WM_HELD * sizeof(struct wm_held));
     w->stage = take(&at, w->stage_n);
     w->pair[0] = take(&at, w->pair_n);
     w->pair[1] = take(&at, w->pair_n);
@@ -188,7 +190,8 @@ index_boxes(struct wm_exec *x, struct wm_err *err)
         }
     x->range = x->sys->malloc((x->ngeom + 1) * sizeof(x->range[0]));
     x->range_room = x->sys->malloc((room + most + 1) * sizeof(int64_t));
-    if (!x->range || !x->range_room)
+    x->slab = x->sys->malloc((x->ngeom + 1) * sizeof(x->slab[0]));
+    if (!x->range || !x->range_room || !x->slab)
         return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
     memset(x->range, 0, (x->ngeom + 1) * sizeof(x->range[0]));
     at = x->range_room + most;
@@ -282,6 +285,34 @@ own_worker(struct wm_exec *x, struct wm_err *err)
     if (st != WM_OK) {
         x->sys->free(x->own);
         x->own = NULL;
+        return st;
+    }
+    wm_slab_choose(x, x->own->scratch_n, WINDOW);
+    return WM_OK;
+}
+
+/* Bytes of an output: by its slabs, each of which stays in memory until another one is asked for. */
+static enum wm_status
+produce_slabs(struct wm_worker *w, const struct wm_plan_out *o, uint64_t off, uint64_t n, char *to)
+{
+    const struct wm_slab *slab = &w->x->slab[o->geom];
+    uint64_t step = (uint64_t)slab->units * w->x->geom[o->geom].unit;
+    enum wm_status st = WM_OK;
+
+    if (slab->units == 0)
+        return wm_window_bytes(w, o, off, n, to);
+    while (n > 0 && st == WM_OK) {
+        int64_t lo = (int64_t)(off / step) * slab->units, hi = lo + slab->units;
+        uint64_t m = step - off % step < n ? step - off % step : n;
+
+        hi = hi < w->x->geom[o->geom].nunit ? hi : w->x->geom[o->geom].nunit;
+        if (w->held_out != o || w->held_lo != lo)
+            st = wm_slab_begin(w, o, lo, hi);
+        if (st == WM_OK)
+            st = wm_window_bytes(w, o, off, m, to);
+        off += m;
+        to += m;
+        n -= m;
     }
     return st;
 }
@@ -299,10 +330,12 @@ wm_exec_produce(struct wm_exec *x, uint32_t out, uint64_t off, uint64_t n, void 
     if (o->file == WM_NONE)
         st = wm_window_units(x->own, o, (int64_t)off, (int64_t)(off + n), NULL);
     else
-        st = wm_window_bytes(x->own, o, off, n, p);
+        st = produce_slabs(x->own, o, off, n, p);
     if (st == WM_OK)
         st = wm_reads_flush(x->own);
     x->own->reads.n = 0;
+    if (st != WM_OK)
+        wm_slab_end(x->own);
     return st;
 }
 
@@ -322,5 +355,6 @@ wm_exec_close(struct wm_exec *x)
         x->sys->free((void *)x->fd);
     x->sys->free(x->range);
     x->sys->free(x->range_room);
+    x->sys->free(x->slab);
     x->sys->free(x);
 }

@@ -16,6 +16,7 @@ struct job {
     uint32_t unit;  /* bytes of a dst unit */
     int64_t lo;     /* the unit that `to` stands for */
     char *to;
+    const char *held; /* the operand in memory, or NULL */
 };
 
 static char *
@@ -48,6 +49,20 @@ packed(const struct wm_piece *p, uint32_t size, int64_t *stride)
 
 /* ---- copies and fills ---- */
 
+/* Operand s to `to`, with strides `dst` in bytes. */
+static enum wm_status
+operand_to(const struct job *j, const struct wm_piece *p, uint32_t s, const int64_t *dst, char *to)
+{
+    struct wm_kdim dim[WM_PLAN_RANK];
+
+    if (!j->held)
+        return wm_fetch_piece(j->w, j->out, j->box, p, s, dst, to);
+    for (uint32_t k = 0; k < p->rank; k++)
+        dim[k] = (struct wm_kdim){p->dim[k].extent, dst[k], p->dim[k].src[0]};
+    wm_permute(to, j->held + p->src[0], dim, p->rank, wm_plan_src_unit(j->elem, j->unit));
+    return WM_OK;
+}
+
 static enum wm_status
 copy(const struct job *j, const struct wm_piece *p)
 {
@@ -55,7 +70,7 @@ copy(const struct job *j, const struct wm_piece *p)
 
     for (uint32_t k = 0; k < p->rank; k++)
         stride[k] = p->dim[k].dst * j->unit;
-    return wm_fetch_piece(j->w, j->out, j->box, p, 0, stride, place(j, p));
+    return operand_to(j, p, 0, stride, place(j, p));
 }
 
 static void
@@ -142,20 +157,22 @@ in_chunks(const struct job *j, struct wm_piece *p, int64_t max, chunk *each)
 {
     struct wm_piece half;
     uint32_t k = 0;
+    int64_t n;
     enum wm_status st;
 
     if (count_of(p) <= max)
         return each(j, p);
     while (p->dim[k].extent < 2)
         k++;
+    n = p->dim[k].extent / 2;
     half = *p;
-    half.dim[k].extent /= 2;
+    half.dim[k].extent = n;
     if ((st = in_chunks(j, &half, max, each)) != WM_OK)
         return st;
-    p->dst += half.dim[k].extent * p->dim[k].dst;
+    p->dst += n * p->dim[k].dst;
     for (int s = 0; s < WM_PLAN_OPERANDS; s++)
-        p->src[s] += half.dim[k].extent * p->dim[k].src[s];
-    p->dim[k].extent -= half.dim[k].extent;
+        p->src[s] += n * p->dim[k].src[s];
+    p->dim[k].extent -= n;
     return in_chunks(j, p, max, each);
 }
 
@@ -165,7 +182,7 @@ fetch_packed(const struct job *j, const struct wm_piece *p, uint32_t s, uint32_t
     int64_t stride[WM_PLAN_RANK];
 
     packed(p, size, stride);
-    return wm_fetch_piece(j->w, j->out, j->box, p, s, stride, to);
+    return operand_to(j, p, s, stride, to);
 }
 
 /* ---- chains ---- */
@@ -176,8 +193,16 @@ not_survived(const struct job *j, const struct wm_piece *p, const struct wm_plan
 {
     const struct wm_exec *x = j->w->x;
     const struct wm_plan_in *in = operand(j, 0);
-    struct text at = index_text(x, in->shape, in->rank, unit_of(p, i, 0)), file;
+    struct text at, file;
 
+    if (j->held) { /* the same again from the file, where places are places in the tensor */
+        char unit[16];
+        int64_t u = unit_of(p, i, -1);
+
+        wm_slab_end(j->w);
+        return wm_window_units(j->w, j->out, u, u + 1, unit);
+    }
+    at = index_text(x, in->shape, in->rank, unit_of(p, i, 0));
     return wm_fail(j->w->err, WM_NO, where(j, &file),
                    "'%.*s'%s has a value that does not survive the way from %s to %s (write: lossy)",
                    WM_STR_ARG(wm_plan_str(&x->plan, in->name)), at.s,
@@ -273,7 +298,7 @@ is_fill(const struct job *j, const struct wm_piece *p)
 
 enum wm_status
 wm_piece_run(struct wm_worker *w, const struct wm_plan_out *out, const struct wm_plan_box *box,
-             struct wm_piece *piece, int64_t lo, char *to)
+             struct wm_piece *piece, int64_t lo, char *to, const char *held)
 {
     struct job j = {.w = w,
                     .out = out,
@@ -281,7 +306,8 @@ wm_piece_run(struct wm_worker *w, const struct wm_plan_out *out, const struct wm
                     .elem = &w->x->elem[box->elem],
                     .unit = w->x->geom[out->geom].unit,
                     .lo = lo,
-                    .to = to};
+                    .to = to,
+                    .held = held};
 
     switch ((enum wm_elem_kind)j.elem->kind) {
     case WM_EL_COPY:

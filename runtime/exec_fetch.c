@@ -9,7 +9,7 @@
 
 /* Measured on page cache: a call costs as much as copying so many bytes; below this run length, permuting a block
  * in memory is faster than scattering reads. */
-enum { CALL_BYTES = 4096, SCATTER_MIN = 512 };
+enum { CALL_BYTES = 4096, SCATTER_MIN = 512, LINE = 64, PAGE = 4096 };
 
 /* Negative source strides are walked from the other end. */
 static void
@@ -27,11 +27,11 @@ source_forward(struct wm_fetch *f)
     }
 }
 
-/* Dims by descending source stride, merged where both sides go on; runs that are contiguous on both sides absorbed. */
+/* Dims by descending source stride; extents of 1 dropped. */
 static void
-simplify(struct wm_fetch *f)
+sort_dims(struct wm_fetch *f, uint32_t *order)
 {
-    uint32_t n = 0, m = 0;
+    uint32_t n = 0;
 
     for (uint32_t k = 0; k < f->rank; k++) {
         struct wm_kdim d = f->dim[k];
@@ -41,12 +41,24 @@ simplify(struct wm_fetch *f)
             continue;
         for (; at > 0 && (f->dim[at - 1].src < d.src ||
                           (f->dim[at - 1].src == d.src && f->dim[at - 1].dst < d.dst));
-             at--)
+             at--) {
             f->dim[at] = f->dim[at - 1];
+            order[at] = order[at - 1];
+        }
         f->dim[at] = d;
+        order[at] = k;
         n++;
     }
-    for (uint32_t k = 0; k < n; k++) {
+    f->rank = n;
+}
+
+/* Merge dims where both sides go on; absorb runs that are contiguous on both sides. */
+static void
+merge_dims(struct wm_fetch *f)
+{
+    uint32_t m = 0;
+
+    for (uint32_t k = 0; k < f->rank; k++) {
         struct wm_kdim d = f->dim[k], *last = m ? &f->dim[m - 1] : NULL;
 
         if (last && last->src == d.src * d.n && last->dst == d.dst * d.n) {
@@ -89,20 +101,14 @@ fetch_runs(struct wm_worker *w, const struct wm_fetch *f)
     }
 }
 
-/* Which dims of the source to count through and which to read over, gaps included: dims [0, outer) are counted.
- * The cheapest that fits; false where none does. */
-struct block {
-    uint32_t outer;
-    uint64_t count, span, bytes;
-};
-
-static bool
-choose_block(const struct wm_fetch *f, uint64_t room, struct block *best)
+bool
+wm_block_choose(const struct wm_fetch *f, uint64_t room, struct wm_block *best)
 {
-    uint64_t count = 1, cost = UINT64_MAX;
+    uint64_t count = 1;
 
+    best->cost = UINT64_MAX;
     for (uint32_t outer = 0; outer <= f->rank; outer++) {
-        uint64_t span = f->run, bytes, c;
+        struct wm_block b = {.outer = outer, .span = f->run};
 
         if (outer > 0) {
             if (f->dim[outer - 1].src == 0)
@@ -110,23 +116,25 @@ choose_block(const struct wm_fetch *f, uint64_t room, struct block *best)
             count *= (uint64_t)f->dim[outer - 1].n;
         }
         for (uint32_t k = outer; k < f->rank; k++)
-            span += (uint64_t)((f->dim[k].n - 1) * f->dim[k].src);
-        bytes = count * span;
-        c = bytes + count * CALL_BYTES;
-        if (bytes <= room && c < cost) {
-            cost = c;
-            *best = (struct block){outer, count, span, bytes};
+            b.span += (uint64_t)((f->dim[k].n - 1) * f->dim[k].src);
+        b.stride = b.span;
+        if (outer > 0 && b.span >= LINE) { /* whole lines, and not all on the same cache sets */
+            b.stride = (b.span + LINE - 1) / LINE * LINE;
+            b.stride += b.stride % PAGE == 0 ? LINE : 0;
         }
+        b.bytes = count * b.stride;
+        b.cost = count * (b.span + CALL_BYTES);
+        if (b.bytes <= room && b.cost < best->cost)
+            *best = b;
     }
-    return cost != UINT64_MAX;
+    return best->cost != UINT64_MAX;
 }
 
-/* Queue the reads of a block; its parts follow one another in memory. */
-static enum wm_status
-read_block(struct wm_worker *w, const struct wm_fetch *f, const struct block *b, char *to)
+enum wm_status
+wm_block_read(struct wm_worker *w, const struct wm_fetch *f, const struct wm_block *b, char *to)
 {
     struct wm_fetch parts = *f;
-    int64_t stride = (int64_t)b->span;
+    int64_t stride = (int64_t)b->stride;
 
     parts.to = to;
     parts.rank = b->outer;
@@ -139,14 +147,14 @@ read_block(struct wm_worker *w, const struct wm_fetch *f, const struct block *b,
 }
 
 static enum wm_status
-fetch_block(struct wm_worker *w, const struct wm_fetch *f, const struct block *b)
+fetch_block(struct wm_worker *w, const struct wm_fetch *f, const struct wm_block *b)
 {
     struct wm_kdim dim[WM_PLAN_RANK];
     char *from = w->scratch + w->scratch_used, *to = f->to;
-    int64_t stride = (int64_t)b->span;
+    int64_t stride = (int64_t)b->stride;
     enum wm_status st;
 
-    if ((st = read_block(w, f, b, from)) != WM_OK || (st = wm_reads_flush(w)) != WM_OK)
+    if ((st = wm_block_read(w, f, b, from)) != WM_OK || (st = wm_reads_flush(w)) != WM_OK)
         return st;
     for (uint32_t k = f->rank; k-- > 0;) {
         dim[k] = f->dim[k];
@@ -165,19 +173,27 @@ fetch_block(struct wm_worker *w, const struct wm_fetch *f, const struct block *b
     return WM_OK;
 }
 
+bool
+wm_fetch_is_direct(const struct wm_fetch *f)
+{
+    struct wm_fetch g = *f;
+
+    merge_dims(&g);
+    return g.rank == 0 || (g.dim[g.rank - 1].src != 0 && g.run >= SCATTER_MIN);
+}
+
 static enum wm_status
 fetch(struct wm_worker *w, struct wm_fetch *f)
 {
     uint64_t room = w->scratch_n - w->scratch_used;
-    bool broadcast = f->rank > 0 && f->dim[f->rank - 1].src == 0;
-    struct block b;
+    struct wm_block b;
     struct wm_fetch half;
     uint32_t split = 0;
     enum wm_status st;
 
-    if (!broadcast && (f->rank == 0 || f->run >= SCATTER_MIN))
+    if (wm_fetch_is_direct(f))
         return fetch_runs(w, f);
-    if (choose_block(f, room, &b))
+    if (wm_block_choose(f, room, &b))
         return fetch_block(w, f, &b);
     /* too large for the scratch memory: by halves */
     while (split < f->rank && f->dim[split].n < 2)
@@ -203,12 +219,32 @@ fetch(struct wm_worker *w, struct wm_fetch *f)
     return fetch(w, f);
 }
 
+void
+wm_fetch_source(const struct wm_exec *x, const struct wm_plan_out *out,
+                const struct wm_plan_box *box, const struct wm_piece *piece, uint32_t s,
+                struct wm_fetch *f, uint32_t *order)
+{
+    const struct wm_plan_in *in = &x->in[x->slot[out->slot + box->slot[s]]];
+    uint32_t unit = wm_plan_src_unit(&x->elem[box->elem], x->geom[out->geom].unit);
+
+    f->file = in->file;
+    f->off = in->off + (uint64_t)piece->src[s] * unit;
+    f->to = NULL;
+    f->run = unit;
+    f->rank = piece->rank;
+    for (uint32_t k = 0; k < piece->rank; k++)
+        f->dim[k] = (struct wm_kdim){piece->dim[k].extent, piece->dim[k].dst * unit,
+                                     piece->dim[k].src[s] * unit};
+    sort_dims(f, order);
+}
+
 enum wm_status
 wm_fetch_piece(struct wm_worker *w, const struct wm_plan_out *out, const struct wm_plan_box *box,
                const struct wm_piece *piece, uint32_t s, const int64_t *dst, char *to)
 {
     const struct wm_plan_in *in = &w->x->in[w->x->slot[out->slot + box->slot[s]]];
     uint32_t unit = wm_plan_src_unit(&w->x->elem[box->elem], w->x->geom[out->geom].unit);
+    uint32_t order[WM_PLAN_RANK];
     struct wm_fetch f = {.file = in->file,
                          .off = in->off + (uint64_t)piece->src[s] * unit,
                          .to = to,
@@ -218,6 +254,7 @@ wm_fetch_piece(struct wm_worker *w, const struct wm_plan_out *out, const struct 
     for (uint32_t k = 0; k < piece->rank; k++)
         f.dim[k] = (struct wm_kdim){piece->dim[k].extent, dst[k], piece->dim[k].src[s] * unit};
     source_forward(&f);
-    simplify(&f);
+    sort_dims(&f, order);
+    merge_dims(&f);
     return fetch(w, &f);
 }

@@ -1,8 +1,9 @@
 /* runtime/exec_priv.h -- the parts of the executor among themselves.
  *
  *   exec.c         handles, memory, input files
- *   exec_run.c     windows of the output, threads
+ *   exec_run.c     windows and slabs of the output, threads
  *   exec_window.c  which boxes a range of an output touches, cut to it: pieces
+ *   exec_slab.c    blocks of input that are held while several windows are made of them
  *   exec_elem.c    a piece by its element operation: copies, fills, chains, checks
  *   exec_fetch.c   a piece of an operand into memory: how it is read
  *   exec_read.c    the queue of reads
@@ -49,8 +50,26 @@ struct wm_fetch {
     struct wm_kdim dim[WM_PLAN_RANK];
 };
 
-struct wm_input {
-    int fd; /* -1: not open yet */
+/* What a fetch reads at once: dims [0, outer) of the source are counted through, each part of `span` bytes, gaps included, is
+ * read; the parts are `stride` apart in memory. */
+struct wm_block {
+    uint32_t outer;
+    uint64_t span, stride, bytes, cost;
+};
+
+/* A piece whose source is in scratch memory: its src[0] and src strides [0] are bytes from `from`. */
+struct wm_held {
+    const struct wm_plan_box *box;
+    const char *from;
+    struct wm_piece piece;
+};
+
+enum { WM_HELD = 16 };
+
+/* How a geometry is best produced where single windows would read the source in tiny runs, or again and again: `units` at
+ * a time (0: windows are fine), in windows of whole `row`s where they fit. */
+struct wm_slab {
+    int64_t units, row;
 };
 
 struct wm_exec {
@@ -73,6 +92,7 @@ struct wm_exec {
     struct wm_ranges *range; /* [ngeom] of geometries with many boxes; others have n = 0 */
     int64_t *range_room;
     _Atomic int *fd;         /* [ninfile] -1: not open yet */
+    struct wm_slab *slab;    /* [ngeom] */
     bool needs_pair;         /* there are chains or checks */
     struct wm_worker *own;   /* for wm_exec_produce */
 };
@@ -88,6 +108,10 @@ struct wm_worker {
     uint64_t pair_n;         /* bytes of each */
     char *scratch;           /* blocks of input that are permuted */
     uint64_t scratch_n, scratch_used;
+    struct wm_held *held;    /* [WM_HELD] */
+    uint32_t nheld;
+    const struct wm_plan_out *held_out; /* whose units [held_lo, held_hi) they make */
+    int64_t held_lo, held_hi;
     void *memory;
 };
 
@@ -106,16 +130,30 @@ enum wm_status wm_exec_fd(struct wm_exec *x, uint32_t file, int *fd, struct wm_e
 /* Units [lo, hi) of an output or check; `to` is where unit lo goes (unused by checks). */
 enum wm_status wm_window_units(struct wm_worker *w, const struct wm_plan_out *out, int64_t lo,
                                int64_t hi, char *to);
+/* The part of a box in [lo, hi): calls `each` for every piece. */
+typedef enum wm_status wm_piece_fn(void *user, struct wm_piece *piece);
+enum wm_status wm_cut_box(const struct wm_plan_dim *dim, uint32_t rank, int64_t base,
+                          const int64_t *src, int64_t lo, int64_t hi, wm_piece_fn *each, void *user);
 /* Bytes [off, off + n) of an output, any alignment. */
 enum wm_status wm_window_bytes(struct wm_worker *w, const struct wm_plan_out *out, uint64_t off,
                                uint64_t n, char *to);
 
+/* ---- exec_slab.c ---- */
+
+/* Choose the slabs of all geometries for workers with that much scratch memory and windows of that size. */
+void wm_slab_choose(struct wm_exec *x, uint64_t scratch, uint64_t window);
+/* Read blocks for units [lo, hi) of an output, as far as they fit: wm_window_units() then takes them from memory. */
+enum wm_status wm_slab_begin(struct wm_worker *w, const struct wm_plan_out *out, int64_t lo,
+                             int64_t hi);
+void wm_slab_end(struct wm_worker *w);
+
 /* ---- exec_elem.c ---- */
 
-/* What one box contributes: cut pieces arrive here.  `to` is where unit `lo` of the output goes. */
+/* What one box contributes: cut pieces arrive here.  `to` is where unit `lo` of the output goes; `held` is where the
+ * operand is in memory (see struct wm_held), or NULL. */
 enum wm_status wm_piece_run(struct wm_worker *w, const struct wm_plan_out *out,
                             const struct wm_plan_box *box, struct wm_piece *piece, int64_t lo,
-                            char *to);
+                            char *to, const char *held);
 
 /* ---- exec_fetch.c ---- */
 
@@ -124,6 +162,19 @@ enum wm_status wm_piece_run(struct wm_worker *w, const struct wm_plan_out *out,
 enum wm_status wm_fetch_piece(struct wm_worker *w, const struct wm_plan_out *out,
                               const struct wm_plan_box *box, const struct wm_piece *piece,
                               uint32_t s, const int64_t *dst, char *to);
+
+/* The movement of operand s of a piece from its file, dims by descending source stride (not merged), strides of the piece
+ * itself (times the operand's unit) as dst; order[k] is the piece's dim that became dim k. */
+void wm_fetch_source(const struct wm_exec *x, const struct wm_plan_out *out,
+                     const struct wm_plan_box *box, const struct wm_piece *piece, uint32_t s,
+                     struct wm_fetch *f, uint32_t *order);
+/* The cheapest way to read it as a block of at most `room` bytes; false where none fits. */
+bool wm_block_choose(const struct wm_fetch *f, uint64_t room, struct wm_block *best);
+/* Queue the reads of a block to `to`. */
+enum wm_status wm_block_read(struct wm_worker *w, const struct wm_fetch *f,
+                             const struct wm_block *b, char *to);
+/* Would its runs, as they are, be scattered by the kernel rather than permuted in memory? */
+bool wm_fetch_is_direct(const struct wm_fetch *f);
 
 /* ---- exec_read.c ---- */
 

@@ -1,8 +1,10 @@
 /* runtime/exec_run.c -- whole runs: the windows of all outputs, shared by threads.
  *
  * The tensor bytes of an output file are one stretch, however many tensors it has; it is cut into windows at multiples of the
- * window size in the file.  The units of each check are a stretch, too.  Threads take windows from a counter; each writes
- * its windows with one call each.  The first failure by the order of windows is the one that is reported. */
+ * window size in the file.  A tensor whose geometry wants larger slabs is a stretch of its own, of which a thread does a
+ * slab at a time, window by window.  The units of each check are a stretch, too.  Threads take windows (or slabs) from a
+ * counter; each writes its windows with one call each.  The first failure by the order of windows is the one that
+ * is reported. */
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -10,12 +12,15 @@
 #include "runtime/exec_priv.h"
 #include "runtime/pool.h"
 
-/* Windows [first, first + count) are those of one file (its OUTs `out` .. `end`) or of one check (`out`). */
+/* Steps first, first + 1, .. are those of one part of a file (its OUTs `out` .. `end`), or of one check (`out`). */
 struct stretch {
     uint64_t first;
     uint64_t lo, hi;    /* offsets in the file, or units */
+    uint64_t origin;    /* where step `first` begins; at or before lo */
+    uint64_t step;      /* bytes, or units */
     uint64_t out, end;
     uint32_t file;      /* WM_NONE: a check */
+    bool is_slab;
 };
 
 struct run {
@@ -42,45 +47,74 @@ is_skipped(const struct wm_exec *x, const struct wm_plan_out *o)
     return true;
 }
 
-static uint64_t
-windows_of(uint64_t lo, uint64_t hi, uint64_t window)
+/* Append a stretch, if there is anything in it. */
+static void
+add_stretch(struct run *r, const struct stretch *s)
 {
-    return hi > lo ? (hi - 1) / window - lo / window + 1 : 0;
+    if (s->hi <= s->lo)
+        return;
+    r->stretch[r->nstretch] = *s;
+    r->stretch[r->nstretch++].first = r->nwindow;
+    r->nwindow += (s->hi - s->origin - 1) / s->step + 1;
+}
+
+/* The part of a file from OUT `a` to OUT `b`, in windows. */
+static void
+add_windows(struct run *r, uint64_t file, uint64_t a, uint64_t b)
+{
+    const struct wm_plan_out *out = r->x->out;
+    struct stretch s = {.out = a, .end = b, .file = (uint32_t)file, .step = r->window};
+
+    if (a == b)
+        return;
+    s.lo = out[a].off;
+    s.hi = out[b - 1].off + out[b - 1].nbytes;
+    s.origin = s.lo / r->window * r->window;
+    add_stretch(r, &s);
 }
 
 static enum wm_status
 make_stretches(struct run *r, struct wm_err *err)
 {
     struct wm_exec *x = r->x;
-    uint64_t n = 0, done = 0;
+    uint64_t done = 0;
 
-    r->stretch = x->sys->malloc((x->noutfile + x->nout + 1) * sizeof(r->stretch[0]));
+    r->stretch = x->sys->malloc((2 * x->nout + x->noutfile + 1) * sizeof(r->stretch[0]));
     if (!r->stretch)
         return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
     for (uint64_t i = 0; i < x->noutfile; i++) {
-        const struct wm_plan_outfile *f = &x->outfile[i];
-        struct stretch s = {.first = r->nwindow,
-                            .lo = f->head.len,
-                            .hi = f->size - f->tail.len,
-                            .out = f->first,
-                            .end = f->first + f->ntensor,
-                            .file = (uint32_t)i};
+        uint64_t end = x->outfile[i].first + x->outfile[i].ntensor;
 
-        done = s.end;
-        if (s.hi > s.lo)
-            r->stretch[n++] = s;
-        r->nwindow += windows_of(s.lo, s.hi, r->window);
-    }
-    for (uint64_t i = done; i < x->nout; i++) {
-        struct stretch s = {
-            .first = r->nwindow, .hi = x->out[i].nbytes, .out = i, .end = i + 1, .file = WM_NONE};
+        done = x->outfile[i].first;
+        for (uint64_t k = done; k < end; k++) {
+            const struct wm_plan_out *o = &x->out[k];
+            const struct wm_slab *slab = &x->slab[o->geom];
 
-        if (s.hi == 0 || is_skipped(x, &x->out[i]))
-            continue;
-        r->stretch[n++] = s;
-        r->nwindow += windows_of(0, s.hi, r->window);
+            if (slab->units == 0 || o->nbytes <= r->window)
+                continue;
+            add_windows(r, i, done, k);
+            add_stretch(r, &(struct stretch){
+                               .lo = o->off,
+                               .origin = o->off,
+                               .hi = o->off + o->nbytes,
+                               .step = (uint64_t)slab->units * x->geom[o->geom].unit,
+                               .out = k,
+                               .end = k + 1,
+                               .file = (uint32_t)i,
+                               .is_slab = true,
+                           });
+            done = k + 1;
+        }
+        add_windows(r, i, done, end);
+        done = end;
     }
-    r->nstretch = n;
+    for (uint64_t i = done; i < x->nout; i++)
+        if (!is_skipped(x, &x->out[i]))
+            add_stretch(r, &(struct stretch){.hi = x->out[i].nbytes,
+                                             .step = r->window,
+                                             .out = i,
+                                             .end = i + 1,
+                                             .file = WM_NONE});
     return WM_OK;
 }
 
@@ -113,12 +147,44 @@ fill_window(struct wm_worker *w, const struct stretch *s, uint64_t lo, uint64_t 
     return wm_reads_flush(w);
 }
 
+/* One window of a file: made, written, counted. */
 static enum wm_status
-do_window(struct run *r, struct wm_worker *w, uint64_t id)
+do_window(struct run *r, struct wm_worker *w, const struct stretch *s, uint64_t lo, uint64_t hi)
+{
+    enum wm_status st;
+
+    if ((st = fill_window(w, s, lo, hi)) != WM_OK ||
+        (st = r->sink->write(r->sink->user, s->file, lo, w->stage, hi - lo, w->err)) != WM_OK)
+        return st;
+    w->stats.bytes_written += hi - lo;
+    w->stats.syscalls++;
+    atomic_fetch_add_explicit(&r->done, hi - lo, memory_order_relaxed);
+    return WM_OK;
+}
+
+/* A slab of one tensor, in windows of whole rows where a row is not longer than a window. */
+static enum wm_status
+do_slab(struct run *r, struct wm_worker *w, const struct stretch *s, uint64_t lo, uint64_t hi)
+{
+    const struct wm_plan_out *o = &w->x->out[s->out];
+    uint64_t unit = w->x->geom[o->geom].unit;
+    uint64_t row = (uint64_t)w->x->slab[o->geom].row * unit, step = r->window;
+    enum wm_status st = wm_slab_begin(w, o, (int64_t)((lo - o->off) / unit),
+                                      (int64_t)((hi - o->off) / unit));
+
+    if (row <= step)
+        step -= step % row;
+    for (uint64_t at = lo; at < hi && st == WM_OK; at += step)
+        st = do_window(r, w, s, at, at + step < hi ? at + step : hi);
+    wm_slab_end(w);
+    return st;
+}
+
+static enum wm_status
+do_step(struct run *r, struct wm_worker *w, uint64_t id)
 {
     const struct stretch *s;
     uint64_t a = 0, b = r->nstretch, lo, hi;
-    enum wm_status st;
 
     while (b - a > 1) {
         uint64_t mid = a + (b - a) / 2;
@@ -129,18 +195,12 @@ do_window(struct run *r, struct wm_worker *w, uint64_t id)
             b = mid;
     }
     s = &r->stretch[a];
-    lo = (s->lo / r->window + (id - s->first)) * r->window;
-    hi = lo + r->window < s->hi ? lo + r->window : s->hi;
+    lo = s->origin + (id - s->first) * s->step;
+    hi = s->hi - lo < s->step ? s->hi : lo + s->step;
     lo = lo > s->lo ? lo : s->lo;
     if (s->file == WM_NONE)
         return wm_window_units(w, &w->x->out[s->out], (int64_t)lo, (int64_t)hi, NULL);
-    if ((st = fill_window(w, s, lo, hi)) != WM_OK ||
-        (st = r->sink->write(r->sink->user, s->file, lo, w->stage, hi - lo, w->err)) != WM_OK)
-        return st;
-    w->stats.bytes_written += hi - lo;
-    w->stats.syscalls++;
-    atomic_fetch_add_explicit(&r->done, hi - lo, memory_order_relaxed);
-    return WM_OK;
+    return s->is_slab ? do_slab(r, w, s, lo, hi) : do_window(r, w, s, lo, hi);
 }
 
 static void
@@ -155,7 +215,7 @@ work(void *user, unsigned k)
 
         if (id >= r->nwindow)
             return;
-        if (do_window(r, &r->worker[k], id) != WM_OK) {
+        if (do_step(r, &r->worker[k], id) != WM_OK) {
             r->failed[k] = id;
             atomic_store(&r->stop, true);
             return;
@@ -239,6 +299,7 @@ run_threads(struct run *r, unsigned threads, uint64_t budget, struct wm_exec_sta
     }
     if (st == WM_OK) {
         r->window = r->worker[0].stage_n;
+        wm_slab_choose(r->x, r->worker[0].scratch_n, r->window);
         st = make_stretches(r, err);
     }
     if (st == WM_OK)

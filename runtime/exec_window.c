@@ -7,41 +7,40 @@
 #include "runtime/exec_priv.h"
 
 struct cut {
-    struct wm_worker *w;
-    const struct wm_plan_out *out;
-    const struct wm_plan_box *box;
+    const struct wm_plan_dim *dim;
+    uint32_t rank;
     int64_t lo, hi;
-    char *to;
+    wm_piece_fn *each;
+    void *user;
 };
 
 /* Dims from `k` on, with `n` of dim k; base and src are where the first of them is. */
 static enum wm_status
 emit(const struct cut *c, uint32_t k, int64_t n, int64_t base, const int64_t *src)
 {
-    const struct wm_plan_dim *d = &c->w->x->dim[c->box->dim];
     struct wm_piece piece;
 
     piece.dst = base;
     memcpy(piece.src, src, sizeof(piece.src));
-    piece.rank = c->box->rank - k;
+    piece.rank = c->rank - k;
     if (piece.rank) {
-        memcpy(piece.dim, d + k, piece.rank * sizeof(d[0]));
+        memcpy(piece.dim, c->dim + k, piece.rank * sizeof(c->dim[0]));
         piece.dim[0].extent = n;
     }
-    return wm_piece_run(c->w, c->out, c->box, &piece, c->lo, c->to);
+    return c->each(c->user, &piece);
 }
 
 static enum wm_status
-cut_box(const struct cut *c, uint32_t k, int64_t base, const int64_t *src)
+cut(const struct cut *c, uint32_t k, int64_t base, const int64_t *src)
 {
-    const struct wm_plan_dim *d = &c->w->x->dim[c->box->dim + k];
+    const struct wm_plan_dim *d = c->dim + k;
     int64_t reach = 0, first, last, whole, whole_end, at[WM_PLAN_OPERANDS];
     enum wm_status st = WM_OK;
 
-    if (k == c->box->rank)
+    if (k == c->rank)
         return base >= c->lo && base < c->hi ? emit(c, k, 1, base, src) : WM_OK;
-    for (uint32_t i = k + 1; i < c->box->rank; i++)
-        reach += (d[i - k].extent - 1) * d[i - k].dst;
+    for (uint32_t i = k + 1; i < c->rank; i++)
+        reach += (c->dim[i].extent - 1) * c->dim[i].dst;
     if (base >= c->hi || base + reach + (d->extent - 1) * d->dst < c->lo)
         return WM_OK;
     /* indices with any unit inside: [first, last]; with all units inside: [whole, whole_end) */
@@ -60,8 +59,58 @@ cut_box(const struct cut *c, uint32_t k, int64_t base, const int64_t *src)
             st = emit(c, k, whole_end - i, base + i * d->dst, at);
             i = whole_end - 1;
         } else {
-            st = cut_box(c, k + 1, base + i * d->dst, at);
+            st = cut(c, k + 1, base + i * d->dst, at);
         }
+    }
+    return st;
+}
+
+enum wm_status
+wm_cut_box(const struct wm_plan_dim *dim, uint32_t rank, int64_t base, const int64_t *src,
+           int64_t lo, int64_t hi, wm_piece_fn *each, void *user)
+{
+    const struct cut c = {dim, rank, lo, hi, each, user};
+
+    return cut(&c, 0, base, src);
+}
+
+/* ---- windows ---- */
+
+struct target {
+    struct wm_worker *w;
+    const struct wm_plan_out *out;
+    const struct wm_plan_box *box;
+    const char *held;
+    int64_t lo;
+    char *to;
+};
+
+static enum wm_status
+run_piece(void *user, struct wm_piece *piece)
+{
+    struct target *t = user;
+
+    return wm_piece_run(t->w, t->out, t->box, piece, t->lo, t->to, t->held);
+}
+
+/* The pieces of a box that are held in memory; *any: are there? */
+static enum wm_status
+run_held(struct target *t, int64_t hi, bool *any)
+{
+    enum wm_status st = WM_OK;
+
+    *any = false;
+    if (t->w->held_out != t->out || t->lo < t->w->held_lo || hi > t->w->held_hi)
+        return WM_OK;
+    for (uint32_t i = 0; i < t->w->nheld && st == WM_OK; i++) {
+        const struct wm_held *h = &t->w->held[i];
+
+        if (h->box != t->box)
+            continue;
+        *any = true;
+        t->held = h->from;
+        st = wm_cut_box(h->piece.dim, h->piece.rank, h->piece.dst, h->piece.src, t->lo, hi, run_piece, t);
+        t->held = NULL;
     }
     return st;
 }
@@ -69,18 +118,24 @@ cut_box(const struct cut *c, uint32_t k, int64_t base, const int64_t *src)
 enum wm_status
 wm_window_units(struct wm_worker *w, const struct wm_plan_out *out, int64_t lo, int64_t hi, char *to)
 {
-    const struct wm_plan_geom *g = &w->x->geom[out->geom];
-    const struct wm_ranges *r = &w->x->range[out->geom];
-    struct cut c = {.w = w, .out = out, .lo = lo, .hi = hi, .to = to};
+    const struct wm_exec *x = w->x;
+    const struct wm_plan_geom *g = &x->geom[out->geom];
+    const struct wm_ranges *r = &x->range[out->geom];
+    struct target t = {.w = w, .out = out, .lo = lo, .to = to};
     uint32_t n = (uint32_t)g->nbox;
     enum wm_status st;
+    bool held;
 
     for (uint32_t i = r->n ? wm_ranges_next(r, 0, lo) : 0; i < n;
          i = r->n ? wm_ranges_next(r, i + 1, lo) : i + 1) {
-        c.box = &w->x->box[g->box + i];
-        if (c.box->dst_base >= hi)
+        t.box = &x->box[g->box + i];
+        if (t.box->dst_base >= hi)
             break;
-        if ((st = cut_box(&c, 0, c.box->dst_base, c.box->src_base)) != WM_OK)
+        st = run_held(&t, hi, &held);
+        if (st == WM_OK && !held)
+            st = wm_cut_box(&x->dim[t.box->dim], t.box->rank, t.box->dst_base, t.box->src_base, lo, hi,
+                            run_piece, &t);
+        if (st != WM_OK)
             return st;
     }
     return WM_OK;

@@ -271,7 +271,7 @@ random_rounds(uint64_t seed, int rounds, bool large)
         if (rnd(&seed, 2))
             o.window = large ? 5000 + rnd(&seed, 300000) : 1 + rnd(&seed, 300);
         if (rnd(&seed, 2))
-            o.max_memory = 300000 + rnd(&seed, 600000);
+            o.max_memory = 550000 + rnd(&seed, 600000);
         run_and_compare(&made, &o, &wm_sys_real);
         produce_and_compare(&made, &seed, &o);
         for (uint32_t i = 0; i < made.n; i++)
@@ -293,6 +293,75 @@ test_large(void **state)
 {
     (void)state;
     random_rounds(202, 60, true);
+}
+
+/* Transposes larger than a window, in every element size, plain, cast, as the rows of a larger tensor, and next to a
+ * copy; produced in pieces that come in no order, too. */
+static void
+transpose(uint64_t *seed, enum wm_dtype from, enum wm_dtype t, int64_t r, int64_t c, int64_t pad)
+{
+    struct wm_arena a;
+    struct mk m;
+    struct wm_imap map;
+    struct made made = {.n = 1};
+    struct wm_plan_step step = {.kind = WM_SP_CAST, .from = from, .to = t};
+    struct wm_dim d[2] = {{c, r + pad, {1}}, {r, 1, {c}}}, dp[2] = {{c, r + pad, {pad}}, {pad, 1, {1}}};
+    struct wm_box b = {.nsrc = 1, .rank = 2}, bp = {.dst_base = r, .nsrc = 1, .rank = 2};
+    struct wm_exec_opts o = {.threads = 2, .max_memory = 1 << 20};
+    struct wm_err err = {0};
+    uint32_t in, unit = wm_dtype_info[t].bits / 8u, src_unit = wm_dtype_info[from].bits / 8u;
+    struct expect *e = &made.e[0];
+    int64_t n = c * (r + pad);
+    uint64_t size;
+    void *block;
+
+    wm_arena_init(&a, &wm_sys_real, NULL, NULL);
+    mk_init(&m, &a);
+    in = mk_in(&m, "in", mk_infile(&m, in_path[0]), WM_DT_U8, 3, NDATA - 3);
+    wm_imap_init(&map, &a);
+    b.elem = bp.elem = from == t ? 0 : mk_chain(&m, &step, 1);
+    wm_imap_add(&map, &b, d);
+    if (pad)
+        wm_imap_add(&map, &bp, dp);
+    wm_imap_canon(&map);
+    mk_file_begin(&m, 5);
+    mk_out(&m, "out", 0, t, n, mk_geom(&m, &map, unit, 1, n), &in, 1);
+    mk_file_end(&m, "a", 0);
+    block = wm_plan_finish(&m.b, &size);
+    assert_int_equal(wm_plan_open(&a, block, size, &made.plan, &err), WM_OK);
+    *e = (struct expect){.off = 5, .n = (uint64_t)n * unit, .bytes = malloc((size_t)n * unit)};
+    for (int64_t i = 0; i < c; i++)
+        for (int64_t k = 0; k < r + pad; k++) {
+            int64_t src = k < r ? k * c + i : i * pad + k - r;
+            struct wm_cast_count count = {0};
+
+            wm_cast(e->bytes + (i * (r + pad) + k) * unit, t, data[0] + 3 + src * src_unit, from, 1,
+                    &count);
+        }
+    for (int round = 0; round < 3; round++) {
+        o.window = round == 0 ? 0 : 1000 + rnd(seed, 100000);
+        run_and_compare(&made, &o, &wm_sys_real);
+        produce_and_compare(&made, seed, &o);
+    }
+    free(e->bytes);
+    wm_arena_fini(&a);
+}
+
+static void
+test_transposes(void **state)
+{
+    static const int64_t shape[][2] = {{512, 512}, {1000, 333}, {3, 50000}, {70000, 5}, {65, 4097}};
+    uint64_t seed = 404;
+
+    (void)state;
+    for (size_t i = 0; i < WM_COUNTOF(shape); i++)
+        for (int64_t pad = 0; pad < 8; pad += 7) {
+            transpose(&seed, WM_DT_U8, WM_DT_U8, shape[i][0], shape[i][1], pad);
+            transpose(&seed, WM_DT_BF16, WM_DT_BF16, shape[i][0], shape[i][1], pad);
+            transpose(&seed, WM_DT_F32, WM_DT_F32, shape[i][0], shape[i][1], pad);
+            transpose(&seed, WM_DT_F64, WM_DT_F64, shape[i][0], shape[i][1], pad);
+            transpose(&seed, WM_DT_F32, WM_DT_BF16, shape[i][0], shape[i][1], pad);
+        }
 }
 
 /* ---- short counts and interrupted calls ---- */
@@ -603,6 +672,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small),
         cmocka_unit_test(test_large),
+        cmocka_unit_test(test_transposes),
         cmocka_unit_test(test_stingy),
         cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_failures),
