@@ -43,17 +43,32 @@ is_path(struct wm_str name)
            wm_str_starts(name, WM_STR("../")) || wm_str_starts(name, WM_STR("/"));
 }
 
+/* Not a fault of a map, but of the command: status 2, with the nearest name of the library. */
 static void
-unknown_map(struct build *x, const struct wm_mapx *e)
+unknown_map(struct build *x, struct wm_str name)
 {
-    struct wm_diag *d = wm_report(&x->cc->diags, WM_E_MAP_UNKNOWN, e->span, "there is no map `%.*s`",
-                                  WM_STR_ARG(e->name));
+    struct wm_arena *a = x->cc->a;
+    WM_VEC(struct wm_str) names = {0};
+    struct wm_str near;
 
-    if (x->cc->path.n == 0)
-        wm_note(&x->cc->diags, d, "no library of maps is known; set WMAP_PATH");
+    for (uint32_t i = 0; i < x->cc->path.n; i++) {
+        struct wm_str *file;
+        struct wm_err ignored = {0};
+        uint32_t n;
+
+        if (wm_list_tree(a, x->cc->sys, x->cc->path.item[i], 2, &file, &n, &ignored) != WM_OK)
+            continue;
+        for (uint32_t k = 0; k < n; k++)
+            if (wm_str_ends(file[k], WM_STR(".wmap")))
+                *WM_PUSH(a, &names) = (struct wm_str){file[k].p, file[k].n - 5};
+    }
+    near = wm_suggest(a, name, names.item, names.n);
+    if (near.n)
+        wm_fail(x->err, WM_EUSAGE, NULL, "there is no map \"%.*s\"; did you mean %.*s?", WM_STR_ARG(name),
+                WM_STR_ARG(near));
     else
-        wm_note(&x->cc->diags, d, "`wmap maps` lists the library; a file is named ./%.*s.wmap",
-                WM_STR_ARG(e->name));
+        wm_fail(x->err, WM_EUSAGE, NULL, "there is no map \"%.*s\" in the library (`wmap maps` lists it; a file is named "
+                "./%.*s.wmap)", WM_STR_ARG(name), WM_STR_ARG(name));
 }
 
 static struct wm_module *
@@ -80,7 +95,7 @@ find_module(struct build *x, const struct wm_mapx *e)
             return m;
         }
     }
-    unknown_map(x, e);
+    unknown_map(x, e->name);
     return NULL;
 }
 

@@ -45,7 +45,8 @@ def test_no_mutable_globals():
             m = re.match(r"[0-9a-f]{16} .{7} (\.data|\.bss|\.tbss|\.tdata|\*COM\*)\S*\t[0-9a-f]+\s+(?:\.hidden )?(\S+)$", line)
             if not m or ".data.rel.ro" in line or m.group(2).startswith("."):
                 continue
-            assert m.group(2) in ("yy_sname", "yyloc_default"), f"{lib.name}: {m.group(2)}"
+            name = m.group(2).split(".")[0]  # a static of a function has a number behind its name
+            assert name in ("yy_sname", "yyloc_default"), f"{lib.name}: {m.group(2)}"
 
 
 def test_calls_go_through_the_table():
