@@ -23,3 +23,4 @@ wmap_pytest(attacks 600)   # hostile files
 wmap_pytest(cli 600)       # the commands
 wmap_pytest(docs 600)      # every example of the documentation
 wmap_pytest(meta 300)      # rules of the repository
+wmap_pytest(editors 300)  # the grammars of editors
