@@ -133,10 +133,13 @@ is_two_way(const struct wm_mini_run *r)
 }
 
 static wmap_status
-run_way(struct wm_mini_run *r, struct wm_trial *t, bool back, wmap_plan **plan)
+run_way(struct wm_mini_run *r, struct wm_trial *t, bool back, wmap_plan **plan,
+        wmap_run_result *result)
 {
     const struct wm_bind_opts *b = &t->mini->opts;
     const char **define = WM_NEW_N(r->a, const char *, b->ndefine);
+    struct wm_diags *ds = &r->ctx->cc.diags;
+    uint32_t n = ds->list.n, nwarning = ds->nwarning;
     wmap_bind_options o = {.config = t->config, .define = define, .ndefine = b->ndefine,
                            .reverse = b->reverse != back, .output = back ? t->back : t->output,
                            .allow_unmapped = back, .allow_missing = back, .strict_pad = true};
@@ -146,7 +149,11 @@ run_way(struct wm_mini_run *r, struct wm_trial *t, bool back, wmap_plan **plan)
     for (uint32_t i = 0; i < b->ndefine; i++)
         define[i] = wm_arena_cstr(r->a, b->define[i]);
     st = wmap_bind(r->map, back ? t->output : t->input, &o, plan);
-    return st == WMAP_OK ? wmap_run(*plan, &how, NULL) : st;
+    if (st != WMAP_OK)
+        return st;
+    ds->list.n = n; /* warnings of a direction are of no interest here: what they tell is counted */
+    ds->nwarning = nwarning;
+    return wmap_run(*plan, &how, result);
 }
 
 /* Were several files given tensors of one name?  Then files count. */
@@ -420,7 +427,7 @@ go_forward(struct wm_mini_run *r, struct wm_trial *t)
     struct wm_manifest *out;
     enum wm_status st;
 
-    if (run_way(r, t, false, &t->forward) != WMAP_OK)
+    if (run_way(r, t, false, &t->forward, NULL) != WMAP_OK)
         return ctx->err.status ? ctx->err.status : WM_NO;
     o.reverse = !o.reverse;
     st = wm_open_input(&ctx->cc, r->map->chain, wm_str_c(t->output), &o, &opts, &out, &ctx->err);
@@ -446,7 +453,8 @@ go_back(struct wm_mini_run *r, struct wm_trial *t)
 {
     struct wm_diags *ds = &r->ctx->cc.diags;
     uint32_t n = ds->list.n, nerror = ds->nerror, nwarning = ds->nwarning;
-    wmap_status st = run_way(r, t, true, &t->backward);
+    wmap_run_result result;
+    wmap_status st = run_way(r, t, true, &t->backward, &result);
 
     if (st == WMAP_NO && t->backward == NULL && !is_two_way(r)) {
         ds->list.n = n; /* one-way rules: nothing that could come back */
@@ -458,7 +466,7 @@ go_back(struct wm_mini_run *r, struct wm_trial *t)
         return r->ctx->err.status ? r->ctx->err.status : WM_NO;
     if (r->style != WMAP_JSON) {
         label(r, "back");
-        count_and_size(r, t->backward->graph->stage->out->t.n, t->backward->plan.head->out_bytes, 1);
+        count_and_size(r, result.ntensor, result.bytes_written, result.nfile);
     }
     return compare(r, t);
 }

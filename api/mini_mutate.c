@@ -40,6 +40,25 @@ uses(const struct wm_mini_run *r, const struct wm_mini *set, const struct wm_rul
     return false;
 }
 
+/* Does data go through the rule in this direction at all? */
+static bool
+runs(const struct wm_mini_run *r, const struct wm_mutant *mu)
+{
+    const struct wm_chain *c = r->map->chain;
+
+    for (uint32_t i = 0; i < c->link.n; i++) {
+        bool back = c->link.item[i].inverse != r->o->reverse;
+        const struct wm_module *m = c->link.item[i].module;
+
+        for (uint32_t k = 0; k < m->rule.n; k++)
+            if (m->rule.item[k]->ast == mu->rule &&
+                (mu->rule->arrow == WM_AR_BOTH ||
+                 mu->rule->arrow == (back ? WM_AR_BACKWARD : WM_AR_FORWARD)))
+                return true;
+    }
+    return false;
+}
+
 /* ---- loading ---- */
 
 /* The module of a path: the one that was loaded, or its text in the compilation of the original. */
@@ -165,12 +184,13 @@ wm_mini_mutate(struct wm_mini_run *r, struct wm_fates *out)
     for (uint32_t i = 0; i < list.n; i++)
         wm_mutate(&r->ctx->cc, list.item[i], &mutants);
     *out = (struct wm_fates){.fate = WM_NEW_N(r->a, uint8_t, mutants.n)};
-    out->mutant.item = mutants.item;
-    out->mutant.n = mutants.n;
-    for (uint32_t i = 0; i < mutants.n && st == WM_OK; i++) {
-        st = try_mutant(r, mutants.item[i], &out->fate[i]);
+    for (uint32_t i = 0; i < mutants.n; i++)
+        if (runs(r, mutants.item[i]))
+            *WM_PUSH(r->a, &out->mutant) = mutants.item[i];
+    for (uint32_t i = 0; i < out->mutant.n && st == WM_OK; i++) {
+        st = try_mutant(r, out->mutant.item[i], &out->fate[i]);
         out->count[out->fate[i]]++;
-        if (st == WM_OK && wm_progress_call(&p, i + 1, mutants.n))
+        if (st == WM_OK && wm_progress_call(&p, i + 1, out->mutant.n))
             st = wm_fail(&r->ctx->err, WM_ELIMIT, NULL, "interrupted");
     }
     return st;

@@ -7,6 +7,7 @@
 #include <cjson/cJSON.h>
 #include <fnmatch.h>
 
+#include "compiler/bind_lint.h"
 #include "compiler/check.h"
 
 /* ---- configuration ---- */
@@ -156,6 +157,8 @@ bind_link(struct wm_bind *b, struct wm_tset *placed)
         return NULL;
     wm_compare_aliases(b, b->stage);
     out = b->cc->diags.nerror == before ? wm_bind_write_side(b, b->stage) : NULL;
+    if (out && b->lint)
+        wm_lint_report(b);
     return out ? wm_stage_fuse(g, read, out) : NULL;
 }
 
@@ -271,6 +274,7 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
         b->be.narg = l->arg.n;
         b->be.define = o->define;
         b->be.ndefine = o->ndefine;
+        b->lint = o->lint ? wm_lint_new(cc->a) : NULL;
         wm_menv_of(&b->be, l->module);
         list_files(b, placed, i == 0 ? in : NULL);
         s = bind_link(b, placed);

@@ -48,6 +48,7 @@ struct wm_bind {
     WM_VEC(const struct wm_rule *) writer; /* parallel to stage->out */
     WM_VEC(const struct wm_rule *) rules;  /* in order of strength: named ones first */
     struct wm_buf key;           /* scratch */
+    struct wm_lint *lint;        /* NULL: no warnings of what may be meant otherwise */
 };
 
 enum wm_use { WM_USE_NONE, WM_USE_READ, WM_USE_IGNORED, WM_USE_NOT_CARRIED };

@@ -4,6 +4,7 @@
  * are collected and reported folded at the end. */
 #include "base/checked.h"
 #include "compiler/bind_geom.h"
+#include "compiler/bind_lint.h"
 
 /* Input tensors of the instance, term by term. */
 struct found {
@@ -415,6 +416,24 @@ claim_outputs(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z)
     }
 }
 
+/* What is known of the instance, for warnings. */
+static void
+lint(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z)
+{
+    const struct wm_rule *r = x->rule;
+
+    wm_lint_axes(b, x, z);
+    for (int s = 0; s < 2; s++)
+        for (uint32_t t = 0; t < r->side[s].nterm && b->m->shard.n > 0; t++)
+            for (int64_t i = 0; i < wm_term_count(&r->side[s].term[t], r, z); i++) {
+                struct wm_str key;
+
+                if (wm_inst_position(b, x, &r->side[s].term[t], z, i) &&
+                    wm_inst_key(b, x, &r->side[s].term[t], &key))
+                    wm_lint_term(b, s, key, x, &r->side[s].term[t], z);
+            }
+}
+
 bool
 wm_bind_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *cache)
 {
@@ -448,6 +467,8 @@ wm_bind_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *cac
     } else if (!solve(b, x, &f, &z)) {
         return false;
     }
+    if (b->lint && r->has_pattern)
+        lint(b, x, &z);
     return add_outputs(b, x, &z, &f, cache);
 }
 

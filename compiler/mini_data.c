@@ -107,9 +107,12 @@ assign(struct data *d, const struct wm_make *mk, const struct wm_box *box, const
                 src[s] += at[k] * dim[k].src[s];
         to = d->tensor[t[0]] + src[0] * size;
         from = el->pattern;
-        if (el->kind == WM_EL_EQUAL) {
-            from = to;
-            to = d->tensor[t[1]] + src[1] * size;
+        if (el->kind == WM_EL_EQUAL) { /* the later one follows: this comes to an end */
+            unsigned char *other = d->tensor[t[1]] + src[1] * size;
+            bool later = t[1] > t[0] || (t[1] == t[0] && src[1] > src[0]);
+
+            from = later ? to : other;
+            to = later ? other : to;
         }
         if (memcmp(to, from, size) != 0) {
             memcpy(to, from, size);

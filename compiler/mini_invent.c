@@ -263,10 +263,14 @@ count_equal(struct invent *v, const struct wm_rule *r, const struct wm_sizes *z)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 1; i < r->axis.n; i++)
+    for (uint32_t i = 1; i < r->axis.n; i++) {
+        if (!r->axis.item[i].in_pattern[0] && !r->axis.item[i].in_pattern[1])
+            continue;
+        n += z->axis[i] == 1; /* it can stand anywhere */
         for (uint32_t k = 1; k < i; k++)
-            n += z->axis[i] == z->axis[k] && z->axis[i] >= 0 && r->axis.item[i].in_pattern[v->b.rs] &&
-                 r->axis.item[k].in_pattern[v->b.rs];
+            n += z->axis[i] == z->axis[k] && z->axis[i] >= 0 &&
+                 (r->axis.item[k].in_pattern[0] || r->axis.item[k].in_pattern[1]);
+    }
     if (n <= v->most_equal)
         return;
     *v->nequal += n - v->most_equal;

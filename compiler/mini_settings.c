@@ -556,6 +556,18 @@ add_values(struct collect *x, struct seen *s)
         *WM_PUSH(x->cc->a, &s->s.value) = WM_STR("");
 }
 
+/* A param that the expression gives is not to be chosen. */
+static void
+drop_param(struct collect *x, struct wm_str name)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < x->seen.n; i++)
+        if (x->seen.item[i].s.kind != WM_SET_PARAM || !wm_str_eq(x->seen.item[i].s.name, name))
+            x->seen.item[n++] = x->seen.item[i];
+    x->seen.n = n;
+}
+
 static void
 add_inner(struct collect *x, wm_settings *out, enum wm_setting_kind kind, const int64_t *v, uint32_t n)
 {
@@ -570,7 +582,8 @@ void
 wm_settings_collect(struct wm_cc *cc, const struct wm_chain *c, const struct cJSON *base,
                     const struct wm_str *define, uint32_t ndefine, wm_settings *out)
 {
-    static const int64_t scale[] = {1, 2, 4, 8, 3, 6, 12, 16, 24, 5, 10, 7, 14, 32, 64};
+    static const int64_t scale[] = {1,  2,  4,  8,  3,  6,  12, 16, 24, 5, 10,
+                                    15, 20, 30, 60, 48, 7,  14, 32, 64, 120};
     static const int64_t rank[] = {2, 1, 3}, answer[] = {0, 1};
     struct collect x = {.cc = cc, .base = base, .define = define, .ndefine = ndefine};
 
@@ -581,6 +594,8 @@ wm_settings_collect(struct wm_cc *cc, const struct wm_chain *c, const struct cJS
         visit_module(&x, l->module);
         for (uint32_t k = 0; k < l->arg.n && l->arg_mod; k++)
             visit(&x, l->arg_mod, l->arg.item[k].expr, USE_ANY);
+        for (uint32_t k = 0; k < l->arg.n && c->link.n == 1; k++)
+            drop_param(&x, l->arg.item[k].name);
     }
     for (uint32_t i = 0; i < x.seen.n; i++) {
         add_values(&x, &x.seen.item[i]);

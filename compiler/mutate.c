@@ -142,6 +142,35 @@ exchange_keys(struct mutate *x, struct wm_term *term, uint32_t n)
         }
 }
 
+static bool
+has_axis(const struct wm_pat *p, struct wm_str name)
+{
+    bool has = p->kind == WM_PT_AXIS && wm_str_eq(p->name, name);
+
+    for (uint32_t i = 0; i < p->nitem && !has; i++)
+        has = has_axis(p->item[i], name);
+    return has;
+}
+
+/* Does the order of a list of words mean anything: is there another list, or an axis of that name? */
+static bool
+order_counts(const struct wm_rule_ast *r, struct wm_str name)
+{
+    uint32_t lists = 0;
+
+    for (int s = 0; s < 2; s++)
+        for (uint32_t t = 0; t < r->side[s].nterm; t++) {
+            const struct wm_term *term = &r->side[s].term[t];
+
+            for (uint32_t p = 0; p < term->key->npart; p++)
+                lists += term->key->part[p].kind == WM_HO_WORDS && wm_str_eq(term->key->part[p].name, name);
+            for (uint32_t d = 0; term->pattern && d < term->pattern->ndim; d++)
+                if (has_axis(term->pattern->dim[d], name))
+                    return true;
+        }
+    return lists > 1 || r->nop > 0;
+}
+
 static void
 exchange_words(struct mutate *x, struct wm_template *t)
 {
@@ -151,7 +180,9 @@ exchange_words(struct mutate *x, struct wm_template *t)
     for (uint32_t p = 0; p < t->npart; p++) {
         struct wm_hole *h = &t->part[p];
 
-        for (uint32_t i = 0; h->kind == WM_HO_WORDS && i + 1 < h->nword; i++) {
+        if (h->kind != WM_HO_WORDS || !order_counts(x->rule, h->name))
+            continue;
+        for (uint32_t i = 0; i + 1 < h->nword; i++) {
             struct wm_str a = h->word[i], b = h->word[i + 1];
 
             h->word[i] = b;

@@ -5,6 +5,7 @@
 #include "compiler/shard.h"
 
 #include "base/checked.h"
+#include "compiler/bind_lint.h"
 #include "compiler/check.h"
 #include "compiler/scalar.h"
 
@@ -250,6 +251,8 @@ write_split(struct block *k, const struct wm_cut_line *l, const struct wm_gt *t,
 
     if (!dimension(k, l, t, &d) || !wm_cut_make(k->b, l, k->nrank, t->shape[d], NULL, t->key, &cut))
         return false;
+    if (k->b->lint)
+        wm_lint_cut(k->b, k->side, t->key, l, d, &cut);
     around(t, d, &outer, &inner);
     for (uint32_t r = 0; r < k->nrank; r++) {
         struct wm_gt piece = *t;
@@ -450,6 +453,8 @@ read_split(struct block *k, const struct wm_cut_line *l, const struct wm_gt *in,
         have[r] = in[g->tensor[r]].shape[d];
     if (!wm_cut_make(k->b, l, k->nrank, -1, have, g->key, &cut))
         return false;
+    if (k->b->lint)
+        wm_lint_cut(k->b, k->side, g->key, l, d, &cut);
     around(&t, d, &outer, &inner);
     memcpy(shape, t.shape, t.rank * sizeof(*shape));
     shape[d] = cut.whole;

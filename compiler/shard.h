@@ -16,6 +16,7 @@ struct wm_segment {
 struct wm_cut {
     WM_VEC(struct wm_segment) seg;
     uint32_t nrank;
+    WM_VEC(int64_t) part;        /* where the parts begin that are cut on their own */
     int64_t *size;               /* [nrank] of the dimension in each rank */
     int64_t whole;               /* of the dimension in the whole tensor */
 };

@@ -112,6 +112,7 @@ cut_part(struct cutter *c, int64_t from, int64_t size, int64_t groups)
 {
     int64_t n = c->out->nrank, len;
 
+    *WM_PUSH(c->b->cc->a, &c->out->part) = from;
     if (groups == 0 || (groups > 0 && groups % n != 0 && n % groups != 0))
         return fail(c, "%lld groups fit neither evenly on %lld ranks nor these on the groups", groups, n);
     if (groups > 0 && groups < n)
@@ -208,6 +209,8 @@ wm_cut_make(struct wm_bind *b, const struct wm_cut_line *l, uint32_t nrank, int6
     int64_t total;
 
     *out = (struct wm_cut){.nrank = nrank};
+    if (nrank == 0)
+        return fail(&c, "the index has %lld values, so there are no ranks to cut for", 0, 0);
     out->size = c.at = WM_NEW_N(b->cc->a, int64_t, nrank);
     if (!evaluate(&c) || (whole < 0 && !whole_of(&c, have, &whole)))
         return false;
