@@ -2,7 +2,7 @@
  *
  * In: sizes, often derived from a file's contents, so sums and products are checked.  Out: zeroed
  * memory that lives until wm_arena_fini().  Large objects get a block of their own behind the
- * newest one, whose free part stays in use.  With WM_ARENA_DEBUG every object has its own block. */
+ * newest one, whose free part stays in use; growing arrays of that size move with their block.  With WM_ARENA_DEBUG every object has its own block. */
 #include "base/arena.h"
 
 #include <stdarg.h>
@@ -17,6 +17,7 @@
 
 struct wm_arena_block {
     struct wm_arena_block *next;
+    size_t alone; /* bytes of the one large object in it; 0: shared by many */
     max_align_t mem[];
 };
 
@@ -61,6 +62,7 @@ block_new(struct wm_arena *a, size_t n)
     if (!b)
         out_of_memory(a);
     a->total += sizeof(*b) + n;
+    b->alone = 0;
     return b;
 }
 
@@ -104,6 +106,7 @@ carve(struct wm_arena *a, size_t n)
 
         b = block_new(a, alone || n > room ? n : room);
         if (alone) {
+            b->alone = n;
             b->next = a->head->next;
             a->head->next = b;
             return b->mem;
@@ -132,6 +135,28 @@ extend(struct wm_arena *a, const void *old, size_t old_bytes, size_t new_bytes)
         return false;
     a->at += new_bytes - have;
     return true;
+}
+
+/* A large object that has a block of its own is enlarged by the allocator, which moves pages instead of copying them.
+ * NULL: it has none. */
+static void *
+enlarge(struct wm_arena *a, const void *old, size_t bytes)
+{
+    struct wm_arena_block **at = &a->head, *b;
+
+    while (*at && (const void *)(*at)->mem != old)
+        at = &(*at)->next;
+    if (!*at || !(*at)->alone)
+        return NULL;
+    if (bytes > SIZE_MAX - sizeof(*b))
+        out_of_memory(a);
+    b = a->sys->realloc(*at, sizeof(*b) + bytes);
+    if (!b)
+        out_of_memory(a); /* the old block is still in the list */
+    a->total += bytes - b->alone;
+    b->alone = bytes;
+    *at = b;
+    return b->mem;
 }
 
 #endif
@@ -170,11 +195,19 @@ wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, s
         memset(p + have, 0, want - have);
         return p;
     }
+    if (have >= MIN_BLOCK / 4 && want > have && (p = enlarge(a, old, want))) {
+        memset(p + have, 0, want - have);
+        return p;
+    }
 #endif
     p = carve(a, want ? want : 1);
     if (have)
         memcpy(p, old, have);
     memset(p + have, 0, want - have);
+#ifdef WM_ARENA_DEBUG
+    if (have) /* whoever still uses the old place shall notice */
+        memset((char *)(uintptr_t)old, 0xdd, have);
+#endif
     return p;
 }
 

@@ -30,7 +30,8 @@ void wm_arena_fini(struct wm_arena *a);
 void *wm_arena_alloc(struct wm_arena *a, size_t n);
 /* Zeroed array; an overflow of count * size goes to the oom hook. */
 void *wm_arena_array(struct wm_arena *a, size_t count, size_t size);
-/* A larger copy of an array (old may be NULL); the new tail is zeroed. */
+/* A larger copy of an array (old may be NULL), or the array itself where it can grow in place; old must not be used
+ * again.  The new tail is zeroed. */
 void *wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, size_t size);
 
 /* NUL-terminated copies; the NUL is not counted. */
@@ -51,10 +52,12 @@ struct wm_str wm_arena_printf(struct wm_arena *a, const char *fmt, ...)
     }
 #define WM_PUSH(a, v)                                                                              \
     (((v)->n == (v)->cap                                                                           \
-          ? (void)((v)->item = wm_arena_grow((a), (v)->item, (v)->cap, (v)->cap ? 2u * (v)->cap : 8u, \
+          ? (void)((v)->item = wm_arena_grow((a), (v)->item, (v)->cap, WM_VEC_NEXT((v)->cap),      \
                                              sizeof(*(v)->item)),                                  \
-                   (v)->cap = (v)->cap ? 2u * (v)->cap : 8u)                                       \
+                   (v)->cap = WM_VEC_NEXT((v)->cap))                                               \
           : (void)0),                                                                              \
      &(v)->item[(v)->n++])
+/* Small arrays double, large ones grow by a quarter: they move for little (see wm_arena_grow). */
+#define WM_VEC_NEXT(cap) ((cap) == 0 ? 8u : (cap) < 4096 ? 2u * (cap) : (cap) + (cap) / 4)
 
 #endif

@@ -242,6 +242,15 @@ look_up(struct wm_bind *b, const struct wm_inst *x, struct wm_str key)
     return al == WM_NONE ? WM_NONE : wm_map_get(&b->in->by_key, b->alias_y[b->rs].item[al]);
 }
 
+/* A key that outlives the scratch: the tensor's own, where it is there under that name. */
+static struct wm_str
+kept_key(struct wm_bind *b, uint32_t tensor, struct wm_str key)
+{
+    if (tensor != WM_NONE && wm_str_eq(b->in->t.item[tensor].key, key))
+        return b->in->t.item[tensor].key;
+    return wm_arena_str(b->cc->a, key);
+}
+
 static bool
 find_tensors(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z, struct found *f)
 {
@@ -263,7 +272,7 @@ find_tensors(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z, str
             }
             tensor = look_up(b, x, key);
             if (b->need_claims && !r->captures)
-                wm_map_put(&b->claims.key[b->rs], wm_arena_str(b->cc->a, key), r->id);
+                wm_map_put(&b->claims.key[b->rs], kept_key(b, tensor, key), r->id);
             *WM_PUSH(b->cc->a, &f->tensor) = tensor;
             f->present += tensor != WM_NONE;
         }
@@ -346,7 +355,6 @@ add_output(struct wm_bind *b, struct wm_inst *x, struct wm_str key, const struct
     struct wm_tset *out = b->stage->out;
     uint32_t id = out->t.n, was;
 
-    key = wm_arena_str(b->cc->a, key);
     was = wm_map_put(&out->by_key, key, id);
     if (was != id) {
         struct wm_diag *d = wm_report(&b->cc->diags, WM_E_WRITTEN_TWICE, x->rule->span,
@@ -382,8 +390,9 @@ add_outputs(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z, cons
             if (!wm_inst_position(b, x, &r->side[b->ws].term[t], z, i) ||
                 !wm_inst_key(b, x, &r->side[b->ws].term[t], &key))
                 return false;
+            key = wm_arena_str(b->cc->a, key);
             if (b->need_claims && !r->captures)
-                wm_map_put(&b->claims.key[b->ws], wm_arena_str(b->cc->a, key), r->id);
+                wm_map_put(&b->claims.key[b->ws], key, r->id);
             if (wm_is_ignored(b, b->ws, wm_place_key(key))) {
                 at++;
                 continue;
@@ -444,10 +453,11 @@ wm_bind_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *cac
 
     f.tensor.item = cache->tensor.item;
     f.tensor.cap = cache->tensor.cap;
-    if (!wm_inst_sizes(b, x, &z) || !find_tensors(b, x, &z, &f))
-        return false;
+    ok = wm_inst_sizes(b, x, &z) && find_tensors(b, x, &z, &f);
     cache->tensor.item = f.tensor.item;
     cache->tensor.cap = f.tensor.cap;
+    if (!ok)
+        return false;
     if (f.present < f.tensor.n) {
         if (b->need_claims && !r->captures)
             claim_outputs(b, x, &z);
