@@ -18,6 +18,7 @@ class Index:
     values: list                 # what it prints: numbers, or words on the left
     right_words: list = None     # words on the right; None: the same ones
     parts: list = None           # of a composite
+    bounded: bool = False        # a composite that leaves out its last tuples
     in_keys: bool = False
 
     @property

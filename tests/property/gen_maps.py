@@ -10,7 +10,7 @@ make dimensions.  Everything is small, with sizes of 0 and 1 among the others.
 
 import itertools
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from gen_common import COPY_DTYPES, Index, Output
 from gen_ops import Elementwise, OpsRule
 from gen_patterns import PatternRule
 from gen_sides import Shards, mention, placed_files, rank_files
-from wmapref.dtypes import Tensor, from_float, storage
+from wmapref.dtypes import DTYPES, Tensor, from_float, storage
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Case:
     params: dict
     inputs: dict
     backward: bool
+    files: dict = field(default_factory=dict)    # maps that it imports
 
 
 class Generator:
@@ -45,6 +46,8 @@ class Generator:
         self.counter = 0
         self.plain_keys = False  # rules that share keys must not print different values alike
         self.flip = self.chance(0.4)
+        self.form = "plain"
+        self.big = self.chance(0.06)
         self.no_slash = False    # keys become names of files
         self.params = {}
         self.file_bases = []     # file indices that every rule must mention
@@ -61,6 +64,8 @@ class Generator:
         return f"{stem}{self.counter}"
 
     def size(self):
+        if self.big and self.chance(0.6):
+            return self.r.choice([16, 33, 64, 96, 130])
         return self.r.choice([1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 7])
 
     def config_value(self, v):
@@ -98,6 +103,8 @@ class Generator:
             v = self.np.integers(low, 2 if dtype == "BOOL" else 64, n) / (8 if dtype[0] in "FB" and dtype != "BOOL" else 1)
             return Tensor(dtype, from_float(v.astype(np.float64), dtype).data.reshape(shape))
         raw = self.np.integers(0, 256, n * storage(dtype).itemsize, dtype=np.uint8)
+        if DTYPES[dtype][0] < 8:
+            raw &= (1 << DTYPES[dtype][0]) - 1
         return Tensor(dtype, raw.view(storage(dtype)).reshape(shape))
 
     # ---- indices ----
@@ -109,9 +116,12 @@ class Generator:
         if len(plain) >= 2 and self.chance(0.4):
             a, b = self.r.sample(plain, 2)
             name = self.fresh("co")
-            bound = a.n * b.n
-            self.declarations.append(f"index {name} = ({a.name} {b.name})")
-            self.indices.append(Index(name, list(range(bound)), parts=[a, b]))
+            n = a.n * b.n
+            bounded = self.chance(0.4)
+            if bounded:
+                n = self.r.randint(max(1, n // 2), n)
+            self.declarations.append(f"index {name}{f' < {self.number(n)}' if bounded else ''} = ({a.name} {b.name})")
+            self.indices.append(Index(name, list(range(n)), parts=[a, b], bounded=bounded))
 
     def make_index(self):
         name = self.fresh("i")
@@ -216,6 +226,13 @@ class Generator:
     def assignments(self, bases):
         return [dict(zip([b.name for b in bases], t)) for t in itertools.product(*[range(b.n) for b in bases])]
 
+    def inside(self, instance, values):
+        """Are the bounded composites of an instance inside their bounds?"""
+        return all(self.ordinal(i, values) < i.n for i in instance if i.bounded)
+
+    def instances(self, instance):
+        return [v for v in self.assignments(self.bases(instance)) if self.inside(instance, v)]
+
     # ---- the map ----
 
     def pick_instance(self):
@@ -299,28 +316,36 @@ class Generator:
             text += f" else {{\n  {bodies[arms]}\n}}"
         self.rules.append(text)
 
-    def within_block(self, stem):
-        """Rules under a prefix with an index."""
-        usable = [i for i in self.indices if not i.in_keys]
+    def within_block(self, stem, outer=None, instance=()):
+        """Rules under a prefix with an index; blocks nest."""
+        usable = [i for i in self.indices if not i.in_keys and not {b.name for b in self.bases([i])}
+                  & {b.name for b in self.bases(instance)}]
         if not usable:
             return
         ix = self.r.choice(usable)
-        fmt = [self.hole_format(ix) for _ in range(2)]
-        prefix = [[stem, ".", (ix, f), "."] for f in fmt]
-        body, seen = [], set()
-        head = [self.show_key(prefix[s], s, seen) for s in (0, 1)]
-        clauses, sizes = "", {}
+        head = [[stem, ".", (ix, self.hole_format(ix)), "."] for _ in range(2)]
+        prefix = [o + h for o, h in zip(outer or ([], []), head)]
+        instance, seen = [*instance, ix], set()
+        texts = [self.show_key(head[s], s, seen) for s in (0, 1)]
+        clauses, sizes, body = "", {}, []
         if self.chance(0.3):
             name = self.fresh("w")
             sizes = {name: self.size()}
             clauses = f" where {name} = {self.number(sizes[name])}"
         for k in range(self.r.randint(1, 2)):
-            body.append(PatternRule(self, [ix], f"s{k}", lambda v: True, prefix=prefix, given=sizes).text())
+            body.append(PatternRule(self, instance, f"s{k}", lambda v: True, prefix=prefix, given=sizes).text())
         if self.chance(0.3):
-            words = self.words()
-            inner = PatternRule(self, [ix], "in", lambda v: True, prefix=prefix, nested=words)
-            body.append(inner.text())
-        self.rules.append(f"within {self.sided(head, ' <-> ')}{clauses} {{\n  " + "\n  ".join(body) + "\n}")
+            body.append(PatternRule(self, instance, "in", lambda v: True, prefix=prefix, nested=self.words()).text())
+        if self.chance(0.3):
+            text, true = self.condition(instance)
+            arms = [PatternRule(self, instance, f"if{k}", active, prefix=prefix, conditional=True).text()
+                    for k, active in enumerate((true, lambda v: not true(v)))]
+            body.append(f"if {text} {{ {arms[0]} }} else {{ {arms[1]} }}")
+        if outer is None and self.chance(0.3) and sum(i.n for i in instance) < 8:
+            self.within_block("deep", prefix, instance)
+            if self.rules and self.rules[-1].startswith("within") and "deep." in self.rules[-1].split("{")[0]:
+                body.append(self.rules.pop())
+        self.rules.append(f"within {self.sided(texts, ' <-> ')}{clauses} {{\n  " + "\n  ".join(body) + "\n}")
 
     def sided(self, pair, arrow):
         left, right = reversed(pair) if self.flip else pair
@@ -334,15 +359,23 @@ class Generator:
         texts = [self.show_key(left, 0, seen), self.show_key(right, 1, seen)]
         clauses = mention(self)
         optional = self.chance(0.3) and not any(i.in_keys for i in instance)
+        may = None
         if optional:
-            clauses += " optional"
+            text, may = self.condition(instance) if self.chance(0.3) else ("", lambda values: True)
+            clauses += f" optional ({text})" if text else " optional"
         made = self.output(right)
         chain = Elementwise(self) if self.chance(0.2) else None
-        for values in self.assignments(self.bases(instance)):
-            if optional and self.chance(0.4):
+        when = self.condition(instance) if self.chance(0.15) and not any(i.in_keys for i in instance) else None
+        if when:
+            clauses += f" when {when[0]}"
+        for values in self.instances(instance):
+            if optional and may(values) and self.chance(0.4) or when and not when[1](values):
                 continue
             shape = [self.r.choice([0, 1, 2, 3]) for _ in range(self.r.randint(0, 3))]
             dtype = chain.dtype if chain else self.r.choice(COPY_DTYPES)
+            if self.form == "plain" and not chain and self.chance(0.1):
+                dtype = self.r.choice(["F4", "F6_E2M3", "F8_E8M0"])
+                shape.append(4)
             self.add_input(self.print_key(left, values, 0), self.data(shape, dtype, chain))
             made.shapes.append(shape[:])
         self.rules.append(self.sided(texts, chain.arrow(self) if chain else " <-> ") + clauses)
@@ -414,6 +447,7 @@ class Generator:
 
     def case(self):
         form = self.r.choice(["plain"] * 5 + ["placed", "ranks", "shards"])
+        self.form = form
         self.no_slash = form == "placed"
         if form == "ranks":
             rank_files(self)
@@ -434,8 +468,20 @@ class Generator:
         self.r.shuffle(self.declarations)
         text = "wmap 1\nmap random \"seed %d\"\n%s\n" % (
             self.seed, "\n".join(self.declarations + sides + self.rules + blocks))
-        return Case(self.seed, text, self.config, self.params,
+        case = Case(self.seed, text, self.config, self.params,
                     {(None, k): t for k, t in self.inputs.items()}, self.flip)
+        if form == "plain" and not sides and self.chance(0.2):
+            self.imported(case)
+        return case
+
+    def imported(self, case):
+        """The rules come from an imported map; one of them may be replaced."""
+        case.files["base.wmap"] = case.text
+        use = "use base"
+        if self.chance(0.5):
+            use += "\noverride " + self.sided(['"keep" [x y]', '"kept" [y x]'], " <-> ")
+            case.inputs[None, "keep"] = self.data([2, 3], "F16")
+        case.text = f'wmap 1\nmap random "seed {self.seed}, by import"\nimport "base.wmap" as base\n{use}\n'
 
     def placed_rule(self):
         """A rule whose other side has keys that a file may be named by."""
@@ -444,7 +490,7 @@ class Generator:
             return
         ix, stem = self.r.choice(usable), self.fresh("mid")
         self.placed.append((stem, ix))
-        for values in self.assignments(self.bases([ix])):
+        for values in self.instances([ix]):
             for name in self.r.sample(["a", "b.w", "c"], 2):
                 self.add_input(f"{stem}.{ix.values[self.ordinal(ix, values)]}.{name}", self.data([2, 3], "BF16"))
         self.rules.append(self.sided([f'"{stem}.{{{ix.name}}}.{{u*}}"', f'"{stem}/{{{ix.name}}}/{{u*}}"'], " <-> "))

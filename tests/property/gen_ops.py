@@ -74,7 +74,7 @@ class OpsRule:
             ops.append(("neg", "neg"))
         right = self.list_terms(len(self.shapes), 1)
         made = [g.output(k) for k in right[2]]
-        for values in g.assignments(g.bases(self.instance)):
+        for values in g.instances(self.instance):
             for k, shape in enumerate(self.shapes):
                 made[k % len(made)].shapes.append(list(shape))
             for name, shape in zip(left[1](values), start):

@@ -85,7 +85,7 @@ class PatternRule:
         sets = [frozenset(p) for p in family]
         if len(set(sets)) < len(sets) or any(len(p) != len(set(p)) for p in family) or len(family) > 9:
             return False
-        if sum(np.prod([max(1, self.sizes[a]) for a in p]) for p in family) > 1500:
+        if sum(np.prod([max(1, self.sizes[a]) for a in p]) for p in family) > (60000 if g.big else 1500):
             return False
         right_family = self.extend(family)
         loose = self.broadcast | set(self.pick)
@@ -318,7 +318,7 @@ class PatternRule:
         return out
 
     def all_assignments(self, t):
-        return self.g.assignments(self.key_bases(t))
+        return [v for v in self.g.assignments(self.key_bases(t)) if self.g.inside(self.instance, v)]
 
     def make_inputs(self):
         g = self.g

@@ -49,11 +49,25 @@ def arguments(case, map_path, config_path, source, target, backward, r):
     out = ["run", map_path, "-i", source, "-o", target, "--config", config_path, "--quiet"]
     for name, value in case.params.items():
         out += ["-D", f"{name}={value}"]
-    if r.random() < 0.7:
-        out += ["--threads", r.choice([1, 1, 2, 3, 5])]
-    if r.random() < 0.4:
-        out += ["--max-memory", r.choice(["1MB", "2MB", "16MB"])]
+    threads = r.choice([0, 1, 1, 2, 3, 5])
+    if threads:
+        out += ["--threads", threads]
+        if r.random() < 0.5:
+            out += ["--max-memory", r.choice([f"{threads * 320}KiB", "2MB", "16MB"])]
     return out + (["--reverse"] if backward else [])
+
+
+def reshard(case, module, r, state):
+    """A composition that the state of the other side can go through: (expression, with M for the map; its result)."""
+    degrees = {n: r.choice([1, 2, 3, 4]) for n in case.params}
+    old, new = ("(" + ", ".join(f"{n} = {v}" for n, v in p.items()) + ")" if p else ""
+                for p in (case.params, degrees))
+    first, second = ("", "~") if case.backward else ("~", "")
+    expression = f"{first}M{old} >> {second}M{new}"
+    try:
+        return expression, run(module, state, case.config, expression=expression.replace("M", module.name))
+    except WmapError:
+        return None
 
 
 def has_files(module, backward_output):
@@ -67,7 +81,9 @@ def check(case, place):
     map_path, config_path = place / "map.wmap", place / "config.json"
     map_path.write_text(case.text)
     config_path.write_text(json.dumps(case.config))
-    module = load(case.text)
+    for name, text in case.files.items():
+        (place / name).write_text(text)
+    module = load(case.text, case.files.get)
     state, source = case.inputs, place / "start"
     st.write(source, state)
     for step, backward in enumerate((case.backward, not case.backward)):
@@ -77,11 +93,23 @@ def check(case, place):
         except WmapError as e:
             raise Difference(explain(case, f"{what}: the evaluator refuses: {e}")) from e
         target = place / ("back" if step else "there")
-        done = wmap(arguments(case, map_path, config_path, source, target, backward, r))
-        if done.returncode != 0:
-            raise Difference(explain(case, f"{what}: exit status {done.returncode}", done.stderr))
-        compare(case, st.read(target, has_files(module, backward)), expected, what)
+        convert(case, arguments(case, map_path, config_path, source, target, backward, r), target,
+                has_files(module, backward), expected, what)
+        if step == 0 and r.random() < (0.7 if case.params else 0.1):
+            composed = reshard(case, module, r, expected)
+            if composed:
+                expression = composed[0].replace("M", str(map_path))
+                args = arguments(case, expression, config_path, target, place / "composed", False, r)
+                args = [a for k, a in enumerate(args) if a != "-D" and args[k - 1] != "-D"]
+                convert(case, args, place / "composed", has_files(module, backward), composed[1], composed[0])
         state, source = expected, target
+
+
+def convert(case, args, target, by_file, expected, what):
+    done = wmap(args)
+    if done.returncode != 0:
+        raise Difference(explain(case, f"{what}: exit status {done.returncode}", done.stderr))
+    compare(case, st.read(target, by_file), expected, what)
 
 
 DIAGNOSTIC = re.compile(r"^(?:(?P<file>[^\n:]*):(?P<line>\d+):\d+: )?.*?error\[(?P<code>E\d{4})\]", re.M)

@@ -77,6 +77,7 @@ class FlatRule:
         self.fill = next((s[0] for s in self.sides if isinstance(s[0], Fill)), None)
         keys = [[t.key for t in s if isinstance(t, Term)] for s in self.sides]
         self.names = Names(env, *keys)
+        self.index_names = [h.name for k in keys[0] + keys[1] for h in k if h.kind == "index"]
 
     def terms(self, side):
         return [t for t in self.sides[side] if isinstance(t, Term)]
@@ -294,7 +295,10 @@ class Run:
             for a in found:
                 if a not in done:
                     done.append(a)
-                    self.instance(flat, Instance(flat, a, bases, shared))
+                    self.instance(flat, Instance(flat, a, bases, shared, self.in_files()))
+
+    def in_files(self):
+        return [h.name for side in self.sides for f in side.files for h in f.line.path if h.kind == "index"]
 
     def captured(self, flat):
         """The assignments that the input's keys give the terms of a rule with captures."""
@@ -384,8 +388,9 @@ class Run:
 class Instance:
     """One value of the indices that every term of a rule has."""
 
-    def __init__(self, flat, assignment, bases, shared):
+    def __init__(self, flat, assignment, bases, shared, in_files):
         self.flat, self.assignment, self.bases, self.shared = flat, assignment, bases, shared
+        self.in_files = in_files
 
     def keys(self, term):
         return self.bases[id(term)][0]
@@ -395,8 +400,8 @@ class Instance:
         return k + [b for b in f if b not in k]
 
     def index_names(self):
-        """Composites that stand in keys or file names of the rule."""
-        return list(self.flat.env.module.indices)
+        """Indices that stand in keys or file names of the rule; composites hold their bounds there."""
+        return self.flat.index_names + self.in_files
 
     def own(self, term):
         """The indices of a term's keys and files that are axes."""
