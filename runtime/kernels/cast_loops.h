@@ -22,16 +22,20 @@ struct codec {
     uint32_t bias;
     uint32_t max;      /* greatest finite code, without sign */
     uint32_t beyond;   /* code of an overflow and of infinity */
+    uint32_t limit;    /* the greatest float32 that does not overflow, where `beyond` is finite */
     uint32_t nan;      /* code of a NaN */
     bool payload;      /* NaNs keep the upper bits of theirs */
     bool one_zero;     /* no negative zero; `beyond` and `nan` take no sign */
 };
 
-static const struct codec f16 = {16, 10, 15, 0x7bff, 0x7c00, 0x7e00, true, false};
-static const struct codec e4m3 = {8, 3, 7, 0x7e, 0x7f, 0x7f, false, false};
-static const struct codec e5m2 = {8, 2, 15, 0x7b, 0x7c, 0x7f, false, false};
-static const struct codec e4m3fnuz = {8, 3, 8, 0x7f, 0x80, 0x80, false, true};
-static const struct codec e5m2fnuz = {8, 2, 16, 0x7f, 0x80, 0x80, false, true};
+#define NO_LIMIT 0x7f800000
+
+/* torch saturates e4m3, which has no infinity. */
+static const struct codec f16 = {16, 10, 15, 0x7bff, 0x7c00, NO_LIMIT, 0x7e00, true, false};
+static const struct codec e4m3 = {8, 3, 7, 0x7e, 0x7e, 0x43e80000 /* 464 */, 0x7f, false, false};
+static const struct codec e5m2 = {8, 2, 15, 0x7b, 0x7c, NO_LIMIT, 0x7f, false, false};
+static const struct codec e4m3fnuz = {8, 3, 8, 0x7f, 0x80, NO_LIMIT, 0x80, false, true};
+static const struct codec e5m2fnuz = {8, 2, 16, 0x7f, 0x80, NO_LIMIT, 0x80, false, true};
 
 /* Lanes of a where x < y, else of b; x and y below 2^31. */
 INLINE vu
@@ -89,7 +93,7 @@ decode(const struct codec *c, vu code)
     nan = none + 0x7fc00000;
     if (c->one_zero)
         return pick_equal(code, c->nan, nan, r | sign);
-    if (c->beyond == c->nan)
+    if (c->nan == c->max + 1) /* no infinity */
         return pick_equal(abs, c->nan, nan, r) | sign;
     r = pick_equal(abs, c->beyond, none + 0x7f800000, r);
     return pick_less(abs, c->beyond + 1, r, nan | (abs << shift & 0x7fffff)) | sign;
@@ -139,12 +143,13 @@ struct tally {
 };
 
 INLINE void
-count(struct tally *t, vu x, vu y)
+count(struct tally *t, vu x, vu y, uint32_t limit)
 {
     vu xa = x & 0x7fffffff, ya = y & 0x7fffffff;
     vu nan = (vu)((vi)xa > (vi)((vu){0} + 0x7f800000));
     vu differs = (vu)(x != y) & (vu)((xa | ya) != 0) & ~nan;
-    vu beyond = differs & (vu)((vi)ya >= (vi)((vu){0} + 0x7f800000));
+    vu infinite = (vu)((vi)ya >= (vi)((vu){0} + 0x7f800000));
+    vu beyond = differs & (infinite | (vu)((vi)xa > (vi)((vu){0} + limit)));
 
     t->nan += nan;
     t->over += beyond;
@@ -162,7 +167,7 @@ count_all(const struct tally *t, struct wm_cast_count *to)
 }
 
 /* A loop over whole vectors: `expr` makes `to` of `from`, x and y are what is compared. */
-#define WHOLE(name, vfrom, vto, pad, expr, x, y)                                                   \
+#define WHOLE(name, vfrom, vto, pad, expr, x, y, limit)                                            \
     static void name##_whole(char *restrict dst, const char *restrict src, uint64_t n,             \
                              struct wm_cast_count *sum)                                            \
     {                                                                                              \
@@ -176,7 +181,7 @@ count_all(const struct tally *t, struct wm_cast_count *to)
             r = expr;                                                                              \
             to = __builtin_convertvector(r, vto);                                                  \
             memcpy(dst, &to, sizeof(to));                                                          \
-            count(&t, x, y);                                                                       \
+            count(&t, x, y, limit);                                                                \
         }                                                                                          \
         count_all(&t, sum);                                                                        \
     }                                                                                              \
@@ -196,17 +201,18 @@ count_all(const struct tally *t, struct wm_cast_count *to)
         memcpy((char *)dst + whole * out, &to, (n - whole) * out);                                 \
     }
 
-#define DECODE(id, vec, expr)       WHOLE(decode_##id, vec, vu, 0, expr, r, r)
-#define ENCODE(id, vec, expr, back) WHOLE(encode_##id, vu, vec, 0x3f800000 /* 1 */, expr, v, back)
+#define DECODE(id, vec, expr)       WHOLE(decode_##id, vec, vu, 0, expr, r, r, NO_LIMIT)
+#define ENCODE(id, vec, expr, back, limit)                                                         \
+    WHOLE(encode_##id, vu, vec, 0x3f800000 /* 1 */, expr, v, back, limit)
 
 #define BOTH(id, vec)                                                                              \
     DECODE(id, vec, decode(&id, v))                                                                \
-    ENCODE(id, vec, encode(&id, v), decode(&id, r))
+    ENCODE(id, vec, encode(&id, v), decode(&id, r), id.limit)
 
 DECODE(bf16, vu16, decode_bf16(v))
-ENCODE(bf16, vu16, encode_bf16(v), decode_bf16(r))
+ENCODE(bf16, vu16, encode_bf16(v), decode_bf16(r), NO_LIMIT)
 DECODE(e8m0, vu8, decode_e8m0(v))
-ENCODE(e8m0, vu8, encode_e8m0(v), decode_e8m0(r))
+ENCODE(e8m0, vu8, encode_e8m0(v), decode_e8m0(r), NO_LIMIT)
 BOTH(f16, vu16)
 BOTH(e4m3, vu8)
 BOTH(e5m2, vu8)

@@ -22,7 +22,7 @@ struct format {
 static const struct format formats[] = {
     {WM_DT_F16, 16, 5, 10, 15, 0x7c00, 0x7e00, 0x7bff, false},
     {WM_DT_BF16, 16, 8, 7, 127, 0x7f80, 0x7fc0, 0x7f7f, false},
-    {WM_DT_F8_E4M3, 8, 4, 3, 7, 0x7f, 0x7f, 0x7e, false},
+    {WM_DT_F8_E4M3, 8, 4, 3, 7, 0x7e, 0x7f, 0x7e, false},
     {WM_DT_F8_E5M2, 8, 5, 2, 15, 0x7c, 0x7f, 0x7b, false},
     {WM_DT_F8_E4M3FNUZ, 8, 4, 3, 8, 0x80, 0x80, 0x7f, true},
     {WM_DT_F8_E5M2FNUZ, 8, 5, 2, 16, 0x80, 0x80, 0x7f, true},
@@ -93,7 +93,7 @@ is_nan_code(const struct format *f, unsigned code)
 
     if (f->one_zero)
         return code == f->nan;
-    return f->beyond == f->nan ? abs == f->nan : abs > f->beyond;
+    return f->nan == f->max + 1 ? abs == f->nan : abs > f->beyond;
 }
 
 static void
@@ -125,7 +125,7 @@ test_decode(void **state)
 
             if (is_nan_code(f, code))
                 want = NAN;
-            else if (abs == f->beyond && f->beyond != f->nan)
+            else if (abs == f->beyond && abs > f->max && abs != f->nan)
                 want = INFINITY;
             else if (abs != code)
                 want = -want;
@@ -316,6 +316,16 @@ test_counts(void **state)
     assert_int_equal(count.overflow, 1);
     assert_int_equal(count.nan, 1);
     assert_int_equal(count.inexact, 2);
+    count = (struct wm_cast_count){0};
+    {
+        float big[] = {448, 464, 465, -1e9f, INFINITY, NAN}; /* saturate from 465 on */
+
+        wm_cast(r, WM_DT_F8_E4M3, big, WM_DT_F32, 6, &count);
+        assert_memory_equal(r, "\x7e\x7e\x7e\xfe\x7e\x7f", 6);
+        assert_int_equal(count.overflow, 3);
+        assert_int_equal(count.inexact, 1);
+        assert_int_equal(count.nan, 1);
+    }
     count = (struct wm_cast_count){0};
     {
         double d[] = {1e300, 0.1, 0.5};
