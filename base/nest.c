@@ -1,9 +1,9 @@
 /* base/nest.c -- meeting of nests by digits of a common mixed radix.
  *
- * wm_nest_join() goes in three steps.  resolve(): make the strides of both nests a chain c_0 | c_1 | ...,
- * enumerating what does not fit.  split(): cut a nest so that its digit at each level is an interval that
- * does not carry into the next.  meet(): intersect the intervals of both, level by level.  The nests are
- * changed in place on the way down and restored on the way up. */
+ * wm_nest_join() goes in three steps.  resolve(): make the strides of both nests a chain c_0 | c_1
+ * | ..., enumerating what does not fit.  split(): cut a nest so that its digit at each level is an
+ * interval that does not carry into the next.  meet(): intersect the intervals of both, level by
+ * level.  The nests are changed in place on the way down and restored on the way up. */
 #include "base/nest.h"
 
 #include <string.h>
@@ -284,8 +284,8 @@ split_each(struct join *j, struct wm_nest *x, uint32_t d, uint32_t level, step *
     return ok;
 }
 
-/* x's digit at `level` is made by d and begins at `lo` of `radix`: go on with the part up to the first carry,
- * with the whole periods, and with the rest. */
+/* x's digit at `level` is made by d and begins at `lo` of `radix`: go on with the part up to the
+ * first carry, with the whole periods, and with the rest. */
 static bool
 split_carry(struct join *j, struct wm_nest *x, uint32_t d, int64_t lo, int64_t radix,
             uint32_t level, step *then)
@@ -405,8 +405,8 @@ resolve_each(struct join *j, struct wm_nest *x, const struct wm_nest *other, uin
     return ok;
 }
 
-/* Dimension d runs over more than one period of `lcm` (a multiple of its stride): make the period a dimension
- * of its own, so that only one period need be enumerated. */
+/* Dimension d runs over more than one period of `lcm` (a multiple of its stride): make the period a
+ * dimension of its own, so that only one period need be enumerated. */
 static bool
 resolve_period(struct join *j, struct wm_nest *x, uint32_t d, int64_t m)
 {
@@ -443,7 +443,8 @@ gcd(int64_t a, int64_t b)
     return a;
 }
 
-/* Strides s and t of the chain do not divide each other: get rid of the shortest dim that has one. */
+/* Strides s and t of the chain do not divide each other: get rid of the shortest dim that has one.
+ */
 static bool
 resolve_clash(struct join *j, int64_t s, int64_t t)
 {
@@ -486,8 +487,9 @@ resolve(struct join *j)
     return split(j, &j->a, 0, split_b);
 }
 
-/* Both run with the same outermost stride, each within a part of it, and the parts differ: the usual case of
- * pieces that lie beside each other in rows.  Cheap, and it keeps lists of n such pieces from costing n^2 joins. */
+/* Both run with the same outermost stride, each within a part of it, and the parts differ: the
+ * usual case of pieces that lie beside each other in rows.  Cheap, and it keeps lists of n such
+ * pieces from costing n^2 joins. */
 static bool
 apart(const struct wm_nest *a, const struct wm_nest *b)
 {

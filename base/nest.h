@@ -1,13 +1,15 @@
 /* base/nest.h -- sets of integers {key + sum(i_k * dim[k].key)}, and how two of them meet.
  *
- * A nest is one box of an index map seen from one of its sides: `key` counts elements of the side that
- * is asked about, `pay` carries the numbers of all other sides along.  Joining two nests gives, for
- * every element that both contain, the payloads of both added up: composition, comparison, disjointness
- * and overlap of maps are all this one operation (compiler/imap.h, runtime/plan_verify.c).
+ * A nest is one box of an index map seen from one of its sides: `key` counts elements of the side
+ * that is asked about, `pay` carries the numbers of all other sides along.  Joining two nests
+ * gives, for every element that both contain, the payloads of both added up: composition,
+ * comparison, disjointness and overlap of maps are all this one operation (compiler/imap.h,
+ * runtime/plan_verify.c).
  *
- * Nothing here costs time per element: strides are brought onto a common chain of divisors, nests are
- * cut where a digit of that mixed radix would carry, and digits are compared as intervals.  Only where
- * strides form no chain, the shortest dimension in the way is enumerated, against a budget. */
+ * Nothing here costs time per element: strides are brought onto a common chain of divisors, nests
+ * are cut where a digit of that mixed radix would carry, and digits are compared as intervals. Only
+ * where strides form no chain, the shortest dimension in the way is enumerated, against a budget.
+ */
 #ifndef WM_BASE_NEST_H
 #define WM_BASE_NEST_H
 
@@ -44,17 +46,17 @@ bool wm_nest_is_ordered(const struct wm_nest *x);
 /* Of an ordered nest: how many keys are below `at`. */
 int64_t wm_nest_below(const struct wm_nest *x, int64_t at);
 
-/* Receives nests; `budget` bounds the work of the call that is given the visitor (one unit is about the
- * time of one small nest) and is counted down across calls. */
+/* Receives nests; `budget` bounds the work of the call that is given the visitor (one unit is about
+ * the time of one small nest) and is counted down across calls. */
 struct wm_nest_visit {
     bool (*emit)(void *user, const struct wm_nest *x); /* false: stop */
     void *user;
     uint64_t budget;
 };
 
-/* Emit nests that together are the set of pairs of a tuple of a and a tuple of b with equal keys; payloads
- * added up.  Each emitted nest is normal and, but for dims with key 0, ordered.  False where emit stopped
- * it or the budget (then 0) is used up. */
+/* Emit nests that together are the set of pairs of a tuple of a and a tuple of b with equal keys;
+ * payloads added up.  Each emitted nest is normal and, but for dims with key 0, ordered.  False
+ * where emit stopped it or the budget (then 0) is used up. */
 bool wm_nest_join(const struct wm_nest *a, const struct wm_nest *b, struct wm_nest_visit *v);
 
 /* Emit ordered nests that together are x (payloads kept).  False as above. */
@@ -73,8 +75,8 @@ uint64_t wm_ranges_room(uint32_t n);
 /* Borrows lo, hi (read here only) and room. */
 void wm_ranges_init(struct wm_ranges *r, uint32_t n, const int64_t *lo, const int64_t *hi,
                     int64_t *room);
-/* The first interval from `from` on that ends at or after `lo`; n where none.  The caller stops where
- * its start lies behind the end asked for. */
+/* The first interval from `from` on that ends at or after `lo`; n where none.  The caller stops
+ * where its start lies behind the end asked for. */
 uint32_t wm_ranges_next(const struct wm_ranges *r, uint32_t from, int64_t lo);
 
 #endif

@@ -1,7 +1,8 @@
 /* base/ranges.c -- which of many intervals meet an interval (see base/nest.h).
  *
- * A complete binary tree over the intervals by start keeps in each node the greatest end below it; the
- * next interval that ends late enough is found by climbing and descending, in logarithmic time. */
+ * A complete binary tree over the intervals by start keeps in each node the greatest end below it;
+ * the next interval that ends late enough is found by climbing and descending, in logarithmic time.
+ */
 #include "base/nest.h"
 
 static uint32_t

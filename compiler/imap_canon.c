@@ -1,9 +1,10 @@
 /* compiler/imap_canon.c -- the canonical form of a list of boxes.
  *
- * In a box: dims of extent 1 gone, dst strides positive, outermost first, neighbours that are one run on every
- * side merged.  Among boxes: two that differ in one dim only, of which one goes on where the other ends, become
- * one (a dim that a box lacks has extent 1, so a list of equal pieces at equal distances becomes a nest).
- * Candidates are found by a hash of a box without one of its dims, so lists of any length take near-linear time. */
+ * In a box: dims of extent 1 gone, dst strides positive, outermost first, neighbours that are one
+ * run on every side merged.  Among boxes: two that differ in one dim only, of which one goes on
+ * where the other ends, become one (a dim that a box lacks has extent 1, so a list of equal pieces
+ * at equal distances becomes a nest). Candidates are found by a hash of a box without one of its
+ * dims, so lists of any length take near-linear time. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -155,8 +156,8 @@ dims_equal(const struct wm_dim *x, const struct wm_dim *y, uint32_t nsrc)
 enum { NONE = UINT16_MAX };
 
 static bool
-dims_equal_but(const struct wm_dim *x, uint32_t nx, uint32_t kx, const struct wm_dim *y, uint32_t ny,
-               uint32_t ky, uint32_t nsrc)
+dims_equal_but(const struct wm_dim *x, uint32_t nx, uint32_t kx, const struct wm_dim *y,
+               uint32_t ny, uint32_t ky, uint32_t nsrc)
 {
     uint32_t i = 0, k = 0;
 
@@ -171,7 +172,8 @@ dims_equal_but(const struct wm_dim *x, uint32_t nx, uint32_t kx, const struct wm
     return true;
 }
 
-/* The dimension along which y goes on where x ends: dim kx of x and ky of y (NONE: it has one value of it). */
+/* The dimension along which y goes on where x ends: dim kx of x and ky of y (NONE: it has one value
+ * of it). */
 static bool
 step_between(const struct canon *c, const struct wm_box *x, uint32_t kx, const struct wm_box *y,
              uint32_t ky, struct wm_dim *out)
@@ -257,8 +259,8 @@ join_boxes(struct canon *c, struct wm_box *x, const struct wm_box *y, uint32_t k
     return true;
 }
 
-/* Look for an earlier box that this one continues: first along a dim of that box, then along one of its own, then
- * as the second of a new dim. */
+/* Look for an earlier box that this one continues: first along a dim of that box, then along one of
+ * its own, then as the second of a new dim. */
 static bool
 join_earlier(struct canon *c, const struct wm_box *y, uint64_t sig)
 {

@@ -1,8 +1,9 @@
-/* compiler/imap_check.c -- proofs about index maps: does one write every element once, are two the same?
+/* compiler/imap_check.c -- proofs about index maps: does one write every element once, are two the
+ * same?
  *
- * By volumes: ordered boxes write no element twice themselves, so boxes that are disjoint in pairs and have the
- * right number of elements tile the tensor; and two maps agree where every nest of their join has equal operands.
- * Single elements are looked for only when the answer is no. */
+ * By volumes: ordered boxes write no element twice themselves, so boxes that are disjoint in pairs
+ * and have the right number of elements tile the tensor; and two maps agree where every nest of
+ * their join has equal operands. Single elements are looked for only when the answer is no. */
 #include "base/checked.h"
 #include "compiler/imap_nest.h"
 
@@ -24,8 +25,8 @@ emit_pair(void *user, const struct wm_nest *n)
     return !p->stopped;
 }
 
-/* Call `each` with what boxes of x and y have in common (pairs of one list: each pair once, none with itself).
- * False past the limit. */
+/* Call `each` with what boxes of x and y have in common (pairs of one list: each pair once, none
+ * with itself). False past the limit. */
 static bool
 for_pairs(const struct wm_imap *x, const struct wm_imap *y, struct pairs *p)
 {
@@ -99,7 +100,8 @@ least_overlap(struct pairs *p, const struct wm_nest *n)
     return true;
 }
 
-/* Least element of [0, hi) that is not written, given that none below hi is written twice; hi where none. */
+/* Least element of [0, hi) that is not written, given that none below hi is written twice; hi where
+ * none. */
 static int64_t
 least_missing(const struct wm_imap *m, int64_t hi)
 {
@@ -133,7 +135,8 @@ outside(const struct wm_imap *m, int64_t nelem, int64_t *at)
         if (lo >= 0 && hi < nelem)
             continue;
         first = lo;
-        if (lo >= 0 && lo < nelem) { /* the first element at or behind nelem, by bisection of the count */
+        if (lo >= 0 &&
+            lo < nelem) { /* the first element at or behind nelem, by bisection of the count */
             int64_t below = wm_nest_below(&x, nelem), end = hi;
 
             for (first = nelem; first < end;) {
@@ -163,8 +166,7 @@ wm_imap_tiles(const struct wm_imap *m, int64_t nelem, int64_t *at, bool *twice)
     struct pairs least = {.each = least_overlap, .user = &doubled};
 
     if (m->box.n == 1 && m->box.item[0].rank == 1 && m->box.item[0].dst_base == 0 &&
-        m->dim.item[m->box.item[0].dim].dst == 1 &&
-        m->dim.item[m->box.item[0].dim].extent == nelem)
+        m->dim.item[m->box.item[0].dim].dst == 1 && m->dim.item[m->box.item[0].dim].extent == nelem)
         return true;
     x = prepare(m, &copy, &room);
     if (!x || !for_pairs(x, x, &any)) {
@@ -188,8 +190,8 @@ wm_imap_tiles(const struct wm_imap *m, int64_t nelem, int64_t *at, bool *twice)
 /* ---- equality ---- */
 
 struct differ {
-    int64_t at;    /* least element that comes from elsewhere */
-    int64_t count; /* elements that both write */
+    int64_t at;          /* least element that comes from elsewhere */
+    int64_t count;       /* elements that both write */
     struct wm_imap both; /* only where `collect` */
     bool collect;
 };
@@ -203,8 +205,7 @@ nest_differs(const struct pairs *p, const struct wm_nest *n)
     if (p->x->elem != p->y->elem || p->x->nsrc != p->y->nsrc)
         return n->key;
     for (uint32_t s = 0; s < p->x->nsrc; s++) {
-        if (p->x->slot[s] != p->y->slot[s] ||
-            n->pay[WM_PAY_SRC + s] != n->pay[WM_PAY_SRC2 + s])
+        if (p->x->slot[s] != p->y->slot[s] || n->pay[WM_PAY_SRC + s] != n->pay[WM_PAY_SRC2 + s])
             return n->key;
         for (uint32_t k = 0; k < n->rank; k++)
             if (n->dim[k].pay[WM_PAY_SRC + s] != n->dim[k].pay[WM_PAY_SRC2 + s] &&

@@ -1,13 +1,14 @@
 /* compiler/imap_compose.c -- fusion of index maps, and exchange of their sides.
  *
- * Fusion replaces one operand of a box after the other: the box, seen from that operand, is joined with the boxes
- * of the inner map, seen from its output.  What comes out is cut so that every piece reads one inner box. */
+ * Fusion replaces one operand of a box after the other: the box, seen from that operand, is joined
+ * with the boxes of the inner map, seen from its output.  What comes out is cut so that every piece
+ * reads one inner box. */
 #include "base/checked.h"
 #include "compiler/imap_nest.h"
 
 struct fuse {
-    const struct wm_imap *inner;   /* [ninner] */
-    struct wm_ranges **range;      /* [ninner], made on first use; NULL for lists of one */
+    const struct wm_imap *inner; /* [ninner] */
+    struct wm_ranges **range;    /* [ninner], made on first use; NULL for lists of one */
     uint32_t (*join)(void *user, uint32_t outer, uint32_t inner);
     void *user;
     struct wm_arena *a;
@@ -187,8 +188,9 @@ wm_imap_compose(const struct wm_imap *outer, const struct wm_imap *inner, uint32
 
 /* ---- exchange of sides ---- */
 
-/* A comparison per copy that is not the first: dims `wide` run over copies.  The indices with all wide ones zero
- * are the reference; the others are cut into one box per wide dim: that one >= 1, the wide ones behind it 0. */
+/* A comparison per copy that is not the first: dims `wide` run over copies.  The indices with all
+ * wide ones zero are the reference; the others are cut into one box per wide dim: that one >= 1,
+ * the wide ones behind it 0. */
 static bool
 add_copies(const struct wm_box *b, const struct wm_dim *dim, uint32_t dst_slot, struct wm_imap *out,
            int64_t *at)

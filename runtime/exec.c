@@ -1,7 +1,8 @@
 /* runtime/exec.c -- handles of the executor: input files, buffers, and ranges of single outputs.
  *
- * In: a verified plan.  Input files are opened at first use and must be as the plan saw them; they are looked at
- * again at the end.  All buffers of a worker are one allocation within its share of max_memory. */
+ * In: a verified plan.  Input files are opened at first use and must be as the plan saw them; they
+ * are looked at again at the end.  All buffers of a worker are one allocation within its share of
+ * max_memory. */
 #include "runtime/exec.h"
 
 #include <errno.h>
@@ -14,8 +15,8 @@
 #include "runtime/exec_priv.h"
 #include "runtime/io.h"
 
-/* Sizes of buffers.  Windows of 1 MiB: large enough for the page cache's large folios and few calls, small enough for
- * the L2 cache. */
+/* Sizes of buffers.  Windows of 1 MiB: large enough for the page cache's large folios and few
+ * calls, small enough for the L2 cache. */
 enum {
     WINDOW = 1 << 20,
     LEAST_WINDOW = 64 << 10,
@@ -105,7 +106,8 @@ unchanged(struct wm_exec *x, uint32_t file, const char *path, const struct stat 
     const struct wm_plan_infile *f = &x->infile[file];
 
     if ((uint64_t)st->st_size != f->size)
-        return wm_fail(err, WM_EIO, path, "changed since it was planned: it has %" PRIu64 " bytes, not %" PRIu64,
+        return wm_fail(err, WM_EIO, path,
+                       "changed since it was planned: it has %" PRIu64 " bytes, not %" PRIu64,
                        (uint64_t)st->st_size, f->size);
     if (st->st_mtim.tv_sec != f->mtime_sec || st->st_mtim.tv_nsec != f->mtime_nsec)
         return wm_fail(err, WM_EIO, path, "changed since it was planned");
@@ -276,8 +278,9 @@ own_worker(struct wm_exec *x, struct wm_err *err)
     if (x->own)
         return WM_OK;
     if (budget < least)
-        return wm_fail(err, WM_ELIMIT, NULL, "at least %" PRIu64 " bytes of memory are needed, not %" PRIu64,
-                       least, budget);
+        return wm_fail(err, WM_ELIMIT, NULL,
+                       "at least %" PRIu64 " bytes of memory are needed, not %" PRIu64, least,
+                       budget);
     x->own = x->sys->malloc(sizeof(*x->own));
     if (!x->own)
         return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
@@ -291,7 +294,8 @@ own_worker(struct wm_exec *x, struct wm_err *err)
     return WM_OK;
 }
 
-/* Bytes of an output: by its slabs, each of which stays in memory until another one is asked for. */
+/* Bytes of an output: by its slabs, each of which stays in memory until another one is asked for.
+ */
 static enum wm_status
 produce_slabs(struct wm_worker *w, const struct wm_plan_out *o, uint64_t off, uint64_t n, char *to)
 {

@@ -1,22 +1,25 @@
-/* runtime/exec.h -- the interpreter of plans: windows of the output, several threads, bounded memory.
+/* runtime/exec.h -- the interpreter of plans: windows of the output, several threads, bounded
+ * memory.
  *
- * Window by window of each output file: read what the window's boxes need, permute it in memory, write it with one
- * pwrite (or hand it to a sink).  Windows are independent; no lock on the hot path. */
+ * Window by window of each output file: read what the window's boxes need, permute it in memory,
+ * write it with one pwrite (or hand it to a sink).  Windows are independent; no lock on the hot
+ * path. */
 #ifndef WM_RUNTIME_EXEC_H
 #define WM_RUNTIME_EXEC_H
 
-#include "runtime/plan.h"
 #include "base/sys.h"
+#include "runtime/plan.h"
 
 enum { WM_EXEC_THREADS = 8, WM_EXEC_MEMORY = 64 << 20 };
 
 struct wm_exec_opts {
-    uint32_t threads;      /* 0: one per processor, at most 8 */
-    uint64_t max_memory;   /* for all buffers; 0: 64 MiB */
-    uint64_t window;       /* bytes; 0: chosen.  Tests set odd ones: bytes must not depend on it */
-    bool trust_replicas;   /* leave out the EQUAL checks of replicas */
-    bool strict_pad;       /* make the IS_FILL checks */
-    /* Called now and then from any thread, with the bytes done so far; true: stop (the run fails). */
+    uint32_t threads;    /* 0: one per processor, at most 8 */
+    uint64_t max_memory; /* for all buffers; 0: 64 MiB */
+    uint64_t window;     /* bytes; 0: chosen.  Tests set odd ones: bytes must not depend on it */
+    bool trust_replicas; /* leave out the EQUAL checks of replicas */
+    bool strict_pad;     /* make the IS_FILL checks */
+    /* Called now and then from any thread, with the bytes done so far; true: stop (the run fails).
+     */
     bool (*progress)(void *user, uint64_t done, uint64_t total);
     void *progress_user;
 };
@@ -27,7 +30,8 @@ struct wm_exec_stats {
     uint64_t cast_overflow, cast_nan, cast_inexact;
 };
 
-/* Where the windows go.  `write` may be called from several threads at once, each window once, in any order. */
+/* Where the windows go.  `write` may be called from several threads at once, each window once, in
+ * any order. */
 struct wm_exec_sink {
     enum wm_status (*write)(void *user, uint32_t outfile, uint64_t off, const void *p, uint64_t n,
                             struct wm_err *err);
@@ -39,12 +43,13 @@ enum wm_status wm_exec_run(const struct wm_plan *p, const struct wm_sys *sys,
                            const struct wm_exec_opts *opts, const struct wm_exec_sink *sink,
                            struct wm_exec_stats *stats, struct wm_err *err);
 
-/* Produce bytes [off, off + n) of output tensor `out` (an index of OUT) into p, or make units [off, off + n) of a check
- * (WM_NO: it fails).  Used alone for slices, trace and verify.  Inputs are opened at first use and closed by the
- * handle, which serves one thread at a time. */
+/* Produce bytes [off, off + n) of output tensor `out` (an index of OUT) into p, or make units [off,
+ * off + n) of a check (WM_NO: it fails).  Used alone for slices, trace and verify.  Inputs are
+ * opened at first use and closed by the handle, which serves one thread at a time. */
 struct wm_exec;
 enum wm_status wm_exec_open(const struct wm_plan *p, const struct wm_sys *sys,
-                            const struct wm_exec_opts *opts, struct wm_exec **out, struct wm_err *err);
+                            const struct wm_exec_opts *opts, struct wm_exec **out,
+                            struct wm_err *err);
 enum wm_status wm_exec_produce(struct wm_exec *x, uint32_t out, uint64_t off, uint64_t n, void *p,
                                struct wm_err *err);
 /* Inputs unchanged (size, mtime) since bind? */

@@ -1,7 +1,8 @@
 /* runtime/exec_elem.c -- pieces by their element operation.
  *
- * Copies and fills go straight to their places in the window.  Chains and checks need their operands side by side in memory
- * first: they are done in chunks, packed in the order of the output. */
+ * Copies and fills go straight to their places in the window.  Chains and checks need their
+ * operands side by side in memory first: they are done in chunks, packed in the order of the
+ * output. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -13,8 +14,8 @@ struct job {
     const struct wm_plan_out *out;
     const struct wm_plan_box *box;
     const struct wm_plan_elem *elem;
-    uint32_t unit;  /* bytes of a dst unit */
-    int64_t lo;     /* the unit that `to` stands for */
+    uint32_t unit; /* bytes of a dst unit */
+    int64_t lo;    /* the unit that `to` stands for */
     char *to;
     const char *held; /* the operand in memory, or NULL */
 };
@@ -111,8 +112,8 @@ index_text(const struct wm_exec *x, uint32_t shape, uint32_t rank, int64_t n)
         n = e > 0 ? n / e : 0;
     }
     for (uint32_t k = 0; k < rank && at + 24 < sizeof(t.s); k++)
-        at += (size_t)snprintf(t.s + at, sizeof(t.s) - at, "%s%" PRId64 "%s", k ? ", " : "[", idx[k],
-                               k + 1 == rank ? "]" : "");
+        at += (size_t)snprintf(t.s + at, sizeof(t.s) - at, "%s%" PRId64 "%s", k ? ", " : "[",
+                               idx[k], k + 1 == rank ? "]" : "");
     return t;
 }
 
@@ -203,10 +204,11 @@ not_survived(const struct job *j, const struct wm_piece *p, const struct wm_plan
         return wm_window_units(j->w, j->out, u, u + 1, unit);
     }
     at = index_text(x, in->shape, in->rank, unit_of(p, i, 0));
-    return wm_fail(j->w->err, WM_NO, where(j, &file),
-                   "'%.*s'%s has a value that does not survive the way from %s to %s (write: lossy)",
-                   WM_STR_ARG(wm_plan_str(&x->plan, in->name)), at.s,
-                   wm_dtype_info[step->from].name, wm_dtype_info[step->to].name);
+    return wm_fail(
+        j->w->err, WM_NO, where(j, &file),
+        "'%.*s'%s has a value that does not survive the way from %s to %s (write: lossy)",
+        WM_STR_ARG(wm_plan_str(&x->plan, in->name)), at.s, wm_dtype_info[step->from].name,
+        wm_dtype_info[step->to].name);
 }
 
 static enum wm_status
@@ -270,8 +272,9 @@ equal(const struct job *j, const struct wm_piece *p)
     for (int s = 0; s < 2; s++)
         at[s] = index_text(x, in[s]->shape, in[s]->rank, unit_of(p, i, s));
     return wm_fail(j->w->err, WM_NO, where(j, &file), "%.*s%s'%.*s'%s and '%.*s'%s differ",
-                   WM_STR_ARG(note), note.n ? ": " : "", WM_STR_ARG(wm_plan_str(&x->plan, in[0]->name)),
-                   at[0].s, WM_STR_ARG(wm_plan_str(&x->plan, in[1]->name)), at[1].s);
+                   WM_STR_ARG(note), note.n ? ": " : "",
+                   WM_STR_ARG(wm_plan_str(&x->plan, in[0]->name)), at[0].s,
+                   WM_STR_ARG(wm_plan_str(&x->plan, in[1]->name)), at[1].s);
 }
 
 static enum wm_status
@@ -291,9 +294,9 @@ is_fill(const struct job *j, const struct wm_piece *p)
     if (i == n)
         return WM_OK;
     at = index_text(x, in->shape, in->rank, unit_of(p, i, 0));
-    return wm_fail(j->w->err, WM_NO, where(j, &file), "%.*s%s'%.*s'%s is not the value it should be filled with",
-                   WM_STR_ARG(note), note.n ? ": " : "", WM_STR_ARG(wm_plan_str(&x->plan, in->name)),
-                   at.s);
+    return wm_fail(j->w->err, WM_NO, where(j, &file),
+                   "%.*s%s'%.*s'%s is not the value it should be filled with", WM_STR_ARG(note),
+                   note.n ? ": " : "", WM_STR_ARG(wm_plan_str(&x->plan, in->name)), at.s);
 }
 
 enum wm_status

@@ -1,15 +1,19 @@
 /* runtime/exec_fetch.c -- how a piece of an input gets into memory.
  *
- * In: a nest of places in a file and places in memory.  Runs that are long on both sides are read straight to their
- * places.  Short ones are read as blocks of the source into scratch memory, whole or as a few strided parts, whichever is
- * cheaper, and permuted there; a piece whose block does not fit is halved along its largest source stride. */
+ * In: a nest of places in a file and places in memory.  Runs that are long on both sides are read
+ * straight to their places.  Short ones are read as blocks of the source into scratch memory, whole
+ * or as a few strided parts, whichever is cheaper, and permuted there; a piece whose block does not
+ * fit (or not the cache) is halved along its largest source stride. */
 #include <string.h>
 
 #include "runtime/exec_priv.h"
 
-/* Measured on page cache: a call costs as much as copying so many bytes; below this run length, permuting a block
- * in memory is faster than scattering reads. */
+/* Measured on page cache: a call costs as much as copying so many bytes; below this run length,
+ * permuting a block in memory is faster than scattering reads. */
 enum { CALL_BYTES = 4096, SCATTER_MIN = 512, LINE = 64, PAGE = 4096 };
+/* Blocks are kept in the L2 cache where that needs no more reading: halves of a block cost as much
+ * as the block. */
+enum { CACHED = 512 << 10 };
 
 /* Negative source strides are walked from the other end. */
 static void
@@ -182,6 +186,19 @@ wm_fetch_is_direct(const struct wm_fetch *f)
     return g.rank == 0 || (g.dim[g.rank - 1].src != 0 && g.run >= SCATTER_MIN);
 }
 
+/* Should this block be read in two parts? */
+static bool
+is_better_halved(const struct wm_fetch *f, const struct wm_block *b)
+{
+    struct wm_fetch half = *f;
+    struct wm_block part;
+
+    if (b->bytes <= CACHED || f->rank == 0 || f->dim[0].n < 2 || f->dim[0].src == 0)
+        return false;
+    half.dim[0].n = (f->dim[0].n + 1) / 2;
+    return wm_block_choose(&half, b->bytes, &part) && 2 * part.cost <= b->cost + b->cost / 16;
+}
+
 static enum wm_status
 fetch(struct wm_worker *w, struct wm_fetch *f)
 {
@@ -193,9 +210,8 @@ fetch(struct wm_worker *w, struct wm_fetch *f)
 
     if (wm_fetch_is_direct(f))
         return fetch_runs(w, f);
-    if (wm_block_choose(f, room, &b))
+    if (wm_block_choose(f, room, &b) && !is_better_halved(f, &b))
         return fetch_block(w, f, &b);
-    /* too large for the scratch memory: by halves */
     while (split < f->rank && f->dim[split].n < 2)
         split++;
     half = *f;

@@ -43,21 +43,22 @@ struct wm_piece {
 /* A movement from a file to memory, in bytes. */
 struct wm_fetch {
     uint32_t file;
-    uint64_t off;         /* of the first run */
+    uint64_t off; /* of the first run */
     char *to;
-    uint32_t run;         /* bytes that are contiguous on both sides */
+    uint32_t run; /* bytes that are contiguous on both sides */
     uint32_t rank;
     struct wm_kdim dim[WM_PLAN_RANK];
 };
 
-/* What a fetch reads at once: dims [0, outer) of the source are counted through, each part of `span` bytes, gaps included, is
- * read; the parts are `stride` apart in memory. */
+/* What a fetch reads at once: dims [0, outer) of the source are counted through, each part of
+ * `span` bytes, gaps included, is read; the parts are `stride` apart in memory. */
 struct wm_block {
     uint32_t outer;
     uint64_t span, stride, bytes, cost;
 };
 
-/* A piece whose source is in scratch memory: its src[0] and src strides [0] are bytes from `from`. */
+/* A piece whose source is in scratch memory: its src[0] and src strides [0] are bytes from `from`.
+ */
 struct wm_held {
     const struct wm_plan_box *box;
     const char *from;
@@ -66,8 +67,8 @@ struct wm_held {
 
 enum { WM_HELD = 16 };
 
-/* How a geometry is best produced where single windows would read the source in tiny runs, or again and again: `units` at
- * a time (0: windows are fine), in windows of whole `row`s where they fit. */
+/* How a geometry is best produced where single windows would read the source in tiny runs, or again
+ * and again: `units` at a time (0: windows are fine), in windows of whole `row`s where they fit. */
 struct wm_slab {
     int64_t units, row;
 };
@@ -91,10 +92,10 @@ struct wm_exec {
     uint64_t ninfile, noutfile, nout, ngeom, nelem;
     struct wm_ranges *range; /* [ngeom] of geometries with many boxes; others have n = 0 */
     int64_t *range_room;
-    _Atomic int *fd;         /* [ninfile] -1: not open yet */
-    struct wm_slab *slab;    /* [ngeom] */
-    bool needs_pair;         /* there are chains or checks */
-    struct wm_worker *own;   /* for wm_exec_produce */
+    _Atomic int *fd;       /* [ninfile] -1: not open yet */
+    struct wm_slab *slab;  /* [ngeom] */
+    bool needs_pair;       /* there are chains or checks */
+    struct wm_worker *own; /* for wm_exec_produce */
 };
 
 struct wm_worker {
@@ -102,13 +103,13 @@ struct wm_worker {
     struct wm_err *err;
     struct wm_exec_stats stats;
     struct wm_reads reads;
-    char *stage;             /* one window */
+    char *stage; /* one window */
     uint64_t stage_n;
-    char *pair[2];           /* operands of a chunk of a chain or check */
-    uint64_t pair_n;         /* bytes of each */
-    char *scratch;           /* blocks of input that are permuted */
+    char *pair[2];   /* operands of a chunk of a chain or check */
+    uint64_t pair_n; /* bytes of each */
+    char *scratch;   /* blocks of input that are permuted */
     uint64_t scratch_n, scratch_used;
-    struct wm_held *held;    /* [WM_HELD] */
+    struct wm_held *held; /* [WM_HELD] */
     uint32_t nheld;
     const struct wm_plan_out *held_out; /* whose units [held_lo, held_hi) they make */
     int64_t held_lo, held_hi;
@@ -122,7 +123,8 @@ uint64_t wm_worker_least(const struct wm_exec *x, uint64_t window);
 enum wm_status wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget,
                               struct wm_worker *w, struct wm_err *err);
 void wm_worker_close(struct wm_worker *w);
-/* The descriptor of an input file, opened and compared with what the plan knows of it at first use. */
+/* The descriptor of an input file, opened and compared with what the plan knows of it at first use.
+ */
 enum wm_status wm_exec_fd(struct wm_exec *x, uint32_t file, int *fd, struct wm_err *err);
 
 /* ---- exec_window.c ---- */
@@ -133,38 +135,42 @@ enum wm_status wm_window_units(struct wm_worker *w, const struct wm_plan_out *ou
 /* The part of a box in [lo, hi): calls `each` for every piece. */
 typedef enum wm_status wm_piece_fn(void *user, struct wm_piece *piece);
 enum wm_status wm_cut_box(const struct wm_plan_dim *dim, uint32_t rank, int64_t base,
-                          const int64_t *src, int64_t lo, int64_t hi, wm_piece_fn *each, void *user);
+                          const int64_t *src, int64_t lo, int64_t hi, wm_piece_fn *each,
+                          void *user);
 /* Bytes [off, off + n) of an output, any alignment. */
 enum wm_status wm_window_bytes(struct wm_worker *w, const struct wm_plan_out *out, uint64_t off,
                                uint64_t n, char *to);
 
 /* ---- exec_slab.c ---- */
 
-/* Choose the slabs of all geometries for workers with that much scratch memory and windows of that size. */
+/* Choose the slabs of all geometries for workers with that much scratch memory and windows of that
+ * size. */
 void wm_slab_choose(struct wm_exec *x, uint64_t scratch, uint64_t window);
-/* Read blocks for units [lo, hi) of an output, as far as they fit: wm_window_units() then takes them from memory. */
+/* Read blocks for units [lo, hi) of an output, as far as they fit: wm_window_units() then takes
+ * them from memory. */
 enum wm_status wm_slab_begin(struct wm_worker *w, const struct wm_plan_out *out, int64_t lo,
                              int64_t hi);
 void wm_slab_end(struct wm_worker *w);
 
 /* ---- exec_elem.c ---- */
 
-/* What one box contributes: cut pieces arrive here.  `to` is where unit `lo` of the output goes; `held` is where the
- * operand is in memory (see struct wm_held), or NULL. */
+/* What one box contributes: cut pieces arrive here.  `to` is where unit `lo` of the output goes;
+ * `held` is where the operand is in memory (see struct wm_held), or NULL. */
 enum wm_status wm_piece_run(struct wm_worker *w, const struct wm_plan_out *out,
                             const struct wm_plan_box *box, struct wm_piece *piece, int64_t lo,
                             char *to, const char *held);
 
 /* ---- exec_fetch.c ---- */
 
-/* Read operand s of a piece: unit (i_0, i_1, ..) goes to `to` + sum(i_k * dst_k); strides dst in bytes [rank].
- * The data is there after wm_reads_flush(). */
+/* Read operand s of a piece: unit (i_0, i_1, ..) goes to `to` + sum(i_k * dst_k); strides dst in
+ * bytes [rank]. The data is there after wm_reads_flush(). */
 enum wm_status wm_fetch_piece(struct wm_worker *w, const struct wm_plan_out *out,
                               const struct wm_plan_box *box, const struct wm_piece *piece,
                               uint32_t s, const int64_t *dst, char *to);
 
-/* The movement of operand s of a piece from its file, dims by descending source stride (not merged), strides of the piece
- * itself (times the operand's unit) as dst; order[k] is the piece's dim that became dim k. */
+/* The movement of operand s of a piece from its file, dims by descending source stride (not
+ * merged), strides of the piece itself (times the operand's unit) as dst; order[k] is the piece's
+ * dim that became dim k. */
 void wm_fetch_source(const struct wm_exec *x, const struct wm_plan_out *out,
                      const struct wm_plan_box *box, const struct wm_piece *piece, uint32_t s,
                      struct wm_fetch *f, uint32_t *order);

@@ -1,7 +1,8 @@
 /* runtime/exec_read.c -- reads are queued and issued together.
  *
- * In: ranges of input files with places in memory.  Neighbours in the file become one pread; places that are apart in
- * memory become one preadv; short gaps in the file are read into a dump rather than skipped by another call. */
+ * In: ranges of input files with places in memory.  Neighbours in the file become one pread; places
+ * that are apart in memory become one preadv; short gaps in the file are read into a dump rather
+ * than skipped by another call. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,10 +1,11 @@
 /* runtime/exec_run.c -- whole runs: the windows of all outputs, shared by threads.
  *
- * The tensor bytes of an output file are one stretch, however many tensors it has; it is cut into windows at multiples of the
- * window size in the file.  A tensor whose geometry wants larger slabs is a stretch of its own, of which a thread does a
- * slab at a time, window by window.  The units of each check are a stretch, too.  Threads take windows (or slabs) from a
- * counter; each writes its windows with one call each.  The first failure by the order of windows is the one that
- * is reported. */
+ * The tensor bytes of an output file are one stretch, however many tensors it has; it is cut into
+ * windows at multiples of the window size in the file.  A tensor whose geometry wants larger slabs
+ * is a stretch of its own, of which a thread does a slab at a time, window by window.  The units of
+ * each check are a stretch, too.  Threads take windows (or slabs) from a counter; each writes its
+ * windows with one call each.  The first failure by the order of windows is the one that is
+ * reported. */
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -12,14 +13,15 @@
 #include "runtime/exec_priv.h"
 #include "runtime/pool.h"
 
-/* Steps first, first + 1, .. are those of one part of a file (its OUTs `out` .. `end`), or of one check (`out`). */
+/* Steps first, first + 1, .. are those of one part of a file (its OUTs `out` .. `end`), or of one
+ * check (`out`). */
 struct stretch {
     uint64_t first;
-    uint64_t lo, hi;    /* offsets in the file, or units */
-    uint64_t origin;    /* where step `first` begins; at or before lo */
-    uint64_t step;      /* bytes, or units */
+    uint64_t lo, hi; /* offsets in the file, or units */
+    uint64_t origin; /* where step `first` begins; at or before lo */
+    uint64_t step;   /* bytes, or units */
     uint64_t out, end;
-    uint32_t file;      /* WM_NONE: a check */
+    uint32_t file; /* WM_NONE: a check */
     bool is_slab;
 };
 
@@ -28,7 +30,7 @@ struct run {
     const struct wm_exec_sink *sink;
     struct stretch *stretch;
     uint64_t nstretch, nwindow;
-    uint64_t window;    /* bytes, or units of checks */
+    uint64_t window; /* bytes, or units of checks */
     struct wm_worker *worker;
     struct wm_err *err; /* [threads] */
     uint64_t *failed;   /* [threads] its window; UINT64_MAX: none */
@@ -169,8 +171,8 @@ do_slab(struct run *r, struct wm_worker *w, const struct stretch *s, uint64_t lo
     const struct wm_plan_out *o = &w->x->out[s->out];
     uint64_t unit = w->x->geom[o->geom].unit;
     uint64_t row = (uint64_t)w->x->slab[o->geom].row * unit, step = r->window;
-    enum wm_status st = wm_slab_begin(w, o, (int64_t)((lo - o->off) / unit),
-                                      (int64_t)((hi - o->off) / unit));
+    enum wm_status st =
+        wm_slab_begin(w, o, (int64_t)((lo - o->off) / unit), (int64_t)((hi - o->off) / unit));
 
     if (row <= step)
         step -= step % row;
@@ -303,7 +305,8 @@ run_threads(struct run *r, unsigned threads, uint64_t budget, struct wm_exec_sta
         st = make_stretches(r, err);
     }
     if (st == WM_OK)
-        wm_pool_run(sys, r->nwindow < threads ? (unsigned)(r->nwindow + !r->nwindow) : threads, work, r);
+        wm_pool_run(sys, r->nwindow < threads ? (unsigned)(r->nwindow + !r->nwindow) : threads,
+                    work, r);
     gather(r, open, stats, &st, err);
     sys->free(r->worker);
     sys->free(r->err);

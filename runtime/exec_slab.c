@@ -1,14 +1,18 @@
 /* runtime/exec_slab.c -- slabs: several windows made of one block of input.
  *
- * A window of a transpose needs a little of every row of its source.  Read window by window, that is either a great many
- * short reads, or the whole source for each window.  So for such geometries a thread takes a longer slab of the output, reads what
- * the whole slab needs into scratch memory, in runs as long as the slab is wide, and then makes window after window of it. */
+ * A window of a transpose needs a little of every row of its source.  Read window by window, that
+ * is either a great many short reads, or the whole source for each window.  So for such geometries
+ * a thread takes a longer slab of the output, reads what the whole slab needs into scratch memory,
+ * in runs as long as the slab is wide, and then makes window after window of it. */
 #include <string.h>
 
 #include "runtime/exec_priv.h"
 
-/* A slab must beat single windows by this much, in percent of their cost, and a longer one a shorter one. */
+/* A slab must beat single windows by this much, in percent of their cost, and a longer one a
+ * shorter one. */
 enum { WORTH = 80 };
+/* A block that is larger than the cache goes through memory twice more. */
+enum { CACHED = 1 << 20, UNCACHED_COST = 100 };
 
 /* ---- choosing ---- */
 
@@ -20,8 +24,8 @@ is_movable(const struct wm_exec *x, const struct wm_plan_box *b)
     return kind == WM_EL_COPY || kind == WM_EL_CHAIN;
 }
 
-/* The box cut to about `units` of the output: along the outermost dim of which more than one step fits.  Its number of
- * units, and *row: those of one step. */
+/* The box cut to about `units` of the output: along the outermost dim of which more than one step
+ * fits.  Its number of units, and *row: those of one step. */
 static int64_t
 sample(const struct wm_exec *x, const struct wm_plan_box *b, int64_t units, struct wm_piece *piece,
        int64_t *row)
@@ -50,7 +54,8 @@ sample(const struct wm_exec *x, const struct wm_plan_box *b, int64_t units, stru
     return n;
 }
 
-/* What it costs to read for a slab of `units`, in percent of what is read; UINT64_MAX where it does not fit. */
+/* What it costs to read for a slab of `units`, in percent of what is read; UINT64_MAX where it does
+ * not fit. */
 static uint64_t
 cost_of(const struct wm_exec *x, const struct wm_plan_out *o, int64_t units, uint64_t room,
         int64_t *row)
@@ -80,7 +85,9 @@ cost_of(const struct wm_exec *x, const struct wm_plan_out *o, int64_t units, uin
         used += block.bytes;
         cost += block.cost;
     }
-    return bytes ? cost * 100 / bytes : 100;
+    if (bytes == 0)
+        return 100;
+    return cost * 100 / bytes + (used > CACHED && room != UINT64_MAX ? UNCACHED_COST : 0);
 }
 
 static void
@@ -155,7 +162,8 @@ hold_piece(void *user, struct wm_piece *piece)
     wm_fetch_source(w->x, h->out, h->box, piece, 0, &f, order);
     for (uint32_t k = 0; k < f.rank; k++)
         h->fits = h->fits && f.dim[k].src >= 0;
-    if (!h->fits || w->nheld == WM_HELD || !wm_block_choose(&f, w->scratch_n - w->scratch_used, &b)) {
+    if (!h->fits || w->nheld == WM_HELD ||
+        !wm_block_choose(&f, w->scratch_n - w->scratch_used, &b)) {
         h->fits = false;
         return WM_OK;
     }

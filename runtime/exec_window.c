@@ -1,7 +1,7 @@
 /* runtime/exec_window.c -- from a range of an output to pieces of boxes.
  *
- * The dims of a box are ordered by dst, so the part of it that lies in a range is a few boxes: along the outermost dim,
- * whole ones in the middle, and at most one that is cut on each side. */
+ * The dims of a box are ordered by dst, so the part of it that lies in a range is a few boxes:
+ * along the outermost dim, whole ones in the middle, and at most one that is cut on each side. */
 #include <string.h>
 
 #include "runtime/exec_priv.h"
@@ -109,14 +109,16 @@ run_held(struct target *t, int64_t hi, bool *any)
             continue;
         *any = true;
         t->held = h->from;
-        st = wm_cut_box(h->piece.dim, h->piece.rank, h->piece.dst, h->piece.src, t->lo, hi, run_piece, t);
+        st = wm_cut_box(h->piece.dim, h->piece.rank, h->piece.dst, h->piece.src, t->lo, hi,
+                        run_piece, t);
         t->held = NULL;
     }
     return st;
 }
 
 enum wm_status
-wm_window_units(struct wm_worker *w, const struct wm_plan_out *out, int64_t lo, int64_t hi, char *to)
+wm_window_units(struct wm_worker *w, const struct wm_plan_out *out, int64_t lo, int64_t hi,
+                char *to)
 {
     const struct wm_exec *x = w->x;
     const struct wm_plan_geom *g = &x->geom[out->geom];
@@ -133,8 +135,8 @@ wm_window_units(struct wm_worker *w, const struct wm_plan_out *out, int64_t lo, 
             break;
         st = run_held(&t, hi, &held);
         if (st == WM_OK && !held)
-            st = wm_cut_box(&x->dim[t.box->dim], t.box->rank, t.box->dst_base, t.box->src_base, lo, hi,
-                            run_piece, &t);
+            st = wm_cut_box(&x->dim[t.box->dim], t.box->rank, t.box->dst_base, t.box->src_base, lo,
+                            hi, run_piece, &t);
         if (st != WM_OK)
             return st;
     }

@@ -1,7 +1,7 @@
 /* runtime/plan.c -- plan blocks: made from growing sections, read by section and index.
  *
- * Layout: the header, then the sections in order, each 8-byte aligned.  What a block must fulfil is checked by
- * runtime/plan_verify.c before anything else looks at it. */
+ * Layout: the header, then the sections in order, each 8-byte aligned.  What a block must fulfil is
+ * checked by runtime/plan_verify.c before anything else looks at it. */
 #include "runtime/plan.h"
 
 #include <string.h>
@@ -72,7 +72,8 @@ wm_plan_add(struct wm_plan_builder *b, enum wm_plan_section s, const void *rec, 
     bool fits = wm_ck_umul(size, count, &n) && wm_ck_uadd(n, b->section[s].n, &n);
 
     if (!fits || n > b->section[s].cap) {
-        uint64_t cap = fits ? (n < 256 ? 256 : n + n / 2) : UINT64_MAX; /* the latter: the arena's hook */
+        uint64_t cap =
+            fits ? (n < 256 ? 256 : n + n / 2) : UINT64_MAX; /* the latter: the arena's hook */
 
         b->section[s].p = wm_arena_grow(b->a, b->section[s].p, b->section[s].n, cap, 1);
         b->section[s].cap = cap;

@@ -1,14 +1,17 @@
 /* runtime/plan.h -- the copy plan: what the compiler hands to the runtime, and all that they share.
  *
- * A plan is one relocatable block: a header, then sections of fixed-size records that refer to each other by
- * index and to texts by (offset, length) in the string section.  No pointers: it can be written, hashed, mapped.
+ * A plan is one relocatable block: a header, then sections of fixed-size records that refer to each
+ * other by index and to texts by (offset, length) in the string section.  No pointers: it can be
+ * written, hashed, mapped.
  *
- * It answers, for any byte range of an output file, which reads produce it: binary search for the output tensor,
- * then for the boxes of its geometry.  Bytes around the tensors (headers) are constants of the plan (`head`).
- * Checks (replicas, aliases, padding) are output tensors without a file, numbered after those that have one.
+ * It answers, for any byte range of an output file, which reads produce it: binary search for the
+ * output tensor, then for the boxes of its geometry.  Bytes around the tensors (headers) are
+ * constants of the plan (`head`). Checks (replicas, aliases, padding) are output tensors without a
+ * file, numbered after those that have one.
  *
- * Strides and bases are in units of the geometry's operand types (one unit of a sub-byte dtype is a byte: such
- * runs are whole bytes).  Tensors with the same geometry share it; `slot` maps its operand slots to inputs. */
+ * Strides and bases are in units of the geometry's operand types (one unit of a sub-byte dtype is a
+ * byte: such runs are whole bytes).  Tensors with the same geometry share it; `slot` maps its
+ * operand slots to inputs. */
 #ifndef WM_RUNTIME_PLAN_H
 #define WM_RUNTIME_PLAN_H
 
@@ -42,60 +45,66 @@ enum wm_plan_section {
     WM_PS_N
 };
 
-struct wm_plan_text { uint32_t off, len; };         /* in STRINGS */
-struct wm_plan_bytes { uint64_t off, len; };        /* in BLOB */
+struct wm_plan_text {
+    uint32_t off, len;
+}; /* in STRINGS */
+struct wm_plan_bytes {
+    uint64_t off, len;
+}; /* in BLOB */
 
 struct wm_plan_header {
-    char magic[8];                                   /* "wmplan\0\1" */
+    char magic[8]; /* "wmplan\0\1" */
     uint32_t version;
     uint32_t flags;
-    uint64_t size;                                   /* of the block */
-    uint64_t out_bytes;                              /* tensor bytes written */
-    uint64_t in_bytes;                               /* tensor bytes of the inputs that are read */
-    struct { uint64_t off, count; } section[WM_PS_N];
+    uint64_t size;      /* of the block */
+    uint64_t out_bytes; /* tensor bytes written */
+    uint64_t in_bytes;  /* tensor bytes of the inputs that are read */
+    struct {
+        uint64_t off, count;
+    } section[WM_PS_N];
 };
 
 struct wm_plan_infile {
     struct wm_plan_text path;
-    uint64_t size;                                   /* as seen at bind; a change is an error at run */
+    uint64_t size; /* as seen at bind; a change is an error at run */
     int64_t mtime_sec, mtime_nsec;
 };
 
 struct wm_plan_outfile {
-    struct wm_plan_text name;                        /* relative to the output; one plain path inside it */
+    struct wm_plan_text name; /* relative to the output; one plain path inside it */
     uint64_t size;
-    struct wm_plan_bytes head;                       /* constant bytes at offset 0 (a header), or the whole of a small
-                                                        file such as an index (ntensor 0) */
-    struct wm_plan_bytes tail;                       /* constant bytes behind the last tensor */
-    uint64_t first, ntensor;                         /* its run in OUT, ascending offsets */
-    uint32_t order;                                  /* files are committed in this order; an index last */
-    uint32_t format;                                 /* id of the format table */
+    struct wm_plan_bytes head; /* constant bytes at offset 0 (a header), or the whole of a small
+                                  file such as an index (ntensor 0) */
+    struct wm_plan_bytes tail; /* constant bytes behind the last tensor */
+    uint64_t first, ntensor;   /* its run in OUT, ascending offsets */
+    uint32_t order;            /* files are committed in this order; an index last */
+    uint32_t format;           /* id of the format table */
 };
 
 struct wm_plan_in {
     struct wm_plan_text name;
     uint32_t file;
     uint32_t dtype;
-    uint64_t off, nbytes;                            /* in the file */
-    uint32_t shape, rank;                            /* first index in SHAPE */
+    uint64_t off, nbytes; /* in the file */
+    uint32_t shape, rank; /* first index in SHAPE */
 };
 
 struct wm_plan_out {
     struct wm_plan_text name;
-    uint32_t file;                                   /* WM_NONE for a check */
+    uint32_t file; /* WM_NONE for a check */
     uint32_t dtype;
-    uint64_t off, nbytes;                            /* in the file; for a check: number of units compared, off = 0 */
+    uint64_t off, nbytes; /* in the file; for a check: number of units compared, off = 0 */
     uint32_t shape, rank;
     uint32_t geom;
-    uint32_t slot;                                   /* first index in SLOT */
-    struct wm_plan_text where;                       /* "llama.wmap:14:3" of its rule */
+    uint32_t slot;             /* first index in SLOT */
+    struct wm_plan_text where; /* "llama.wmap:14:3" of its rule */
 };
 
 struct wm_plan_geom {
-    uint64_t box, nbox;                              /* ascending dst_base */
+    uint64_t box, nbox; /* ascending dst_base */
     uint32_t nslot;
-    uint32_t unit;                                   /* bytes of one dst unit: 1, 2, 4, 8 or 16 */
-    int64_t nunit;                                   /* size of the output in units */
+    uint32_t unit; /* bytes of one dst unit: 1, 2, 4, 8 or 16 */
+    int64_t nunit; /* size of the output in units */
 };
 
 struct wm_plan_box {
@@ -107,46 +116,51 @@ struct wm_plan_box {
     uint64_t dim;
 };
 
-/* Extents are at least 1.  The dims of a box are ordered by dst: each dst stride is greater than what the dims behind
- * it reach over (src strides are free). */
+/* Extents are at least 1.  The dims of a box are ordered by dst: each dst stride is greater than
+ * what the dims behind it reach over (src strides are free). */
 struct wm_plan_dim {
     int64_t extent, dst, src[WM_PLAN_OPERANDS];
 };
 
 /* Element operations: how a dst unit is made of its operands' units. */
 enum wm_elem_kind {
-    WM_EL_COPY,    /* dst = src[0] */
-    WM_EL_FILL,    /* dst = pattern (no operand) */
-    WM_EL_CHAIN,   /* dst = steps applied to src[0] in order */
-    WM_EL_EQUAL,   /* check: src[0] == src[1] to the bit */
-    WM_EL_IS_FILL  /* check: src[0] == pattern */
+    WM_EL_COPY,   /* dst = src[0] */
+    WM_EL_FILL,   /* dst = pattern (no operand) */
+    WM_EL_CHAIN,  /* dst = steps applied to src[0] in order */
+    WM_EL_EQUAL,  /* check: src[0] == src[1] to the bit */
+    WM_EL_IS_FILL /* check: src[0] == pattern */
     /* A FILL in the geometry of a check is nothing to do. */
 };
 struct wm_plan_elem {
     uint32_t kind;
-    uint32_t src_unit;                               /* of CHAIN: bytes of an operand's unit; all others work on */
-    uint32_t dst_unit;                               /* the geometry's unit and ignore both */
-    uint32_t src_dtype, dst_dtype;                   /* of CHAIN */
-    uint32_t step, nstep;                            /* of CHAIN */
-    uint8_t pattern[16];                             /* of FILL, IS_FILL: one unit */
-    struct wm_plan_text note;                        /* for messages: "replica", "alias lm_head.weight" */
+    uint32_t src_unit;             /* of CHAIN: bytes of an operand's unit; all others work on */
+    uint32_t dst_unit;             /* the geometry's unit and ignore both */
+    uint32_t src_dtype, dst_dtype; /* of CHAIN */
+    uint32_t step, nstep;          /* of CHAIN */
+    uint8_t pattern[16];           /* of FILL, IS_FILL: one unit */
+    struct wm_plan_text note;      /* for messages: "replica", "alias lm_head.weight" */
 };
 
 enum wm_step_kind {
-    WM_SP_CAST,    /* from -> to, one rounding to nearest even */
-    WM_SP_UNCAST,  /* the way back of a cast: from -> to; an element that would not survive fails the run */
-    WM_SP_ADD, WM_SP_MUL, WM_SP_NEG, WM_SP_EXP, WM_SP_LOG
+    WM_SP_CAST,   /* from -> to, one rounding to nearest even */
+    WM_SP_UNCAST, /* the way back of a cast: from -> to; an element that would not survive fails the
+                     run */
+    WM_SP_ADD,
+    WM_SP_MUL,
+    WM_SP_NEG,
+    WM_SP_EXP,
+    WM_SP_LOG
 };
 struct wm_plan_step {
     uint32_t kind;
-    uint32_t from, to;                               /* dtypes (equal except for casts) */
+    uint32_t from, to; /* dtypes (equal except for casts) */
     uint32_t lossy;
     double value;
 };
 
 struct wm_plan_sidecar {
-    struct wm_plan_text from;                        /* path of the input file; empty: `bytes` instead */
-    struct wm_plan_text name;                        /* relative to the output's directory */
+    struct wm_plan_text from; /* path of the input file; empty: `bytes` instead */
+    struct wm_plan_text name; /* relative to the output's directory */
     struct wm_plan_bytes bytes;
 };
 
@@ -157,9 +171,10 @@ struct wm_plan {
     const struct wm_plan_header *head;
 };
 
-/* Checks everything (magic, sections, every index, every box in bounds of its operands and outputs, each output
- * unit written exactly once, names unique and inside, files covered) so that the executor need not: a saved plan is
- * hostile input.  `scratch` lends memory; nothing of *out refers to it. */
+/* Checks everything (magic, sections, every index, every box in bounds of its operands and outputs,
+ * each output unit written exactly once, names unique and inside, files covered) so that the
+ * executor need not: a saved plan is hostile input.  `scratch` lends memory; nothing of *out refers
+ * to it. */
 enum wm_status wm_plan_open(struct wm_arena *scratch, const void *block, uint64_t size,
                             struct wm_plan *out, struct wm_err *err);
 
@@ -180,13 +195,16 @@ void wm_plan_print(const struct wm_plan *p, struct wm_buf *out);
 /* Growing sections; wm_plan_finish() lays them into one block. */
 struct wm_plan_builder {
     struct wm_arena *a;
-    struct { char *p; uint64_t n, cap; } section[WM_PS_N]; /* n in bytes */
+    struct {
+        char *p;
+        uint64_t n, cap;
+    } section[WM_PS_N]; /* n in bytes */
     uint64_t out_bytes, in_bytes;
 };
 void wm_plan_builder_init(struct wm_plan_builder *b, struct wm_arena *a);
 /* Append bytes (a record, or several); returns the index of the first in records of `size`. */
-uint64_t wm_plan_add(struct wm_plan_builder *b, enum wm_plan_section s, const void *rec, uint64_t size,
-                     uint64_t count);
+uint64_t wm_plan_add(struct wm_plan_builder *b, enum wm_plan_section s, const void *rec,
+                     uint64_t size, uint64_t count);
 struct wm_plan_text wm_plan_add_text(struct wm_plan_builder *b, struct wm_str s);
 struct wm_plan_bytes wm_plan_add_bytes(struct wm_plan_builder *b, const void *p, uint64_t n);
 /* The block lives in the arena. */

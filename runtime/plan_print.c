@@ -1,10 +1,10 @@
 /* runtime/plan_print.c -- the text of a plan, for golden tests and for people.
  *
- * Stable: the same plan gives the same text; nothing of the machine is in it but the paths of the inputs. */
+ * Stable: the same plan gives the same text; nothing of the machine is in it but the paths of the
+ * inputs. */
 #include "runtime/plan.h"
 
 #include <inttypes.h>
-
 
 struct print {
     const struct wm_plan *p;
@@ -62,7 +62,8 @@ print_elem(struct print *x, uint64_t id)
 
         wm_buf_printf(x->out, "%s %s", i ? "," : "", step_name[s->kind]);
         if (s->kind == WM_SP_CAST || s->kind == WM_SP_UNCAST)
-            wm_buf_printf(x->out, " %s to %s", wm_dtype_info[s->from].name, wm_dtype_info[s->to].name);
+            wm_buf_printf(x->out, " %s to %s", wm_dtype_info[s->from].name,
+                          wm_dtype_info[s->to].name);
         else if (s->kind == WM_SP_ADD || s->kind == WM_SP_MUL)
             wm_buf_printf(x->out, " %.17g", s->value);
         if (s->lossy)
@@ -155,8 +156,8 @@ print_inputs(struct print *x)
         wm_buf_putz(x->out, "input ");
         put_text(x, in[i].name);
         put_shape(x, in[i].dtype, in[i].shape, in[i].rank);
-        wm_buf_printf(x->out, ": file %u at %" PRIu64 ", %" PRIu64 " bytes\n", in[i].file, in[i].off,
-                      in[i].nbytes);
+        wm_buf_printf(x->out, ": file %u at %" PRIu64 ", %" PRIu64 " bytes\n", in[i].file,
+                      in[i].off, in[i].nbytes);
     }
 }
 
@@ -171,8 +172,8 @@ print_outputs(struct print *x)
     for (uint64_t i = 0; i < nfile; i++) {
         wm_buf_putz(x->out, "output file ");
         put_text(x, file[i].name);
-        wm_buf_printf(x->out, " %" PRIu64 " bytes, head %" PRIu64 ", tail %" PRIu64 "\n", file[i].size,
-                      file[i].head.len, file[i].tail.len);
+        wm_buf_printf(x->out, " %" PRIu64 " bytes, head %" PRIu64 ", tail %" PRIu64 "\n",
+                      file[i].size, file[i].head.len, file[i].tail.len);
         for (uint64_t k = file[i].first; k < file[i].first + file[i].ntensor; k++)
             print_out(x, &out[k]);
         done = file[i].first + file[i].ntensor;

@@ -1,8 +1,9 @@
 /* runtime/plan_verify.c -- is a block a plan that can be run without further checks?
  *
- * In: any bytes.  Afterwards every index and text range holds, every box stays inside its operands and its output, every
- * unit of an output is written exactly once, output names are distinct plain relative paths, and the heads, tensors and tails of a file
- * cover it without overlap.  All arithmetic is checked; work on boxes is bounded by a budget. */
+ * In: any bytes.  Afterwards every index and text range holds, every box stays inside its operands
+ * and its output, every unit of an output is written exactly once, output names are distinct plain
+ * relative paths, and the heads, tensors and tails of a file cover it without overlap.  All
+ * arithmetic is checked; work on boxes is bounded by a budget. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,8 +27,8 @@ struct verify {
     const struct wm_plan_step *step;
     const struct wm_plan_sidecar *sidecar;
     uint64_t n[WM_PS_N];
-    uint64_t **need;   /* [ngeom][nslot] bytes that a geometry reads of each slot */
-    uint8_t *use;      /* [ngeom] CHECKS, MAKES */
+    uint64_t **need; /* [ngeom][nslot] bytes that a geometry reads of each slot */
+    uint8_t *use;    /* [ngeom] CHECKS, MAKES */
     struct wm_err *err;
 };
 
@@ -188,7 +189,7 @@ elem_fits(const struct verify *v, const struct wm_plan_box *b, uint32_t unit, ui
     static const struct {
         uint8_t nsrc, use;
     } rule[] = {
-        [WM_EL_COPY] = {1, MAKES},  [WM_EL_FILL] = {0, 0},        [WM_EL_CHAIN] = {1, MAKES},
+        [WM_EL_COPY] = {1, MAKES},   [WM_EL_FILL] = {0, 0},         [WM_EL_CHAIN] = {1, MAKES},
         [WM_EL_EQUAL] = {2, CHECKS}, [WM_EL_IS_FILL] = {1, CHECKS},
     };
     const struct wm_plan_elem *e;
@@ -302,7 +303,8 @@ verify_geom(struct verify *v, uint64_t id)
             b->nsrc > WM_PLAN_OPERANDS || !elem_fits(v, b, g->unit, &v->use[id]) ||
             !box_bounds(v, b, g, v->need[id], &count, &hi[i]) || !wm_ck_add(total, count, &total) ||
             (i > 0 && b->dst_base < lo[i - 1]))
-            return BAD(v, "box %llu of geometry %llu", (unsigned long long)i, (unsigned long long)id);
+            return BAD(v, "box %llu of geometry %llu", (unsigned long long)i,
+                       (unsigned long long)id);
         lo[i] = b->dst_base;
     }
     if (total != g->nunit)
@@ -378,7 +380,8 @@ verify_outputs(struct verify *v)
             return st;
     for (uint64_t i = next; i < v->n[WM_PS_OUT]; i++)
         if (v->out[i].file != WM_NONE)
-            return BAD(v, "output '%.*s' is in no file", WM_STR_ARG(wm_plan_str(v->p, v->out[i].name)));
+            return BAD(v, "output '%.*s' is in no file",
+                       WM_STR_ARG(wm_plan_str(v->p, v->out[i].name)));
     if (total != v->p->head->out_bytes)
         return BAD(v, "it writes %llu bytes, not %llu", (unsigned long long)total,
                    (unsigned long long)v->p->head->out_bytes);

@@ -1,9 +1,10 @@
-/* runtime/kernels/cast.c -- conversion of numbers between dtypes, and the arithmetic of element chains.
+/* runtime/kernels/cast.c -- conversion of numbers between dtypes, and the arithmetic of element
+ * chains.
  *
- * In: n elements of one dtype.  Out: n of another, each rounded once.  Narrow floats go through float32, which
- * holds every value of theirs; wider sources get there by rounding to odd (the last bit says that something was
- * lost), after which rounding to fewer bits is right as if done at once.  Pieces of CHUNK elements stay in the
- * L1 cache between the loops. */
+ * In: n elements of one dtype.  Out: n of another, each rounded once.  Narrow floats go through
+ * float32, which holds every value of theirs; wider sources get there by rounding to odd (the last
+ * bit says that something was lost), after which rounding to fewer bits is right as if done at
+ * once.  Pieces of CHUNK elements stay in the L1 cache between the loops. */
 #include <math.h>
 #include <string.h>
 
@@ -130,7 +131,8 @@ odd_of_f64(double x)
 
     if ((double)f == x || x != x)
         return bits;
-    if (fabs((double)f) > fabs(x)) /* rounded away: one back towards zero (infinity: the greatest) */
+    if (fabs((double)f) >
+        fabs(x)) /* rounded away: one back towards zero (infinity: the greatest) */
         bits--;
     return bits | 1;
 }
@@ -252,7 +254,7 @@ float_to_ints(void *dst, enum wm_dtype to, const double *v, uint64_t n, struct w
 {
     uint32_t size = size_of(to), bits = 8 * size;
     bool is_signed = wm_dtype_info[to].kind == 'I';
-    double end = ldexp(1, (int)bits - is_signed);           /* the first beyond */
+    double end = ldexp(1, (int)bits - is_signed); /* the first beyond */
     double below = !is_signed ? -1 : bits == 64 ? -0x1.0000000000001p63 : -end - 1;
     double limit = is_made_in_64(to) ? 0x1p63 : 0x1p31;
 
@@ -370,7 +372,8 @@ wm_cast(void *dst, enum wm_dtype to, const void *src, enum wm_dtype from, uint64
 
 /* ---- steps ---- */
 
-/* Index of the first element that differs after going to `to` and back, NaNs among each other excepted. */
+/* Index of the first element that differs after going to `to` and back, NaNs among each other
+ * excepted. */
 static uint64_t
 uncast(const struct wm_plan_step *step, void *dst, const void *src, uint64_t n,
        struct wm_cast_count *count)
@@ -438,15 +441,16 @@ compute_f32(const struct wm_plan_step *step, float v)
     }
 }
 
-/* The sign bit alone: exact on every value, signalling NaNs too.  The FNUZ types have no negative zero (its bits are
- * their NaN), so they are computed. */
+/* The sign bit alone: exact on every value, signalling NaNs too.  The FNUZ types have no negative
+ * zero (its bits are their NaN), so they are computed. */
 static bool
 negate(enum wm_dtype t, void *dst, const void *src, uint64_t n)
 {
     uint32_t size = size_of(t);
     char *d = dst;
 
-    if (wm_dtype_info[t].kind != 'F' || t == WM_DT_F8_E4M3FNUZ || t == WM_DT_F8_E5M2FNUZ || t == WM_DT_F8_E8M0)
+    if (wm_dtype_info[t].kind != 'F' || t == WM_DT_F8_E4M3FNUZ || t == WM_DT_F8_E5M2FNUZ ||
+        t == WM_DT_F8_E8M0)
         return false;
     if (dst != src)
         memmove(dst, src, n * size);

@@ -1,8 +1,9 @@
-/* runtime/kernels/cast_loops.h -- float formats of 16 and 8 bits as bits of a float32, and back: the loops.
+/* runtime/kernels/cast_loops.h -- float formats of 16 and 8 bits as bits of a float32, and back:
+ * the loops.
  *
- * Included once per instruction set, with WM_LANES (numbers at a time) and WM_LOOPS (name of the table that is
- * defined).  All formats but bf16 and e8m0 are one scheme with parameters.  What is inlined has constant parameters and no
- * branches, and rounds to nearest even. */
+ * Included once per instruction set, with WM_LANES (numbers at a time) and WM_LOOPS (name of the
+ * table that is defined).  All formats but bf16 and e8m0 are one scheme with parameters.  What is
+ * inlined has constant parameters and no branches, and rounds to nearest even. */
 #include <stdbool.h>
 #include <string.h>
 
@@ -17,15 +18,15 @@ typedef __attribute__((vector_size(WM_LANES))) uint8_t vu8;
 #define INLINE static inline __attribute__((always_inline))
 
 struct codec {
-    uint32_t bits;     /* 8 or 16 */
+    uint32_t bits; /* 8 or 16 */
     uint32_t mantissa;
     uint32_t bias;
-    uint32_t max;      /* greatest finite code, without sign */
-    uint32_t beyond;   /* code of an overflow and of infinity */
-    uint32_t limit;    /* the greatest float32 that does not overflow, where `beyond` is finite */
-    uint32_t nan;      /* code of a NaN */
-    bool payload;      /* NaNs keep the upper bits of theirs */
-    bool one_zero;     /* no negative zero; `beyond` and `nan` take no sign */
+    uint32_t max;    /* greatest finite code, without sign */
+    uint32_t beyond; /* code of an overflow and of infinity */
+    uint32_t limit;  /* the greatest float32 that does not overflow, where `beyond` is finite */
+    uint32_t nan;    /* code of a NaN */
+    bool payload;    /* NaNs keep the upper bits of theirs */
+    bool one_zero;   /* no negative zero; `beyond` and `nan` take no sign */
 };
 
 #define NO_LIMIT 0x7f800000
@@ -62,7 +63,8 @@ encode(const struct codec *c, vu bits)
     const vu none = {0};
     vu abs = bits & 0x7fffffff, sign = (bits >> 31) << (c->bits - 1), r, tiny, nan;
 
-    /* a carry out of the mantissa goes into the exponent, as it should; ones far below wrap and are not used */
+    /* a carry out of the mantissa goes into the exponent, as it should; ones far below wrap and are
+     * not used */
     r = abs - ((127 - c->bias) << 23) + ((UINT32_C(1) << (shift - 1)) - 1) + (abs >> shift & 1);
     r >>= shift;
     tiny = (vu)((vf)abs + (vf)(none + magic)) - magic;
@@ -99,8 +101,8 @@ decode(const struct codec *c, vu code)
     return pick_less(abs, c->beyond + 1, r, nan | (abs << shift & 0x7fffff)) | sign;
 }
 
-/* A power of two without sign: torch rounds the magnitude to nearest, ties to the even exponent's side as if the
- * implied one were the last bit kept. */
+/* A power of two without sign: torch rounds the magnitude to nearest, ties to the even exponent's
+ * side as if the implied one were the last bit kept. */
 INLINE vu
 encode_e8m0(vu bits)
 {
@@ -201,7 +203,7 @@ count_all(const struct tally *t, struct wm_cast_count *to)
         memcpy((char *)dst + whole * out, &to, (n - whole) * out);                                 \
     }
 
-#define DECODE(id, vec, expr)       WHOLE(decode_##id, vec, vu, 0, expr, r, r, NO_LIMIT)
+#define DECODE(id, vec, expr) WHOLE(decode_##id, vec, vu, 0, expr, r, r, NO_LIMIT)
 #define ENCODE(id, vec, expr, back, limit)                                                         \
     WHOLE(encode_##id, vu, vec, 0x3f800000 /* 1 */, expr, v, back, limit)
 

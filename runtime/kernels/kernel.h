@@ -1,7 +1,7 @@
 /* runtime/kernels/kernel.h -- movement and conversion of elements in memory.
  *
- * Strides and sizes are bytes; nothing needs to be aligned.  Kernels never look beyond the elements that they are
- * given.  The two sides of a movement never overlap. */
+ * Strides and sizes are bytes; nothing needs to be aligned.  Kernels never look beyond the elements
+ * that they are given.  The two sides of a movement never overlap. */
 #ifndef WM_RUNTIME_KERNEL_H
 #define WM_RUNTIME_KERNEL_H
 
@@ -13,7 +13,8 @@ struct wm_kdim {
     int64_t n, dst, src;
 };
 
-/* Moves n0 x n1 elements of a fixed size: element (i, k) from src + i * s0 + k * s1 to dst + i * d0 + k * d1. */
+/* Moves n0 x n1 elements of a fixed size: element (i, k) from src + i * s0 + k * s1 to dst + i * d0
+ * + k * d1. */
 typedef void wm_kernel(char *dst, const char *src, const struct wm_kdim *outer,
                        const struct wm_kdim *inner, uint32_t size);
 
@@ -34,8 +35,9 @@ enum wm_kernel_id {
 #undef WM_KERNEL
 extern const struct wm_kernel_info wm_kernel_table[WM_K_N];
 
-/* Move a nest of runs of `run` bytes: run (i_0, i_1, ..) from src + sum(i_k * dim[k].src) to dst + the same of dst.
- * dst strides are positive and no two runs overlap in dst; src strides may be anything.  rank <= WM_PLAN_RANK. */
+/* Move a nest of runs of `run` bytes: run (i_0, i_1, ..) from src + sum(i_k * dim[k].src) to dst +
+ * the same of dst. dst strides are positive and no two runs overlap in dst; src strides may be
+ * anything.  rank <= WM_PLAN_RANK. */
 void wm_permute(char *dst, const char *src, const struct wm_kdim *dim, uint32_t rank, uint32_t run);
 
 /* Fill a nest with a pattern of `unit` bytes. */
@@ -44,7 +46,8 @@ void wm_fill(char *dst, const struct wm_kdim *dim, uint32_t rank, const uint8_t 
 /* Index of the first of n units that is not the pattern; n where all are. */
 uint64_t wm_fill_differs(const char *p, uint64_t n, const uint8_t *pattern, uint32_t unit);
 
-/* ---- casts: torch's `.to()` on the CPU, but always one rounding to nearest even from the source ---- */
+/* ---- casts: torch's `.to()` on the CPU, but always one rounding to nearest even from the source
+ * ---- */
 
 struct wm_cast_count {
     uint64_t overflow; /* finite values that became infinite, NaN, saturated or wrapped */
@@ -52,13 +55,13 @@ struct wm_cast_count {
     uint64_t inexact;  /* values that changed otherwise */
 };
 
-/* Convert n elements between any two of the plan's number types (bool, integers, floats of 8 bits and more).
- * dst and src may not overlap. */
+/* Convert n elements between any two of the plan's number types (bool, integers, floats of 8 bits
+ * and more). dst and src may not overlap. */
 void wm_cast(void *dst, enum wm_dtype to, const void *src, enum wm_dtype from, uint64_t n,
              struct wm_cast_count *count);
 
-/* One step of a chain over n elements of step->from to n of step->to.  WM_SP_UNCAST stops at the first
- * element that would not survive and returns its index; else n. */
+/* One step of a chain over n elements of step->from to n of step->to.  WM_SP_UNCAST stops at the
+ * first element that would not survive and returns its index; else n. */
 uint64_t wm_step(const struct wm_plan_step *step, void *dst, const void *src, uint64_t n,
                  struct wm_cast_count *count);
 

@@ -1,7 +1,7 @@
 /* runtime/kernels/line.c -- elements one after the other along the inner dimension.
  *
- * One kernel per element size, so that an element is a load and a store; the strides that occur most are constants
- * in loops of their own, which the compiler vectorises. */
+ * One kernel per element size, so that an element is a load and a store; the strides that occur
+ * most are constants in loops of their own, which the compiler vectorises. */
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"

@@ -1,7 +1,9 @@
-/* runtime/kernels/permute.c -- a nest of strided runs, moved by the kernel that fits its innermost dims.
+/* runtime/kernels/permute.c -- a nest of strided runs, moved by the kernel that fits its innermost
+ * dims.
  *
- * In: any nest.  Dims that are one run on both sides are merged; then a kernel takes two dims (the fastest of the
- * output, and the fastest of the source or the next of the output), and the others are counted through. */
+ * In: any nest.  Dims that are one run on both sides are merged; then a kernel takes two dims (the
+ * fastest of the output, and the fastest of the source or the next of the output), and the others
+ * are counted through. */
 #include <string.h>
 
 #include "runtime/kernels/kernel.h"
@@ -77,22 +79,18 @@ line_kernel(uint32_t size)
     }
 }
 
+/* Of four kernels for 1, 2, 4, 8 bytes, in the order of the table. */
 static enum wm_kernel_id
-tile_kernel(uint32_t size, const struct wm_kdim *outer, const struct wm_kdim *inner)
+sized(enum wm_kernel_id first, uint32_t size, enum wm_kernel_id other)
 {
-    if (inner->dst != size || outer->src != size)
-        return WM_K_tile_any;
     switch (size) {
     case 1:
-        return WM_K_tile_1;
     case 2:
-        return WM_K_tile_2;
     case 4:
-        return WM_K_tile_4;
     case 8:
-        return WM_K_tile_8;
+        return first + (enum wm_kernel_id)__builtin_ctz(size);
     default:
-        return WM_K_tile_any;
+        return other;
     }
 }
 
@@ -110,7 +108,8 @@ choose(struct nest *x, struct wm_kdim *outer, struct wm_kdim *inner)
 
     *outer = (struct wm_kdim){.n = 1};
     for (uint32_t k = 0; k < x->rank; k++) /* fastest in the source */
-        if (x->dim[k].src != 0 && (x->dim[b].src == 0 || magnitude(x->dim[k].src) < magnitude(x->dim[b].src)))
+        if (x->dim[k].src != 0 &&
+            (x->dim[b].src == 0 || magnitude(x->dim[k].src) < magnitude(x->dim[b].src)))
             b = k;
     *inner = x->dim[a];
     if (b == a)
@@ -119,7 +118,15 @@ choose(struct nest *x, struct wm_kdim *outer, struct wm_kdim *inner)
         *outer = x->dim[b];
         memmove(&x->dim[b], &x->dim[b + 1], (x->rank - b - 1) * sizeof(x->dim[0]));
         x->rank -= 2;
-        return tile_kernel(x->run, outer, inner);
+        if (inner->dst != x->run || outer->src != x->run)
+            return WM_K_tile_any;
+        return sized(WM_K_tile_1, x->run, WM_K_tile_any);
+    } else if (x->dim[a].n == 2 && x->dim[a].dst == x->run && x->dim[b].dst == 2 * x->run &&
+               x->dim[b].src == x->run && sized(WM_K_zip_1, x->run, WM_K_N) != WM_K_N) {
+        *outer = x->dim[b];
+        memmove(&x->dim[b], &x->dim[b + 1], (x->rank - b - 1) * sizeof(x->dim[0]));
+        x->rank -= 2;
+        return sized(WM_K_zip_1, x->run, WM_K_N);
     }
     if (b != a) {
         *outer = x->dim[b];

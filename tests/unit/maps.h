@@ -1,7 +1,7 @@
 /* tests/unit/maps.h -- random index maps, and their meaning as a table of every element.
  *
- * A random map is a random partition of a small tensor into rectangles; each reads a random nest of a random
- * source: permuted, split, strided, offset, broadcast, or filled. */
+ * A random map is a random partition of a small tensor into rectangles; each reads a random nest of
+ * a random source: permuted, split, strided, offset, broadcast, or filled. */
 #ifndef WM_TESTS_MAPS_H
 #define WM_TESTS_MAPS_H
 

@@ -1,4 +1,5 @@
-/* tests/unit/plans.h -- small plans made by hand: inputs, geometries from index maps, outputs, files. */
+/* tests/unit/plans.h -- small plans made by hand: inputs, geometries from index maps, outputs,
+ * files. */
 #ifndef WM_TESTS_PLANS_H
 #define WM_TESTS_PLANS_H
 
@@ -13,8 +14,8 @@ struct mk {
     struct wm_arena *a;
     struct wm_plan_builder b;
     uint32_t nin, nout, ngeom;
-    uint64_t at;      /* offset in the output file that is being made */
-    uint64_t first;   /* its first OUT */
+    uint64_t at;    /* offset in the output file that is being made */
+    uint64_t first; /* its first OUT */
 };
 
 static inline void
@@ -73,10 +74,8 @@ mk_elem(struct mk *m, const struct wm_plan_elem *e)
 static inline uint32_t
 mk_chain(struct mk *m, const struct wm_plan_step *step, uint32_t n)
 {
-    struct wm_plan_elem e = {.kind = WM_EL_CHAIN,
-                             .src_dtype = step[0].from,
-                             .dst_dtype = step[n - 1].to,
-                             .nstep = n};
+    struct wm_plan_elem e = {
+        .kind = WM_EL_CHAIN, .src_dtype = step[0].from, .dst_dtype = step[n - 1].to, .nstep = n};
 
     e.src_unit = wm_dtype_info[e.src_dtype].bits / 8u;
     e.dst_unit = wm_dtype_info[e.dst_dtype].bits / 8u;
@@ -124,7 +123,8 @@ mk_out(struct mk *m, const char *name, uint32_t file, enum wm_dtype t, int64_t n
                             .where = wm_plan_add_text(&m->b, WM_STR("test.wmap:3:1")),
                             .file = file,
                             .dtype = t,
-                            .nbytes = (uint64_t)n * (file == WM_NONE ? 1 : wm_dtype_info[t].bits / 8u),
+                            .nbytes =
+                                (uint64_t)n * (file == WM_NONE ? 1 : wm_dtype_info[t].bits / 8u),
                             .shape = mk_shape(m, n),
                             .rank = 1,
                             .geom = geom};
@@ -151,7 +151,8 @@ mk_file_end(struct mk *m, const char *name, uint64_t tail)
 {
     char zero[4096] = {0};
     uint64_t head = 0;
-    const struct wm_plan_out *out = (const struct wm_plan_out *)(const void *)m->b.section[WM_PS_OUT].p;
+    const struct wm_plan_out *out =
+        (const struct wm_plan_out *)(const void *)m->b.section[WM_PS_OUT].p;
     struct wm_plan_outfile f = {.name = wm_plan_add_text(&m->b, wm_str_c(name)),
                                 .size = m->at + tail,
                                 .first = m->first,

@@ -1,8 +1,10 @@
-/* test_cast.c -- casts against exact arithmetic, for all 16-bit and 8-bit values and the ties between them.
+/* test_cast.c -- casts against exact arithmetic, for all 16-bit and 8-bit values and the ties
+ * between them.
  *
- * The reference knows nothing of the bit tricks of the kernels: it lists all values of a format as exact numbers (a
- * double holds them), and rounds by looking for the two neighbours of a number and comparing distances, which are
- * exact, too.  Numbers that no double holds are not needed: ties and their neighbours are. */
+ * The reference knows nothing of the bit tricks of the kernels: it lists all values of a format as
+ * exact numbers (a double holds them), and rounds by looking for the two neighbours of a number and
+ * comparing distances, which are exact, too.  Numbers that no double holds are not needed: ties and
+ * their neighbours are. */
 #include "tests/unit/unit.h"
 
 #include <math.h>
@@ -203,8 +205,19 @@ test_narrow_pairs(void **state)
 static void
 test_integers(void **state)
 {
-    static const int64_t near[] = {0, 1, 255, 2049, 4097, 65519, 65520, 65521, 16777217, 33554431,
-                                   INT64_C(1) << 40, INT64_C(9007199254740993), INT64_MAX};
+    static const int64_t near[] = {0,
+                                   1,
+                                   255,
+                                   2049,
+                                   4097,
+                                   65519,
+                                   65520,
+                                   65521,
+                                   16777217,
+                                   33554431,
+                                   INT64_C(1) << 40,
+                                   INT64_C(9007199254740993),
+                                   INT64_MAX};
 
     (void)state;
     for (size_t i = 0; i < WM_COUNTOF(formats); i++)
@@ -215,7 +228,8 @@ test_integers(void **state)
 
                 if ((int64_t)fabs(exact) != llabs(v) && formats[i].mantissa > 7)
                     continue;
-                check_code(&formats[i], v == 0 ? 0.0 : exact, cast_code(formats[i].t, &v, WM_DT_I64));
+                check_code(&formats[i], v == 0 ? 0.0 : exact,
+                           cast_code(formats[i].t, &v, WM_DT_I64));
             }
     /* a tie in float16 that a float32 in between would make: 2049 * 2^k + 1 */
     for (int k = 13; k < 14; k++) {
@@ -238,19 +252,28 @@ struct row {
     unsigned overflow, nan, inexact;
 };
 
-/* As torch does it on this processor: towards zero; out of range wraps through the register it is made in. */
+/* As torch does it on this processor: towards zero; out of range wraps through the register it is
+ * made in. */
 static void
 test_to_integers(void **state)
 {
     static const struct row row[] = {
-        {2.9, WM_DT_I32, 2, 0, 0, 1},          {-2.9, WM_DT_I32, -2, 0, 0, 1},
-        {2, WM_DT_I8, 2, 0, 0, 0},             {300, WM_DT_I8, 44, 1, 0, 0},
-        {300, WM_DT_U8, 44, 1, 0, 0},          {-1, WM_DT_U8, 255, 1, 0, 0},
-        {-0.5, WM_DT_U8, 0, 0, 0, 1},          {70000, WM_DT_I16, 4464, 1, 0, 0},
-        {3e9, WM_DT_I32, INT32_MIN, 1, 0, 0},  {3e9, WM_DT_U32, 3000000000, 0, 0, 0},
-        {1e19, WM_DT_I64, INT64_MIN, 1, 0, 0}, {1e19, WM_DT_U64, (int64_t)UINT64_C(10000000000000000000), 0, 0, 0},
-        {NAN, WM_DT_I32, INT32_MIN, 0, 1, 0},  {NAN, WM_DT_BOOL, 1, 0, 1, 0},
-        {0.5, WM_DT_BOOL, 1, 0, 0, 1},         {-0.0, WM_DT_BOOL, 0, 0, 0, 0},
+        {2.9, WM_DT_I32, 2, 0, 0, 1},
+        {-2.9, WM_DT_I32, -2, 0, 0, 1},
+        {2, WM_DT_I8, 2, 0, 0, 0},
+        {300, WM_DT_I8, 44, 1, 0, 0},
+        {300, WM_DT_U8, 44, 1, 0, 0},
+        {-1, WM_DT_U8, 255, 1, 0, 0},
+        {-0.5, WM_DT_U8, 0, 0, 0, 1},
+        {70000, WM_DT_I16, 4464, 1, 0, 0},
+        {3e9, WM_DT_I32, INT32_MIN, 1, 0, 0},
+        {3e9, WM_DT_U32, 3000000000, 0, 0, 0},
+        {1e19, WM_DT_I64, INT64_MIN, 1, 0, 0},
+        {1e19, WM_DT_U64, (int64_t)UINT64_C(10000000000000000000), 0, 0, 0},
+        {NAN, WM_DT_I32, INT32_MIN, 0, 1, 0},
+        {NAN, WM_DT_BOOL, 1, 0, 1, 0},
+        {0.5, WM_DT_BOOL, 1, 0, 0, 1},
+        {-0.0, WM_DT_BOOL, 0, 0, 0, 0},
         {INFINITY, WM_DT_I64, INT64_MIN, 1, 0, 0},
     };
 
@@ -287,7 +310,7 @@ test_e8m0(void **state)
         float v;
         uint8_t code;
     } row[] = {
-        {1.0f, 127}, {2.0f, 128}, {1.4999f, 127}, {1.5f, 128}, {3.0f, 129},   {-4.0f, 129},
+        {1.0f, 127}, {2.0f, 128}, {1.4999f, 127},  {1.5f, 128},    {3.0f, 129},      {-4.0f, 129},
         {0.0f, 0},   {NAN, 255},  {INFINITY, 255}, {0x1p-127f, 0}, {0x1.8p-127f, 1},
     };
 
@@ -354,7 +377,8 @@ test_all_pairs(void **state)
 
             if (wm_dtype_info[from].bits < 8 || wm_dtype_info[to].bits < 8 ||
                 wm_dtype_info[from].kind == 'C' || wm_dtype_info[to].kind == 'C' ||
-                from == WM_DT_BOOL || to == WM_DT_BOOL || from == WM_DT_F8_E8M0 || to == WM_DT_F8_E8M0)
+                from == WM_DT_BOOL || to == WM_DT_BOOL || from == WM_DT_F8_E8M0 ||
+                to == WM_DT_F8_E8M0)
                 continue;
             wm_cast(src, (enum wm_dtype)from, want, WM_DT_I8, N, &count);
             count = (struct wm_cast_count){0};
@@ -397,10 +421,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_decode),      cmocka_unit_test(test_round),
+        cmocka_unit_test(test_decode),       cmocka_unit_test(test_round),
         cmocka_unit_test(test_narrow_pairs), cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_to_integers), cmocka_unit_test(test_e8m0),
-        cmocka_unit_test(test_counts),      cmocka_unit_test(test_all_pairs),
+        cmocka_unit_test(test_to_integers),  cmocka_unit_test(test_e8m0),
+        cmocka_unit_test(test_counts),       cmocka_unit_test(test_all_pairs),
         cmocka_unit_test(test_steps),
     };
 

@@ -1,4 +1,5 @@
-/* test_exec.c -- random plans, run with odd windows, several threads and little memory, against a loop over elements. */
+/* test_exec.c -- random plans, run with odd windows, several threads and little memory, against a
+ * loop over elements. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -132,7 +133,9 @@ random_out(struct mk *m, struct gen *g, uint64_t *seed, uint32_t file, int64_t w
         fill.pattern[i] = rnd(seed, 2) ? (uint8_t)rnd(seed, 256) : 7;
     fill_id = mk_elem(m, &fill);
     for (uint32_t i = 0; i < map.box.n; i++)
-        map.box.item[i].elem = map.box.item[i].nsrc == 0 ? fill_id : map.box.item[i].elem ? chain : 0;
+        map.box.item[i].elem = map.box.item[i].nsrc == 0 ? fill_id
+                               : map.box.item[i].elem    ? chain
+                                                         : 0;
     wm_imap_canon(&map);
     tabulate(&map, n, table, &outside);
     geom = mk_geom(m, &map, unit, g->nslot, n);
@@ -295,8 +298,8 @@ test_large(void **state)
     random_rounds(202, 60, true);
 }
 
-/* Transposes larger than a window, in every element size, plain, cast, as the rows of a larger tensor, and next to a
- * copy; produced in pieces that come in no order, too. */
+/* Transposes larger than a window, in every element size, plain, cast, as the rows of a larger
+ * tensor, and next to a copy; produced in pieces that come in no order, too. */
 static void
 transpose(uint64_t *seed, enum wm_dtype from, enum wm_dtype t, int64_t r, int64_t c, int64_t pad)
 {
@@ -305,7 +308,8 @@ transpose(uint64_t *seed, enum wm_dtype from, enum wm_dtype t, int64_t r, int64_
     struct wm_imap map;
     struct made made = {.n = 1};
     struct wm_plan_step step = {.kind = WM_SP_CAST, .from = from, .to = t};
-    struct wm_dim d[2] = {{c, r + pad, {1}}, {r, 1, {c}}}, dp[2] = {{c, r + pad, {pad}}, {pad, 1, {1}}};
+    struct wm_dim d[2] = {{c, r + pad, {1}}, {r, 1, {c}}},
+                  dp[2] = {{c, r + pad, {pad}}, {pad, 1, {1}}};
     struct wm_box b = {.nsrc = 1, .rank = 2}, bp = {.dst_base = r, .nsrc = 1, .rank = 2};
     struct wm_exec_opts o = {.threads = 2, .max_memory = 1 << 20};
     struct wm_err err = {0};
@@ -385,8 +389,11 @@ stingy_preadv(int fd, const struct iovec *iov, int n, off_t off)
         errno = EINTR;
         return -1;
     }
-    return calls % 2 ? preadv(fd, iov, n > 3 ? 3 : n, off)
-                     : pread(fd, iov->iov_base, iov->iov_len / 2 + 1 < iov->iov_len ? iov->iov_len / 2 + 1 : iov->iov_len, off);
+    return calls % 2
+               ? preadv(fd, iov, n > 3 ? 3 : n, off)
+               : pread(fd, iov->iov_base,
+                       iov->iov_len / 2 + 1 < iov->iov_len ? iov->iov_len / 2 + 1 : iov->iov_len,
+                       off);
 }
 
 static void
@@ -540,7 +547,8 @@ test_failures(void **state)
 
 /* ---- checks ---- */
 
-/* Compare n units at two places, as a permutation of one another; IS_FILL over a constant stretch. */
+/* Compare n units at two places, as a permutation of one another; IS_FILL over a constant stretch.
+ */
 static void
 test_checks(void **state)
 {
@@ -561,7 +569,8 @@ test_checks(void **state)
     for (int what = 0; what < 3; what++) {
         struct mk m;
         struct wm_imap map[2];
-        struct wm_plan_elem e = {.kind = WM_EL_EQUAL}, f = {.kind = WM_EL_IS_FILL, .pattern = {0x80, 0x3f}};
+        struct wm_plan_elem e = {.kind = WM_EL_EQUAL},
+                            f = {.kind = WM_EL_IS_FILL, .pattern = {0x80, 0x3f}};
         struct wm_dim d[2] = {{r, c, {c, 1}}, {c, 1, {1, r}}}, d1 = {n, 1, {1}};
         struct wm_box b = {.slot = {0, 1}, .nsrc = 2, .rank = 2}, b1 = {.nsrc = 1, .rank = 1};
         uint32_t in[3], file;
@@ -600,7 +609,8 @@ test_checks(void **state)
         block = wm_plan_finish(&m.b, &size);
         if (wm_plan_open(&a, block, size, &plan, &err) != WM_OK)
             fail_msg("%s", err.msg);
-        assert_int_equal(wm_exec_run(&plan, &wm_sys_real, &o, &sink, NULL, &err), what ? WM_NO : WM_OK);
+        assert_int_equal(wm_exec_run(&plan, &wm_sys_real, &o, &sink, NULL, &err),
+                         what ? WM_NO : WM_OK);
         if (what == 1) {
             assert_non_null(strstr(err.msg, "test.wmap:3:1"));
             assert_non_null(strstr(err.msg, "replica"));
@@ -611,7 +621,8 @@ test_checks(void **state)
             assert_non_null(strstr(err.msg, "'third'[99]"));
         err = (struct wm_err){0};
         assert_int_equal(wm_exec_open(&plan, &wm_sys_real, &o, &x, &err), WM_OK);
-        assert_int_equal(wm_exec_produce(x, 0, 0, (uint64_t)n, NULL, &err), what == 1 ? WM_NO : WM_OK);
+        assert_int_equal(wm_exec_produce(x, 0, 0, (uint64_t)n, NULL, &err),
+                         what == 1 ? WM_NO : WM_OK);
         wm_exec_close(x);
         wm_arena_fini(&a);
         assert_int_equal(unlink(path), 0);
@@ -670,14 +681,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small),
-        cmocka_unit_test(test_large),
-        cmocka_unit_test(test_transposes),
-        cmocka_unit_test(test_stingy),
-        cmocka_unit_test(test_memory_limit),
-        cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_checks),
-        cmocka_unit_test(test_uncast),
+        cmocka_unit_test(test_small),        cmocka_unit_test(test_large),
+        cmocka_unit_test(test_transposes),   cmocka_unit_test(test_stingy),
+        cmocka_unit_test(test_memory_limit), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_checks),       cmocka_unit_test(test_uncast),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

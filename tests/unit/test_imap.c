@@ -226,7 +226,8 @@ test_invert(void **state)
                 assert_int_equal(ta.cell[src[0]].src[0], e);
             }
         }
-        /* every element that is read is written back once, or compared with one that reads the same */
+        /* every element that is read is written back once, or compared with one that reads the same
+         */
         tabulate(&copies, wm_imap_count(&copies), &tb, &outside);
         assert_int_equal(outside, 0);
         for (int64_t i = 0; i < tb.n; i++, ncopy++) {
@@ -458,7 +459,9 @@ test_spellings(void **state)
         {{{3, 3, 0, 1, {{3, 1, 1}}}, {0, 0, 0, 2, {{1, 9, 9}, {3, 1, 1}}}},
          2,
          "0: [6:1] <- %0 [6:1]\n"},
-        {{{0, 0, 0, 0, {{0}}}, {2, 2, 0, 0, {{0}}}, {1, 1, 0, 0, {{0}}}}, 3, "0: [3:1] <- %0 [3:1]\n"},
+        {{{0, 0, 0, 0, {{0}}}, {2, 2, 0, 0, {{0}}}, {1, 1, 0, 0, {{0}}}},
+         3,
+         "0: [3:1] <- %0 [3:1]\n"},
         /* a transpose: as a nest, and as the stack of its rows */
         {{{.rank = 2, .dim = {{3, 2, 1}, {2, 1, 3}}}}, 1, "0: [3:2 2:1] <- %0 [3:1 2:3]\n"},
         {{{0, 0, 0, 1, {{2, 1, 3}}}, {2, 1, 0, 1, {{2, 1, 3}}}, {4, 2, 0, 1, {{2, 1, 3}}}},
@@ -477,7 +480,9 @@ test_spellings(void **state)
          "0: [6:1] <- %0 [6:1]\n"},
         /* repeat, as a nest and as a list of copies */
         {{{.rank = 2, .dim = {{2, 4, 0}, {4, 1, 1}}}}, 1, "0: [2:4 4:1] <- %0 [2:0 4:1]\n"},
-        {{{0, 0, 0, 1, {{4, 1, 1}}}, {4, 0, 0, 1, {{4, 1, 1}}}}, 2, "0: [2:4 4:1] <- %0 [2:0 4:1]\n"},
+        {{{0, 0, 0, 1, {{4, 1, 1}}}, {4, 0, 0, 1, {{4, 1, 1}}}},
+         2,
+         "0: [2:4 4:1] <- %0 [2:0 4:1]\n"},
         /* swapped halves stay two boxes */
         {{{0, 3, 0, 1, {{3, 1, 1}}}, {3, 0, 0, 1, {{3, 1, 1}}}},
          2,
@@ -507,8 +512,7 @@ test_large(void **state)
     struct wm_arena a;
     struct wm_imap x, y, z, back;
     const int64_t big = INT64_C(1) << 40, n = 100000, per = 3000;
-    struct wm_dim t[2] = {{big >> 20, INT64_C(1) << 20, {1}},
-                          {INT64_C(1) << 20, 1, {big >> 20}}};
+    struct wm_dim t[2] = {{big >> 20, INT64_C(1) << 20, {1}}, {INT64_C(1) << 20, 1, {big >> 20}}};
     struct wm_box b = {.nsrc = 1, .rank = 2};
     int64_t at;
     bool twice;

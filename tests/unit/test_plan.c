@@ -1,4 +1,5 @@
-/* test_plan.c -- plans: text, refusal of damaged ones, and blocks of random damage, which must never be trusted. */
+/* test_plan.c -- plans: text, refusal of damaged ones, and blocks of random damage, which must
+ * never be trusted. */
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -34,7 +35,8 @@ good(struct wm_arena *a, uint64_t *size)
 {
     struct mk m;
     struct wm_imap map;
-    struct wm_plan_elem fill = {.kind = WM_EL_FILL, .pattern = {1, 2}}, equal = {.kind = WM_EL_EQUAL};
+    struct wm_plan_elem fill = {.kind = WM_EL_FILL, .pattern = {1, 2}},
+                        equal = {.kind = WM_EL_EQUAL};
     struct wm_plan_step cast = {.kind = WM_SP_CAST, .from = WM_DT_BF16, .to = WM_DT_F32};
     struct wm_dim d[2] = {{3, 4, {1}}, {4, 1, {3}}}, row = {5, 1, {0}}, both = {12, 1, {1, 1}};
     struct wm_box b = {.nsrc = 1, .rank = 2}, f = {.dst_base = 12, .rank = 1};
@@ -127,8 +129,10 @@ struct damage {
     uint64_t value;
 };
 #define AT(s, r, type, field, v)                                                                   \
-    {#type "." #field " = " #v, s, r, offsetof(struct type, field), sizeof(((struct type *)0)->field), \
-     (uint64_t)(v)}
+    {                                                                                              \
+#type "." #field " = " #v, s, r, offsetof(struct type, field),                             \
+            sizeof(((struct type *)0)->field), (uint64_t)(v)                                       \
+    }
 
 static void
 test_damage(void **state)
@@ -235,7 +239,8 @@ test_damage(void **state)
 static void
 test_names(void **state)
 {
-    static const char *const bad[] = {"/etc/passwd", "../x", "a/../b", "", "a//b", ".", "model.safetensors"};
+    static const char *const bad[] = {"/etc/passwd", "../x", "a/../b",           "",
+                                      "a//b",        ".",    "model.safetensors"};
 
     (void)state;
     for (size_t i = 0; i < WM_COUNTOF(bad); i++) {
@@ -309,7 +314,8 @@ test_random_damage(void **state)
             uint64_t at;
 
             seed = seed * 6364136223846793005u + 1442695040888963407u;
-            at = sizeof(struct wm_plan_header) + (seed >> 20) % (size - sizeof(struct wm_plan_header));
+            at = sizeof(struct wm_plan_header) +
+                 (seed >> 20) % (size - sizeof(struct wm_plan_header));
             block[at] = (char)value[(seed >> 7) % sizeof(value)];
         }
         if (open_plan(block, size, &p) == WM_OK) {
@@ -325,8 +331,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_print),  cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_names),  cmocka_unit_test(test_header),
+        cmocka_unit_test(test_print),         cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_names),         cmocka_unit_test(test_header),
         cmocka_unit_test(test_random_damage),
     };
 
