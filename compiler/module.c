@@ -233,9 +233,24 @@ use_module(struct wm_module *m, const struct wm_stmt *st)
         }
 }
 
+/* A map expression uses the maps that it names. */
+static void
+use_maps(struct wm_module *m, const struct wm_mapx *x)
+{
+    const struct wm_name *nm = x->kind == WM_MX_NAME ? wm_module_find(m, x->name) : NULL;
+
+    if (nm)
+        ((struct wm_name *)nm)->used = true;
+    for (int i = 0; i < 2; i++)
+        if (x->arg[i])
+            use_maps(m, x->arg[i]);
+}
+
 static void
 check_unused(struct wm_module *m)
 {
+    for (uint32_t i = 0; i < m->mapdef.n; i++)
+        use_maps(m, m->mapdef.item[i]->mapx);
     for (uint32_t i = 0; i < m->name_list.n; i++) {
         const struct wm_name *nm = &m->name_list.item[i];
 
