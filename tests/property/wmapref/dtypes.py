@@ -150,10 +150,8 @@ def encode_small(values, dtype):
         over = 0x80
     elif dtype == "F8_E8M0":
         over = 0xff
-    elif dtype == "F8_E4M3":
-        over = 0x7f
     else:
-        over = int(positive[-1])  # F4 and F6 saturate
+        over = int(positive[-1])  # what has no infinity saturates: F8_E4M3, F4 and F6
     patterns = np.append(positive, over)
     parity = np.append(positive, positive[-1] + 1)
     a = np.abs(values)
