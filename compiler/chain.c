@@ -259,7 +259,9 @@ wm_load_text(struct wm_cc *cc, struct wm_str name, struct wm_str text, struct wm
 struct wm_str
 wm_chain_name(const struct wm_chain *c)
 {
-    return c->link.n ? c->link.item[0].module->name : WM_STR("");
+    if (c->link.n == 0)
+        return c->spec;
+    return c->link.item[0].module->name.n ? c->link.item[0].module->name : c->link.item[0].module->path;
 }
 
 struct wm_str
@@ -270,30 +272,16 @@ wm_chain_doc(const struct wm_chain *c)
 
 /* ---- texts ---- */
 
-static enum wm_status
-print_chain(struct wm_cc *cc, struct wm_chain *c, bool back, struct wm_buf *out, struct wm_err *err)
-{
-    const struct wm_chain_link *l = &c->link.item[0];
-
-    if (c->link.n != 1 || l->module->import.n > 0)
-        return wm_print_fused(cc, c, back, out, err);
-    if (l->inverse == back) {
-        wm_print_file(l->module->ast, out);
-        return WM_OK;
-    }
-    return wm_invert_file(cc, l->module, out) ? WM_OK : WM_NO;
-}
-
 enum wm_status
 wm_chain_format(struct wm_cc *cc, struct wm_chain *c, struct wm_buf *out, struct wm_err *err)
 {
-    return print_chain(cc, c, false, out, err);
+    return wm_print_chain(cc, c, false, out, err);
 }
 
 enum wm_status
 wm_chain_invert(struct wm_cc *cc, struct wm_chain *c, struct wm_buf *out, struct wm_err *err)
 {
-    return print_chain(cc, c, true, out, err);
+    return wm_print_chain(cc, c, true, out, err);
 }
 
 enum wm_status

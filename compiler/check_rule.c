@@ -393,9 +393,51 @@ mark_clause(struct wm_module *m, struct wm_rule *r, const struct wm_clause *c, b
         mark_axis(m, r, &c->bind[i], c->kind, inherited);
 }
 
+static bool
+mentions(const struct wm_expr *e, struct wm_str name)
+{
+    return e && wm_expr_mentions(e, WM_EX_NAME, name);
+}
+
+/* Is a where size used: by an axis of that name, or in an expression of the rule? */
+static bool
+where_is_used(const struct wm_rule *r, uint32_t where)
+{
+    struct wm_str name = r->where.item[where].name;
+    bool used = mentions(r->side[0].fill ? r->side[0].fill->value : NULL, name) ||
+                mentions(r->side[1].fill ? r->side[1].fill->value : NULL, name);
+
+    for (uint32_t i = 1; i < r->axis.n; i++)
+        used |= wm_str_eq(r->axis.item[i].name, name) || mentions(r->axis.item[i].pick, name) ||
+                mentions(r->axis.item[i].pad, name);
+    for (uint32_t i = where + 1; i < r->where.n; i++)
+        used |= mentions(r->where.item[i].expr, name);
+    for (uint32_t i = 0; i < r->cond.n; i++)
+        used |= mentions(r->cond.item[i].expr, name);
+    for (uint32_t i = 0; i < r->optional_if.n; i++)
+        used |= mentions(r->optional_if.item[i], name);
+    for (uint32_t i = 0; i < r->ast->nop; i++)
+        for (uint32_t k = 0; k < r->ast->op[i].narg; k++)
+            used |= mentions(r->ast->op[i].arg[k], name);
+    return used;
+}
+
+/* Those of the rule itself; what a block gives need not be used by all of its rules. */
+static void
+check_where_used(struct wm_module *m, const struct wm_rule *r)
+{
+    for (uint32_t c = 0; c < r->ast->nclause; c++)
+        for (uint32_t k = 0; r->ast->clause[c].kind == WM_CL_WHERE && k < r->ast->clause[c].nbind; k++)
+            for (uint32_t i = 0; i < r->where.n; i++)
+                if (r->where.item[i].expr == r->ast->clause[c].bind[k].expr && !where_is_used(r, i))
+                    wm_report(&m->cc->diags, WM_E_UNUSED, r->where.item[i].span, "`%.*s` is not used by the rule",
+                              WM_STR_ARG(r->where.item[i].name));
+}
+
 static void
 check_expressions(struct wm_module *m, struct wm_rule *r)
 {
+    check_where_used(m, r);
     for (uint32_t i = 0; i < r->cond.n; i++) {
         wm_check_bool(m, r->cond.item[i].expr, r);
         if (r->arrow == WM_AR_BOTH && r->cond.item[i].expr->kind == WM_EX_CALL &&

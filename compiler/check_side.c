@@ -79,6 +79,10 @@ add_file(struct wm_module *m, int side, const struct wm_side_item *it)
                              .has_holds = it->holds != NULL, .has_as = it->as != NULL};
     const struct wm_template *as = it->as ? it->as : it->holds;
 
+    if (it->root)
+        wm_report(&m->cc->diags, WM_E_NOT_YET, it->root->span,
+                  "`root` is for containers that nest; safetensors, the only one so far, does not");
+
     wm_declare_holes(m, f.scope, 0, it->tmpl[0]);
     wm_declare_holes(m, f.scope, 0, it->holds);
     wm_declare_holes(m, f.scope, 0, it->as);
@@ -114,6 +118,8 @@ check_item(struct wm_module *m, const struct wm_side_item *it)
 {
     struct wm_rule *scope = wm_scope_new(m, it->span);
 
+    if (it->kind == WM_SI_LORA)
+        wm_report(&m->cc->diags, WM_E_NOT_YET, it->span, "low-rank adapters are not yet supported");
     for (uint32_t i = 0; i < it->ntmpl && (it->kind == WM_SI_ALIAS || it->kind == WM_SI_IGNORE); i++) {
         struct wm_key k;
 
