@@ -1,10 +1,11 @@
-/* compiler/invert.c -- the inverse of a map as a tree, printed by the formatter.
+/* compiler/invert.c -- maps back to text: the inverse of a tree, and a chain of maps as one tree.
  *
- * Sides change places, in blocks, prefixes and rules; a pipeline is turned around, each operation of a two-way rule
- * replaced by the one that undoes it (a one-way rule keeps its operations: with `<-` the data enters on the right).
- * Everything else stays, comments too. */
+ * In an inverse, sides change places, in blocks, prefixes and rules; a pipeline is turned around, each operation of a
+ * two-way rule replaced by the one that undoes it (a one-way rule keeps its operations: with `<-` the data enters on
+ * the right).  Everything else stays, comments too.  What is printed was parsed and checked again before. */
 #include "compiler/invert.h"
 
+#include "compiler/flatten.h"
 #include "compiler/op.h"
 
 static struct wm_stmt **invert_body(struct wm_cc *cc, struct wm_stmt *const *stmt, uint32_t n, bool *ok);
@@ -91,35 +92,90 @@ invert_body(struct wm_cc *cc, struct wm_stmt *const *stmt, uint32_t n, bool *ok)
     return out;
 }
 
-bool
-wm_invert_file(struct wm_cc *cc, struct wm_module *m, struct wm_buf *out)
+static void
+warn_one_way(struct wm_cc *cc, const struct wm_module *m)
 {
-    struct wm_file_ast f = *m->ast;
+    for (uint32_t i = 0; i < m->rule.n; i++)
+        if (m->rule.item[i]->arrow != WM_AR_BOTH)
+            wm_report(&cc->diags, WM_E_ONE_WAY, m->rule.item[i]->span,
+                      "a one-way rule stays one-way: the inverse does not carry it back");
+}
+
+/* ---- one link ---- */
+
+/* The tree of a link as it stands in the chain: no imports, no arguments, turned around where it says so. */
+static struct wm_file_ast *
+link_tree(struct wm_cc *cc, const struct wm_chain_link *l, bool inverse)
+{
+    struct wm_file_ast *f = l->module->ast, *out;
     bool ok = true;
 
-    for (uint32_t i = 0; i < m->rule.n; i++) {
-        const struct wm_rule *r = m->rule.item[i];
+    if (l->module->import.n > 0 || l->arg.n > 0)
+        f = wm_flatten(cc, l);
+    if (!inverse)
+        return f;
+    warn_one_way(cc, l->module);
+    out = WM_NEW(cc->a, struct wm_file_ast);
+    *out = *f;
+    out->stmt = invert_body(cc, f->stmt, f->nstmt, &ok);
+    return ok ? out : NULL;
+}
 
-        if (r->arrow != WM_AR_BOTH) {
-            struct wm_diag *d = wm_report(&cc->diags, WM_E_ONE_WAY, r->span,
-                                          "a one-way rule stays one-way: the inverse does not carry it back");
+/* Print a tree, and check what was printed as any other map.  What the checker says of it, it has said of the
+ * original; an error means that the tree can't be said as one map, and *why tells it.  NULL: that. */
+static struct wm_module *
+reread(struct wm_cc *cc, struct wm_str name, const struct wm_file_ast *f, struct wm_buf *out, struct wm_str *why)
+{
+    uint32_t n = cc->diags.list.n, nerror = cc->diags.nerror, nwarning = cc->diags.nwarning;
+    struct wm_err err = {0};
+    struct wm_module *m;
 
-            (void)d;
-        }
-    }
-    f.stmt = invert_body(cc, m->ast->stmt, m->ast->nstmt, &ok);
-    if (ok)
-        wm_print_file(&f, out);
-    return ok;
+    wm_print_file(f, out);
+    m = wm_module_of_text(cc, name, wm_arena_str(cc->a, wm_buf_str(out)), &err);
+    for (uint32_t i = n; !m->ok && i < cc->diags.list.n; i++)
+        if (why->n == 0 && cc->diags.list.item[i]->severity == WM_SEV_ERROR)
+            *why = cc->diags.list.item[i]->message;
+    cc->diags.list.n = n;
+    cc->diags.nerror = nerror;
+    cc->diags.nwarning = nwarning;
+    return m->ok ? m : NULL;
+}
+
+static enum wm_status
+not_one_text(struct wm_chain *c, struct wm_str why, struct wm_err *err)
+{
+    return wm_fail(err, WM_ESUPPORT, NULL, "%.*s can't be said as one map: %.*s; run it as it is, it is one plan too",
+                   WM_STR_ARG(c->spec), WM_STR_ARG(why));
 }
 
 enum wm_status
-wm_print_fused(struct wm_cc *cc, struct wm_chain *c, bool back, struct wm_buf *out, struct wm_err *err)
+wm_print_chain(struct wm_cc *cc, struct wm_chain *c, bool back, struct wm_buf *out, struct wm_err *err)
 {
-    (void)cc;
-    (void)back;
-    (void)out;
-    return wm_fail(err, WM_ESUPPORT, NULL,
-                   "%.*s: a composition, or a map with imports, is not yet supported as one text",
-                   WM_STR_ARG(c->spec));
+    struct wm_module *all = NULL;
+    struct wm_file_ast *f = NULL;
+    struct wm_str why = {0};
+
+    for (uint32_t i = 0; i < c->link.n; i++) {
+        const struct wm_chain_link *l = &c->link.item[back ? c->link.n - 1 - i : i];
+        struct wm_buf text;
+        struct wm_module *m;
+
+        f = link_tree(cc, l, l->inverse != back);
+        if (!f)
+            return WM_NO;
+        wm_buf_init(&text, cc->a);
+        m = reread(cc, l->module->path, f, &text, &why);
+        if (m && all) {
+            f = wm_fuse_text(cc, all, m, &why);
+            wm_buf_init(&text, cc->a);
+            m = f ? reread(cc, c->spec, f, &text, &why) : NULL;
+        }
+        if (!m)
+            return not_one_text(c, why, err);
+        all = m;
+    }
+    if (back || c->link.n > 1)
+        wm_add_obligations(cc, all, f);
+    wm_print_file(f, out);
+    return WM_OK;
 }
