@@ -71,7 +71,7 @@ wm_map_init(struct wm_map *m, struct wm_arena *a, uint32_t expect)
 {
     uint32_t cap = 16;
 
-    while (cap < (1u << 30) && cap / 2 < expect)
+    while (cap < (1u << 30) && cap / 4 * 3 < expect)
         cap *= 2;
     *m = (struct wm_map){.a = a};
     resize(m, cap);
@@ -90,7 +90,7 @@ static struct wm_map_slot *
 slot_for(struct wm_map *m, struct wm_str key, uint64_t hash)
 {
     assert(m->cap < (1u << 31));
-    if (m->n >= m->cap / 2)
+    if (m->n >= m->cap / 4 * 3)
         resize(m, m->cap * 2);
     return find(m, key, hash);
 }

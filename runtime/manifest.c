@@ -33,6 +33,8 @@ check_name(const struct wm_manifest *m, const struct wm_mtensor *t, struct wm_er
 enum wm_status
 wm_manifest_register(struct wm_manifest *m, uint32_t first, struct wm_err *err)
 {
+    if (m->by_name.n == 0) /* of one file, or the first of several: at its size at once */
+        wm_map_init(&m->by_name, m->a, m->tensor.n);
     for (uint32_t i = first; i < m->tensor.n; i++) {
         const struct wm_mtensor *t = &m->tensor.item[i], *old;
         enum wm_status st = check_name(m, t, err);
