@@ -4,10 +4,11 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 
 import st
-from wmapref import WmapError, load, run
+from wmapref import Tensor, WmapError, load, run
 
 
 class Difference(Exception):
@@ -102,7 +103,40 @@ def check(case, place):
                 args = arguments(case, expression, config_path, target, place / "composed", False, r)
                 args = [a for k, a in enumerate(args) if a != "-D" and args[k - 1] != "-D"]
                 convert(case, args, place / "composed", has_files(module, backward), composed[1], composed[0])
+        if step == 0 and r.random() < 0.3 and "cast" not in case.text and "lossy" not in case.text:
+            damaged(case, module, r, expected, place, map_path, config_path)
         state, source = expected, target
+
+
+def damaged(case, module, r, state, place, map_path, config_path):
+    """One bit of one tensor turns over: copies, padding or filled tensors may now be refused, and only then."""
+    full = [k for k in sorted(state, key=str) if state[k].data.size]
+    if not full:
+        return
+    key = r.choice(full)
+    shutil.copytree(place / "there", place / "damaged")
+    for path in sorted((place / "damaged").rglob("*.safetensors")):
+        tensors = st.read_file(path)
+        if key[1] in tensors and key[0] in (None, str(path.relative_to(place / "damaged"))):
+            t = tensors[key[1]]
+            flat = t.data.copy().reshape(-1)
+            flat[r.randrange(flat.size)] ^= 1
+            tensors[key[1]] = Tensor(t.dtype, flat.reshape(t.shape))
+            st.write_file(path, tensors, {"format": "pt"})
+            state = {**state, key: tensors[key[1]]}
+    options = {o: r.random() < 0.3 for o in ("trust_replicas", "strict_pad")}
+    args = arguments(case, map_path, config_path, place / "damaged", place / "mended", not case.backward, r)
+    args += ["--" + o.replace("_", "-") for o, on in options.items() if on]
+    what = f"way back after a change of {key} with {args[-2:]}"
+    try:
+        expected = run(module, state, case.config, case.params, not case.backward, **options)
+    except WmapError as e:
+        done = wmap(args)
+        if done.returncode != 1 or (place / "mended").exists():
+            raise Difference(explain(case, f"{what}: exit status {done.returncode}, the evaluator refuses: {e}",
+                                     done.stderr)) from e
+        return
+    convert(case, args, place / "mended", has_files(module, not case.backward), expected, what)
 
 
 def convert(case, args, target, by_file, expected, what):
