@@ -68,6 +68,56 @@ in_name(const struct wm_view *v, const struct wm_plan_out *out, uint32_t slot)
     return wm_plan_str(v->p, v->in[v->slot[out->slot + slot]].name);
 }
 
+/* The operand that has the output's name, dtype and shape: its input; WM_NONE where none has. */
+static uint32_t
+find_namesake(const struct wm_view *v, const struct wm_plan_out *t)
+{
+    for (uint32_t s = 0; s < v->geom[t->geom].nslot; s++) {
+        uint32_t i = v->slot[t->slot + s];
+        const struct wm_plan_in *in = &v->in[i];
+
+        if (wm_str_eq(wm_plan_str(v->p, in->name), wm_plan_str(v->p, t->name)) &&
+            in->dtype == t->dtype && in->rank == t->rank &&
+            memcmp(v->shape + in->shape, v->shape + t->shape, t->rank * sizeof(*v->shape)) == 0)
+            return i;
+    }
+    return WM_NONE;
+}
+
+/* Is the output an input as it is: name, dtype, shape and bytes? */
+static bool
+is_same(const struct wm_view *v, const struct wm_plan_out *t)
+{
+    const struct wm_plan_geom *g = &v->geom[t->geom];
+    uint32_t in = find_namesake(v, t);
+
+    for (uint64_t k = 0; k < g->nbox; k++) {
+        const struct wm_plan_box *b = &v->box[g->box + k];
+
+        if (v->elem[b->elem].kind != WM_EL_COPY || v->slot[t->slot + b->slot[0]] != in ||
+            b->src_base[0] != b->dst_base)
+            return false;
+        for (uint32_t d = 0; d < b->rank; d++)
+            if (v->dim[b->dim + d].dst != v->dim[b->dim + d].src[0])
+                return false;
+    }
+    return in != WM_NONE;
+}
+
+/* Does a run give back what it was given?  Files and small files beside the tensors may differ. */
+static bool
+is_identity(const struct facts *f)
+{
+    const struct wm_view *v = &f->v;
+
+    if (f->ntensor != f->p->in->tensor.n || v->nin != f->ntensor)
+        return false;
+    for (uint64_t k = 0; k < f->ntensor; k++)
+        if (!is_same(v, &v->out[k]))
+            return false;
+    return true;
+}
+
 /* ---- text ---- */
 
 /* a.q_proj.w, a.k_proj.w, a.v_proj.w: what stands before and behind the words that differ, if these
@@ -227,7 +277,10 @@ describe_text(struct facts *f, struct wm_out *o)
     wm_out_size(&o->b, f->p->size);
     wm_buf_printf(&o->b, "\n%-8sat most ", "memory");
     wm_out_size(&o->b, f->buffers);
-    wm_buf_putz(&o->b, " of buffers\n\n");
+    wm_buf_putz(&o->b, " of buffers\n");
+    if (is_identity(f))
+        wm_buf_putz(&o->b, "identity: every output tensor is an input tensor as it is\n");
+    wm_buf_putc(&o->b, '\n');
     tensor_lines(f, o);
 }
 
@@ -310,6 +363,7 @@ describe_json(struct facts *f, struct wm_out *o)
     wm_js_uint(o, "checks", f->ncheck);
     wm_js_uint(o, "plan_bytes", f->p->size);
     wm_js_uint(o, "buffer_bytes", f->buffers);
+    wm_js_bool(o, "identity", is_identity(f));
     files_json(f, o);
     tensors_json(f, o);
     wm_js_value(o, "diagnostics");

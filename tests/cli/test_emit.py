@@ -1,0 +1,110 @@
+"""emit: small JSON files that go with the output."""
+
+import json
+
+import pytest
+
+CONFIG = {"model_type": "example", "hidden_size": 64, "tied": False, "eps": 1e-5, "theta": 500000.0, "none": None,
+          "sizes": [1, 2.5, "x"], "rope": {"type": "llama3", "factor": 8.0, "deep": [{"a": 1}]},
+          "big": 2 ** 53, "text": "caf\u00e9 \"\\\n"}
+
+
+@pytest.fixture
+def emit(wmap):
+    """emit(items of the target) -> (result, directory of the output)"""
+    wmap.ok("gen", "--family", "llama", "-o", "in")
+    wmap.path("in/config.json").write_text(json.dumps(CONFIG))
+
+    def run(items, *options, statements="", side="target", status=0):
+        wmap.path("m.wmap").write_text(f'wmap 1\n{statements}\n{side} {{ {items} }}\n"{{rest*}}" <-> "x.{{rest}}"\n')
+        r = wmap("run", "m.wmap", "-i", "in", "-o", "out", *options)
+        assert r.status == status, r
+        assert status == 0 or not wmap.path("out").exists()
+        return r, wmap.path("out")
+
+    return run
+
+
+FIELDS = [
+    ("a = 1", {"a": 1}),
+    ("", {}),
+    ("a = 1, b = 2 c = 3,", {"a": 1, "b": 2, "c": 3}),
+    ("a = config.hidden_size * 4", {"a": 256}),
+    ("a.b.c = 1, a.b.d = 2, a.e = 3", {"a": {"b": {"c": 1, "d": 2}, "e": 3}}),
+    ("a.if = 1, a.index = 2, file = 3", {"a": {"if": 1, "index": 2}, "file": 3}),
+    ("a = [1, [2, 3], [], \"x\", true, 0.5]", {"a": [1, [2, 3], [], "x", True, 0.5]}),
+    ("a = config.sizes, b = config.rope", {"a": [1, 2.5, "x"], "b": {"type": "llama3", "factor": 8.0, "deep": [{"a": 1}]}}),
+    ("a = null, b = 1", {"b": 1}),
+    ("a = config.none, b = config.absent ?? null, c = config.none ?? 3", {"c": 3}),
+    ("a.b = null, a.c = 1", {"a": {"c": 1}}),
+    ("a = true, b = false, c = config.tied", {"a": True, "b": False, "c": False}),
+    ("a = config.text, b = \"q\\\"\\\\\\n\\u{e9}\"", {"a": CONFIG["text"], "b": "q\"\\\n\u00e9"}),
+    ("a = 9223372036854775807, b = config.big", {"a": 2 ** 63 - 1, "b": 2 ** 53}),
+    ("a = -9223372036854775807 - 1", {"a": -(2 ** 63)}),
+    ("a = 9007199254740993, b = [9007199254740993]", {"a": 2 ** 53 + 1, "b": [2 ** 53 + 1]}),
+    ("a = config.eps, b = config.theta, c = 0.1", {"a": 1e-5, "b": 5e5, "c": 0.1}),
+    ("a = config.hidden_size == 64 ? \"yes\" : null, b = false ? 1 : null", {"a": "yes"}),
+    ("A = 1, a = 2", {"A": 1, "a": 2}),
+]
+
+
+@pytest.mark.parametrize("fields, want", FIELDS, ids=lambda x: x if isinstance(x, str) else "")
+def test_fields(emit, fields, want):
+    _, out = emit(f'emit "p.json" {{ {fields} }}')
+    text = (out / "p.json").read_text()
+    got = json.loads(text)
+    assert got == want and text.endswith("}\n")
+    # true is no 1; an integral float may be written as an integer
+    assert {k for k, v in got.items() if isinstance(v, bool)} == {k for k, v in want.items() if isinstance(v, bool)}
+
+
+@pytest.mark.parametrize("name", ["../p.json", "/p.json", "", ".", "..", "a/../../p.json", "a//b.json"])
+def test_names_that_leave_the_directory(emit, name):
+    r, _ = emit(f'emit "{name}" {{ a = 1 }}', status=1)
+    assert "E0634" in r.err and "not a plain file name" in r.err
+
+
+@pytest.mark.parametrize("fields", ["a = 1, a = 2", "a.b = 1, a = 2", "a = 1, a.b = 2", "a.b = 1, a.b = 2"])
+def test_a_field_stands_once(emit, fields):
+    r, _ = emit(f'emit "p.json" {{ {fields} }}', status=1)
+    assert "E0203" in r.err and "stands twice" in r.err
+
+
+def test_two_files_and_a_folder(emit):
+    _, out = emit('emit "a.json" { a = 1 } emit "sub/b.json" { b = 2 }')
+    assert json.loads((out / "a.json").read_text()) == {"a": 1}
+    assert json.loads((out / "sub/b.json").read_text()) == {"b": 2}
+
+
+def test_one_name_is_written_once(emit):
+    for items in ('emit "a.json" { a = 1 } emit "a.json" { b = 2 }', 'emit "model.safetensors" { a = 1 }',
+                  'carry "config.json" emit "config.json" { a = 1 }'):
+        r, _ = emit(items, status=2)
+        assert "is there twice" in r.err
+
+
+def test_values_of_the_map(emit):
+    _, out = emit('emit "p.json" { ranks = tp, half = half, n = len([1, 2]) }', "-D", "tp=4",
+                  statements="param tp = 1\nlet half = config.hidden_size / 2")
+    assert json.loads((out / "p.json").read_text()) == {"ranks": 4, "half": 32, "n": 2}
+
+
+@pytest.mark.parametrize("field, code", [("a = config.hidden_size / 3", "E0224"), ("a = config.absent + 1", "E0227"),
+                                         ("a = nothing", "E0205"), ("a = 9223372036854775807 + 1", "E0221")])
+def test_errors_in_fields(emit, field, code):
+    assert code in emit(f'emit "p.json" {{ {field} }}', status=1)[0].err
+
+
+def test_emit_belongs_to_its_side(emit, wmap):
+    """Written with the side that is written, and by neither way with the other."""
+    _, out = emit('emit "p.json" { a = 1 }', side="source")
+    assert not (out / "p.json").exists()
+    wmap.ok("run", "--reverse", "m.wmap", "-i", "out", "-o", "back")
+    assert json.loads(wmap.path("back/p.json").read_text()) == {"a": 1}
+
+
+def test_plan_and_a_second_run_agree(emit, wmap):
+    """The bytes are those of the plan: the same in every run."""
+    _, out = emit('emit "p.json" { b = 1, a = config.rope }')
+    wmap.ok("run", "m.wmap", "-i", "in", "-o", "again")
+    assert (out / "p.json").read_bytes() == wmap.path("again/p.json").read_bytes()
