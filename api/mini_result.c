@@ -29,7 +29,7 @@ enum wm_status
 wm_result_of_plan(struct wm_result *r, struct wm_arena *a, const struct wm_sys *sys,
                   const struct wm_plan *plan, bool by_file, struct wm_err *err)
 {
-    struct wm_exec_opts o = {.threads = 1, .strict_pad = true};
+    struct wm_exec_opts o = {.threads = 1};
     struct wm_exec *x = NULL;
     struct wm_view v;
     enum wm_status st;

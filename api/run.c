@@ -27,8 +27,6 @@ begin(struct run *r, struct wmap_plan *p, const wmap_run_options *o)
     r->progress = (struct wm_progress){r->ctx, o ? &o->work : NULL};
     r->exec = (struct wm_exec_opts){.threads = o ? o->work.threads : 0,
                                     .max_memory = wm_work_memory(r->progress.work),
-                                    .trust_replicas = p->bind.trust_replicas,
-                                    .strict_pad = p->bind.strict_pad,
                                     .progress = wm_progress_call,
                                     .progress_user = &r->progress};
 }

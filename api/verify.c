@@ -46,9 +46,7 @@ produce(void *user, unsigned thread, uint32_t id, uint64_t off, uint64_t n, void
 static enum wm_status
 maker_open(struct maker *m, struct verify *f, const struct wm_plan *plan)
 {
-    struct wm_exec_opts o = {.threads = 1,
-                             .trust_replicas = f->p->bind.trust_replicas,
-                             .strict_pad = f->p->bind.strict_pad};
+    struct wm_exec_opts o = {.threads = 1};
     enum wm_status st = WM_OK;
 
     m->threads = wm_work_threads(f->work);

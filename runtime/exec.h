@@ -16,8 +16,6 @@ struct wm_exec_opts {
     uint32_t threads;    /* 0: one per processor, at most 8 */
     uint64_t max_memory; /* for all buffers; 0: 64 MiB */
     uint64_t window;     /* bytes; 0: chosen.  Tests set odd ones: bytes must not depend on it */
-    bool trust_replicas; /* leave out the EQUAL checks of replicas */
-    bool strict_pad;     /* make the IS_FILL checks */
     /* Called now and then from any thread, with the bytes done so far; true: stop (the run fails).
      */
     bool (*progress)(void *user, uint64_t done, uint64_t total);
