@@ -92,11 +92,13 @@ def test_gate_and_up_interleaved(wmap, tmp_path):
     directory = tmp_path / "model"
     make(directory, "Qwen3MoeForCausalLM", **sizes(**QWEN3_MOE))
     wrong = variant_of(
-        "transformers5/qwen3_moe",
+        "common/packed_experts",
         tmp_path,
         '"gate_up_proj" [expert (p f) e]',
         '"gate_up_proj" [expert (f p) e]',
     )
+    with wrong.open("a") as file:
+        file.write('"{rest*}" <-> "{rest*}"\n')
     tell_apart(wmap, tmp_path, "transformers5/qwen3_moe", wrong, directory)
 
 
