@@ -148,7 +148,7 @@ common_ends(const struct wm_fold_line *line, uint32_t n, size_t *before, size_t 
             if (strchr("./{}", b.p[i]))
                 return false;
     }
-    return n > 1 && *before + *behind > 0;
+    return *before + *behind > 0;
 }
 
 static void
@@ -156,7 +156,7 @@ print_sources(struct wm_buf *b, const struct wm_fold_line *line, uint32_t n)
 {
     size_t before, behind;
 
-    if (n <= MAX_WORDS && common_ends(line, n, &before, &behind)) {
+    if (n > 1 && n <= MAX_WORDS && common_ends(line, n, &before, &behind)) {
         struct wm_str s = line[0].name;
 
         wm_buf_puts(b, (struct wm_str){s.p, before});

@@ -108,3 +108,20 @@ def test_plan_and_a_second_run_agree(emit, wmap):
     _, out = emit('emit "p.json" { b = 1, a = config.rope }')
     wmap.ok("run", "m.wmap", "-i", "in", "-o", "again")
     assert (out / "p.json").read_bytes() == wmap.path("again/p.json").read_bytes()
+
+
+def test_metas_params(wmap):
+    """meta/llama writes Meta's params.json; what the configuration lacks is left out, wherever rope_theta stands."""
+    wmap.ok("gen", "--family", "llama", "-o", "in")
+    wmap.ok("run", "meta/llama", "-i", "in", "-o", "out")
+    config = json.loads(wmap.path("in/config.json").read_text())
+    want = {"dim": 64, "n_layers": 2, "n_heads": 8, "n_kv_heads": 2, "vocab_size": 320, "norm_eps": 1e-5,
+            "rope_theta": 10000}
+    assert json.loads(wmap.path("out/params.json").read_text()) == want
+    for key in ("rms_norm_eps", "rope_theta", "vocab_size"):
+        del config[key]
+    config["rope_parameters"] = {"rope_theta": 500000.0}
+    wmap.path("c.json").write_text(json.dumps(config))
+    wmap.ok("run", "meta/llama", "-i", "in", "-o", "new", "--config", "c.json")
+    del want["norm_eps"], want["vocab_size"]
+    assert json.loads(wmap.path("new/params.json").read_text()) == {**want, "rope_theta": 500000}
