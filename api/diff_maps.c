@@ -27,6 +27,8 @@ struct diff {
     WM_VEC(struct both) both;
     WM_VEC(uint32_t) missing, unexpected;
     uint32_t ndiffer;
+    struct wm_str settings; /* under which the input was invented */
+    uint32_t nset;          /* that were compared */
 };
 
 /* ---- comparing ---- */
@@ -233,6 +235,10 @@ answer_text(struct diff *d, struct wm_out *o)
             both_text(d, &d->both.item[i], o);
     if (shown > SHOWN)
         wm_buf_printf(&o->b, "and %" PRIu32 " more tensors differ\n", shown - SHOWN);
+    if (d->settings.n && !is_same(d))
+        wm_buf_printf(&o->b, "settings: %.*s\n", WM_STR_ARG(d->settings));
+    if (d->nset > 1 && is_same(d))
+        wm_buf_printf(&o->b, "%" PRIu32 " sets of settings; with the last ", d->nset);
     wm_out_count(&o->b, d->in->tensor.n, "tensor");
     wm_buf_putz(&o->b, is_same(d) ? " in, the same function: " : " in, not the same function: ");
     wm_buf_printf(&o->b, "%" PRIu32 " of %" PRIu32 " tensors out agree in all elements\n",
@@ -259,6 +265,7 @@ answer_json(struct diff *d, struct wm_out *o)
 
     wm_js_result(o, "wmap.diff-maps/1", is_same(d) ? WMAP_OK : WMAP_NO);
     wm_js_bool(o, "equal", is_same(d));
+    wm_js_str(o, "settings", d->settings);
     lone_json(d, 0, "missing", d->missing.item, d->missing.n, o);
     lone_json(d, 1, "unexpected", d->unexpected.item, d->unexpected.n, o);
     wm_js_array(o, "different");
@@ -283,32 +290,6 @@ answer_json(struct diff *d, struct wm_out *o)
 }
 
 /* ---- binding ---- */
-
-/* Headers to bind to: the input's, or such as the first map asks for. */
-static enum wm_status
-find_input(struct diff *d, const wmap_diff_maps_options *o, struct wm_bind_opts *b)
-{
-    struct wm_open_opts opts = {0};
-    struct wm_mini *set;
-    uint32_t n;
-    enum wm_status st;
-
-    if (o->input) {
-        struct wm_manifest *m;
-
-        st = wm_open_input(&d->ctx->cc, d->map[0]->chain, wm_ctx_str(d->ctx, o->input), b, &opts, &m,
-                           &d->ctx->err);
-        d->in = st == WM_OK ? m : NULL;
-        return st;
-    }
-    st = wm_mini_find(&d->ctx->cc, d->map[0]->chain, b, 1, &set, &n, &d->ctx->err);
-    if (st == WM_OK) {
-        d->in = set->manifest;
-        *b = set->opts;
-        d->g[0] = set->graph;
-    }
-    return st;
-}
 
 /* A parameter that only one of the maps has is given to that one. */
 static void
@@ -335,26 +316,73 @@ keep_defines(struct wm_arena *a, const struct wm_chain *c, const struct wm_bind_
     }
 }
 
+/* Bind what is not bound yet to the headers, and compare. */
 static enum wm_status
-diff_maps(struct diff *d, const wmap_diff_maps_options *o)
+compare_bound(struct diff *d, const struct wm_bind_opts *b)
 {
-    struct wm_str *define = WM_NEW_N(d->a, struct wm_str, o->ndefine);
-    struct wm_bind_opts b = {.config = wm_ctx_str(d->ctx, o->config), .define = define,
-                             .ndefine = (uint32_t)o->ndefine}, own;
-    enum wm_status st;
+    struct wm_bind_opts own;
+    enum wm_status st = WM_OK;
 
-    for (size_t k = 0; k < o->ndefine; k++)
-        define[k] = wm_ctx_str(d->ctx, o->define[k]);
-    st = find_input(d, o, &b);
     for (int k = 0; k < 2 && st == WM_OK; k++) {
         if (d->g[k])
             continue;
-        keep_defines(d->a, d->map[k]->chain, &b, &own);
+        keep_defines(d->a, d->map[k]->chain, b, &own);
         st = wm_bind(&d->ctx->cc, d->map[k]->chain, d->in, &own, &d->g[k], &d->ctx->err);
     }
     if (st == WM_OK)
         match(d);
     return st;
+}
+
+/* The headers of an input that there is. */
+static enum wm_status
+compare_input(struct diff *d, const char *input, const struct wm_bind_opts *b)
+{
+    struct wm_open_opts opts = {0};
+    struct wm_manifest *m;
+    enum wm_status st = wm_open_input(&d->ctx->cc, d->map[0]->chain, wm_ctx_str(d->ctx, input), b, &opts, &m,
+                                      &d->ctx->err);
+
+    if (st != WM_OK)
+        return st;
+    d->in = m;
+    return compare_bound(d, b);
+}
+
+/* Headers such as the first map asks for, under all the settings that it takes to use its rules; d ends
+ * with the first on which the maps differ. */
+static enum wm_status
+compare_invented(struct diff *d, const struct wm_bind_opts *b)
+{
+    struct diff fresh = *d;
+    struct wm_mini *set;
+    uint32_t n;
+    enum wm_status st = wm_mini_find(&d->ctx->cc, d->map[0]->chain, b, 0, &set, &n, &d->ctx->err);
+
+    for (uint32_t k = 0; k < n && st == WM_OK; k++) {
+        *d = fresh;
+        d->in = set[k].manifest;
+        d->g[0] = set[k].graph;
+        d->settings = wm_settings_text(d->a, &set[k].set);
+        d->nset = k + 1;
+        st = compare_bound(d, &set[k].opts);
+        if (st == WM_OK && !is_same(d))
+            break;
+    }
+    return st;
+}
+
+static enum wm_status
+diff_maps(struct diff *d, const wmap_diff_maps_options *o)
+{
+    struct wm_str *define = WM_NEW_N(d->a, struct wm_str, o->ndefine);
+    struct wm_bind_opts b = {.config = wm_ctx_str(d->ctx, o->config),
+                             .define = define,
+                             .ndefine = (uint32_t)o->ndefine};
+
+    for (size_t k = 0; k < o->ndefine; k++)
+        define[k] = wm_ctx_str(d->ctx, o->define[k]);
+    return o->input ? compare_input(d, o->input, &b) : compare_invented(d, &b);
 }
 
 wmap_status

@@ -30,7 +30,7 @@ struct invent {
 int64_t
 wm_mini_prime(uint32_t i)
 {
-    int64_t p = 3;
+    int64_t p = 5;
 
     for (;; p += 2) {
         bool prime = true;
@@ -185,7 +185,8 @@ keys_known(const struct wm_rterm *t, const struct wm_sizes *z)
     return true;
 }
 
-/* All shapes that are known on one side, and the shard lines of both. */
+/* All shapes that are known on one side, and its shard lines.  What the next link reads may have been
+ * chosen freely there: where it does not fit, it says nothing, and the binding has the last word. */
 static enum learned
 learn_side(struct invent *v, struct wm_inst *x, int side, const struct wm_tset *in, struct wm_sizes *z,
            struct wm_str *who)
@@ -201,6 +202,8 @@ learn_side(struct invent *v, struct wm_inst *x, int side, const struct wm_tset *
             uint32_t id = in ? wm_map_get(&in->by_key, key) : WM_NONE;
             enum learned now = id == WM_NONE ? WM_NOTHING : learn(term, &in->t.item[id], z);
 
+            if (now == WM_UNFIT && in == v->next)
+                now = WM_NOTHING;
             if (now == WM_NOTHING)
                 now = learn_shards(v, x->rule, term, side, key, z);
             if (now == WM_UNFIT)

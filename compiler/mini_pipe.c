@@ -78,6 +78,8 @@ collect(struct search *s, int64_t scale)
 
     for (uint32_t i = 0; i < 5; i++)
         add_size(s, wm_mini_prime(i) * scale);
+    add_size(s, s->nout); /* a dimension that falls into the tensors of the other side */
+    add_size(s, s->nout * wm_mini_prime(1) * scale);
     for (uint32_t o = 0; o < r->nop; o++)
         for (uint32_t i = 0; i < r->op[o].narg; i++)
             if (!wm_str_eq(r->op[o].name, WM_STR("cast")) && !wm_str_eq(r->op[o].name, WM_STR("uncast")))

@@ -110,23 +110,33 @@ see_config(struct collect *x, const struct wm_expr *e, enum use use, bool requir
     return s;
 }
 
-/* A config path, or an item of one; what it is compared with becomes a candidate. */
-static struct seen *
-visit_path(struct collect *x, struct wm_module *m, const struct wm_expr *e, enum use use,
-           bool required)
-{
-    if (e->kind == WM_EX_ITEM) {
-        enum use all = use == USE_TEXT ? USE_TEXTS : use == USE_BOOL ? USE_LIST : USE_NUMBERS;
+static struct seen *visit_name(struct collect *x, struct wm_module *m, struct wm_str name, enum use use);
+static enum use use_of_literal(const struct wm_expr *e);
 
+/* What is read as a whole: a config path, an item of one, a name of such, one with a default.  NULL:
+ * something else, which is visited. */
+static struct seen *
+visit_path(struct collect *x, struct wm_module *m, const struct wm_expr *e, enum use use, bool required)
+{
+    enum use all = use == USE_TEXT ? USE_TEXTS : use == USE_BOOL ? USE_LIST : USE_NUMBERS;
+    struct wm_buf path;
+
+    switch (e->kind) {
+    case WM_EX_NAME:
+        return visit_name(x, m, e->s, use);
+    case WM_EX_ELSE:
+        visit(x, m, e->arg[1], use);
+        return visit_path(x, m, e->arg[0], use != USE_ANY ? use : use_of_literal(e->arg[1]), false);
+    case WM_EX_ITEM:
         visit(x, m, e->arg[1], USE_NUMBER);
         return visit_path(x, m, e->arg[0], all, required);
-    }
-    if (e->kind == WM_EX_FIELD || e->kind == WM_EX_CONFIG) {
-        struct wm_buf path;
-
+    case WM_EX_FIELD:
         wm_buf_init(&path, x->cc->a);
         if (path_of(e, &path))
             return see_config(x, e, use, required);
+        break;
+    default:
+        break;
     }
     visit(x, m, e, use);
     return NULL;
@@ -194,24 +204,27 @@ visit_in(struct collect *x, struct wm_module *m, const struct wm_expr *e)
 }
 
 /* A name: what it stands for is read in its place. */
-static void
+static struct seen *
 visit_name(struct collect *x, struct wm_module *m, struct wm_str name, enum use use)
 {
     const struct wm_name *nm = wm_module_find(m, name);
+    struct seen *s = NULL;
 
     if (!nm || x->depth > WM_VISIT_DEPTH)
-        return;
+        return NULL;
     if (nm->kind == WM_NM_LET) {
-        visit(x, m, nm->stmt->expr, use);
+        x->depth++;
+        s = visit_path(x, m, nm->stmt->expr, use, true);
+        x->depth--;
     } else if (nm->kind == WM_NM_PARAM && !is_defined(x, name)) {
-        struct seen *s = see(x, WM_SET_PARAM, name, use_of_literal(nm->stmt->expr));
-
+        s = see(x, WM_SET_PARAM, name, use_of_literal(nm->stmt->expr));
         compare_with(x, s, nm->stmt->expr);
     }
+    return s;
 }
 
 static void
-visit_call(struct collect *x, struct wm_module *m, const struct wm_expr *e, enum use use)
+visit_call(struct collect *x, struct wm_module *m, const struct wm_expr *e)
 {
     bool len = wm_str_eq(e->s, WM_STR("len"));
 
@@ -221,7 +234,6 @@ visit_call(struct collect *x, struct wm_module *m, const struct wm_expr *e, enum
     else
         for (uint32_t i = 0; i < e->narg; i++)
             visit_path(x, m, e->arg[i], len ? USE_LIST : USE_NUMBER, true);
-    (void)use;
 }
 
 static void
@@ -248,14 +260,11 @@ visit(struct collect *x, struct wm_module *m, const struct wm_expr *e, enum use 
         }
         break;
     case WM_EX_ITEM:
+    case WM_EX_ELSE:
         visit_path(x, m, e, use, true);
         break;
     case WM_EX_CALL:
-        visit_call(x, m, e, use);
-        break;
-    case WM_EX_ELSE:
-        visit_path(x, m, e->arg[0], use != USE_ANY ? use : use_of_literal(e->arg[1]), false);
-        visit(x, m, e->arg[1], use);
+        visit_call(x, m, e);
         break;
     case WM_EX_EQ:
     case WM_EX_NE:
@@ -465,7 +474,7 @@ add_numbers(struct collect *x, struct seen *s)
         {"n_embd", {84, 60, 120, 48}},    {"d_model", {84, 60, 120, 48}},
     };
     static const int64_t any[] = {7,  5,  11, 13, 2,  3,  4,  6,  8,  9,  10, 12, 14, 16, 18, 20,
-                                  24, 28, 30, 32, 36, 40, 48, 60, 64, 72, 84, 96, 120, 1,  0};
+                                  24, 28, 30, 32, 36, 40, 48, 60, 64, 72, 84, 96, 120, 1};
 
     for (size_t g = 0; g < WM_COUNTOF(guess); g++)
         for (size_t k = 0; k < 5 && has_word(s->s.name, guess[g].word); k++)

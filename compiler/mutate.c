@@ -168,7 +168,7 @@ order_counts(const struct wm_rule_ast *r, struct wm_str name)
                 if (has_axis(term->pattern->dim[d], name))
                     return true;
         }
-    return lists > 1 || r->nop > 0;
+    return lists > 1 || !wm_ops_elementwise(r); /* operations take the tensors in order */
 }
 
 static void
