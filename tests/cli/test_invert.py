@@ -23,9 +23,9 @@ def invert(wmap, spec, name):
     return write(wmap, name, wmap.ok("invert", spec).out)
 
 
-def plan(wmap, spec, data):
+def plan(wmap, spec, data, *more):
     """Without the places of the rules in their texts, and the size that these have."""
-    out = wmap.ok("dump", spec, "-i", data, "--stage", "plan").out
+    out = wmap.ok("dump", spec, "-i", data, "--stage", "plan", *more).out
     return [re.sub(r"  # \S+:\d+:\d+$", "", line) for line in out.splitlines()[1:]]
 
 
@@ -49,8 +49,11 @@ def test_twice_is_the_same(wmap, name):
     data = sorted(wmap.path("mini").glob("**/input"))
     assert data
     for d in data:
-        assert plan(wmap, twice, d) == plan(wmap, name, d)
-        assert plan(wmap, once, d.parent / "output") == plan(wmap, f"~{name}", d.parent / "output")
+        out = d.parent / "output"
+        # the second set of this map has a parameter set, for keys without a prefix
+        more = ["-D", "bare=true"] if (name, d.parent.name) == ("nanogpt/gpt2", "2") else []
+        assert plan(wmap, twice, d, *more) == plan(wmap, name, d, *more)
+        assert plan(wmap, once, out, *more) == plan(wmap, f"~{name}", out, *more)
 
 
 def test_comments_stay(wmap):
