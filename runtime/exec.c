@@ -1,19 +1,13 @@
-/* runtime/exec.c -- handles of the executor: input files, buffers, and ranges of single outputs.
+/* runtime/exec.c -- handles of the executor: buffers of workers, and ranges of single outputs.
  *
- * In: a verified plan.  Input files are opened at first use and must be as the plan saw them; they
- * are looked at again at the end.  All buffers of a worker are one allocation within its share of
- * max_memory. */
+ * In: a verified plan.  All buffers of a worker are one allocation within its share of max_memory;
+ * pages of it that no movement needs are never touched. */
 #include "runtime/exec.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "runtime/exec_priv.h"
-#include "runtime/io.h"
 
 /* Sizes of buffers.  Windows of 1 MiB: large enough for the page cache's large folios and few
  * calls, small enough for the L2 cache. */
@@ -92,88 +86,10 @@ wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget, struct wm_wo
 void
 wm_worker_close(struct wm_worker *w)
 {
+    wm_inputs_close(w);
     if (w->memory)
         w->x->sys->free(w->memory);
     w->memory = NULL;
-}
-
-/* ---- input files ---- */
-
-static enum wm_status
-unchanged(struct wm_exec *x, uint32_t file, const char *path, const struct stat *st,
-          struct wm_err *err)
-{
-    const struct wm_plan_infile *f = &x->infile[file];
-
-    if ((uint64_t)st->st_size != f->size)
-        return wm_fail(err, WM_EIO, path,
-                       "changed since it was planned: it has %" PRIu64 " bytes, not %" PRIu64,
-                       (uint64_t)st->st_size, f->size);
-    if (st->st_mtim.tv_sec != f->mtime_sec || st->st_mtim.tv_nsec != f->mtime_nsec)
-        return wm_fail(err, WM_EIO, path, "changed since it was planned");
-    return WM_OK;
-}
-
-static enum wm_status
-path_of(struct wm_exec *x, uint32_t file, char **path, struct wm_err *err)
-{
-    struct wm_str s = wm_plan_str(&x->plan, x->infile[file].path);
-
-    *path = x->sys->malloc(s.n + 1);
-    if (!*path)
-        return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
-    memcpy(*path, s.p, s.n);
-    (*path)[s.n] = 0;
-    return WM_OK;
-}
-
-enum wm_status
-wm_exec_fd(struct wm_exec *x, uint32_t file, int *fd, struct wm_err *err)
-{
-    int none = -1;
-    struct stat st;
-    char *path;
-    enum wm_status rc;
-
-    *fd = atomic_load_explicit(&x->fd[file], memory_order_acquire);
-    if (*fd >= 0)
-        return WM_OK;
-    if ((rc = path_of(x, file, &path, err)) != WM_OK)
-        return rc;
-    rc = wm_io_open(x->sys, path, false, fd, &st, err);
-    if (rc == WM_OK && (rc = unchanged(x, file, path, &st, err)) != WM_OK)
-        x->sys->close(*fd);
-    x->sys->free(path);
-    if (rc != WM_OK)
-        return rc;
-    if (!atomic_compare_exchange_strong(&x->fd[file], &none, *fd)) { /* another thread was first */
-        x->sys->close(*fd);
-        *fd = none;
-    }
-    return WM_OK;
-}
-
-enum wm_status
-wm_exec_check_inputs(struct wm_exec *x, struct wm_err *err)
-{
-    enum wm_status rc = WM_OK;
-
-    for (uint64_t i = 0; i < x->ninfile && rc == WM_OK; i++) {
-        int fd = atomic_load(&x->fd[i]);
-        struct stat st;
-        char *path;
-
-        if (fd < 0)
-            continue;
-        if ((rc = path_of(x, (uint32_t)i, &path, err)) != WM_OK)
-            return rc;
-        if (x->sys->fstat(fd, &st) != 0)
-            rc = wm_fail_sys(err, errno, path, "cannot stat");
-        else
-            rc = unchanged(x, (uint32_t)i, path, &st, err);
-        x->sys->free(path);
-    }
-    return rc;
 }
 
 /* ---- handles ---- */
@@ -253,11 +169,6 @@ wm_exec_open(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_
     if (x->opts.max_memory == 0)
         x->opts.max_memory = WM_EXEC_MEMORY;
     sections(x);
-    x->fd = sys->malloc((x->ninfile + 1) * sizeof(x->fd[0]));
-    if (!x->fd)
-        st = wm_fail(err, WM_ENOMEM, NULL, "out of memory");
-    for (uint64_t i = 0; x->fd && i < x->ninfile; i++)
-        atomic_init(&x->fd[i], -1);
     if (st == WM_OK)
         st = index_boxes(x, err);
     if (st != WM_OK) {
@@ -348,15 +259,10 @@ wm_exec_close(struct wm_exec *x)
 {
     if (!x)
         return;
-    for (uint64_t i = 0; x->fd && i < x->ninfile; i++)
-        if (atomic_load(&x->fd[i]) >= 0)
-            x->sys->close(atomic_load(&x->fd[i]));
     if (x->own) {
         wm_worker_close(x->own);
         x->sys->free(x->own);
     }
-    if (x->fd)
-        x->sys->free((void *)x->fd);
     x->sys->free(x->range);
     x->sys->free(x->range_room);
     x->sys->free(x->slab);

@@ -7,6 +7,7 @@
  *   exec_elem.c    a piece by its element operation: copies, fills, chains, checks
  *   exec_fetch.c   a piece of an operand into memory: how it is read
  *   exec_read.c    the queue of reads
+ *   exec_input.c   the files that are read
  *
  * A worker is what one thread needs; nothing of it is shared. */
 #ifndef WM_RUNTIME_EXEC_PRIV_H
@@ -65,7 +66,14 @@ struct wm_held {
     struct wm_piece piece;
 };
 
-enum { WM_HELD = 16 };
+enum { WM_HELD = 16, WM_INPUTS = 32 };
+
+/* An open input file. */
+struct wm_input {
+    uint32_t file;
+    int fd;
+    uint64_t used; /* when, by the worker's clock */
+};
 
 /* How a geometry is best produced where single windows would read the source in tiny runs, or again
  * and again: `units` at a time (0: windows are fine), in windows of whole `row`s where they fit. */
@@ -92,7 +100,6 @@ struct wm_exec {
     uint64_t ninfile, noutfile, nout, ngeom, nelem;
     struct wm_ranges *range; /* [ngeom] of geometries with many boxes; others have n = 0 */
     int64_t *range_room;
-    _Atomic int *fd;       /* [ninfile] -1: not open yet */
     struct wm_slab *slab;  /* [ngeom] */
     bool needs_pair;       /* there are chains or checks */
     struct wm_worker *own; /* for wm_exec_produce */
@@ -113,6 +120,9 @@ struct wm_worker {
     uint32_t nheld;
     const struct wm_plan_out *held_out; /* whose units [held_lo, held_hi) they make */
     int64_t held_lo, held_hi;
+    struct wm_input input[WM_INPUTS];
+    uint32_t ninput;
+    uint64_t clock;
     void *memory;
 };
 
@@ -123,9 +133,11 @@ uint64_t wm_worker_least(const struct wm_exec *x, uint64_t window);
 enum wm_status wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget,
                               struct wm_worker *w, struct wm_err *err);
 void wm_worker_close(struct wm_worker *w);
-/* The descriptor of an input file, opened and compared with what the plan knows of it at first use.
- */
-enum wm_status wm_exec_fd(struct wm_exec *x, uint32_t file, int *fd, struct wm_err *err);
+/* ---- exec_input.c ---- */
+
+/* The descriptor of an input file, good until the next call. */
+enum wm_status wm_input_fd(struct wm_worker *w, uint32_t file, int *fd);
+void wm_inputs_close(struct wm_worker *w);
 
 /* ---- exec_window.c ---- */
 

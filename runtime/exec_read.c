@@ -29,7 +29,7 @@ read_all(struct wm_worker *w, uint32_t file, uint64_t off, struct iovec *iov, in
     const struct wm_sys *sys = w->x->sys;
     char path[1024];
     int fd;
-    enum wm_status st = wm_exec_fd(w->x, file, &fd, w->err);
+    enum wm_status st = wm_input_fd(w, file, &fd);
 
     if (st != WM_OK)
         return st;

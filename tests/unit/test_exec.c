@@ -545,6 +545,53 @@ test_failures(void **state)
     wm_arena_fini(&a);
 }
 
+/* A file per tensor: more files than a worker keeps open. */
+static void
+test_many_files(void **state)
+{
+    enum { N = 3 * WM_INPUTS };
+    struct wm_arena a;
+    struct mk m;
+    struct wm_imap map;
+    struct made made = {.n = 1};
+    struct wm_exec_opts o = {.threads = 2, .window = 1000, .max_memory = 1 << 20};
+    struct wm_err err = {0};
+    uint32_t geom;
+    uint64_t size, seed = 9;
+    void *block;
+    char path[N][96];
+
+    (void)state;
+    wm_arena_init(&a, &wm_sys_real, NULL, NULL);
+    mk_init(&m, &a);
+    wm_imap_init(&map, &a);
+    wm_imap_identity(&map, 100, 0);
+    geom = mk_geom(&m, &map, 2, 1, 100);
+    mk_file_begin(&m, 8);
+    for (int i = 0; i < N; i++) {
+        FILE *f;
+        uint32_t in;
+
+        snprintf(path[i], sizeof(path[i]), "%s/part%d", dir, i);
+        f = fopen(path[i], "wb");
+        assert_non_null(f);
+        assert_int_equal(fwrite(data[0] + 200 * i, 1, 200, f), 200);
+        assert_int_equal(fclose(f), 0);
+        in = mk_in(&m, "in", mk_infile(&m, path[i]), WM_DT_BF16, 0, 100);
+        mk_out(&m, "out", 0, WM_DT_BF16, 100, geom, &in, 1);
+    }
+    mk_file_end(&m, "a", 0);
+    block = wm_plan_finish(&m.b, &size);
+    assert_int_equal(wm_plan_open(&a, block, size, &made.plan, &err), WM_OK);
+    made.e[0] = (struct expect){.off = 8, .n = N * 200, .bytes = data[0]};
+    run_and_compare(&made, &o, &wm_sys_real);
+    made.e[0].n = 200;
+    produce_and_compare(&made, &seed, &o);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(unlink(path[i]), 0);
+    wm_arena_fini(&a);
+}
+
 /* ---- checks ---- */
 
 /* Compare n units at two places, as a permutation of one another; IS_FILL over a constant stretch.
@@ -681,10 +728,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small),        cmocka_unit_test(test_large),
-        cmocka_unit_test(test_transposes),   cmocka_unit_test(test_stingy),
-        cmocka_unit_test(test_memory_limit), cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_checks),       cmocka_unit_test(test_uncast),
+        cmocka_unit_test(test_small),      cmocka_unit_test(test_large),
+        cmocka_unit_test(test_transposes), cmocka_unit_test(test_stingy),
+        cmocka_unit_test(test_many_files), cmocka_unit_test(test_memory_limit),
+        cmocka_unit_test(test_failures),   cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_uncast),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
