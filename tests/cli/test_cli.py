@@ -181,7 +181,7 @@ def test_map_lookup(wmap):
     wmap.path("mine/some").mkdir(parents=True)
     wmap.path("mine/some/thing.wmap").write_text('wmap 1\nmap thing "my own"\n"a" <-> "b"\n')
     r = wmap("check", "some/thing")
-    assert r.status == 1 and "some/thing" in r.err
+    assert r.status == 2 and "some/thing" in r.err
     env = {"WMAP_PATH": f"/nonexistent::{wmap.path('mine')}"}
     assert wmap.ok("check", "some/thing", env=env).out.startswith("thing")
     assert re.search(r"^some/thing +my own +", wmap.ok("maps", env=env).out, re.M)
