@@ -4,8 +4,8 @@
  * comparison is that of index maps by common refinement: all elements, without reading any. */
 #include <inttypes.h>
 
-#include "api/mini.h"
 #include "api/fold.h"
+#include "api/mini.h"
 
 enum { SHOWN = 20 };
 
@@ -33,7 +33,8 @@ struct diff {
 
 /* ---- comparing ---- */
 
-/* How a tensor is made, in terms of the input's tensors and the first graph's element operations. */
+/* How a tensor is made, in terms of the input's tensors and the first graph's element operations.
+ */
 static void
 whole_map(struct diff *d, int k, uint32_t t, struct wm_imap *out)
 {
@@ -61,7 +62,8 @@ whole_map(struct diff *d, int k, uint32_t t, struct wm_imap *out)
 static void
 compare(struct diff *d, struct both *p)
 {
-    const struct wm_gt *x = &d->g[0]->stage->out->t.item[p->a], *y = &d->g[1]->stage->out->t.item[p->b];
+    const struct wm_gt *x = &d->g[0]->stage->out->t.item[p->a],
+                       *y = &d->g[1]->stage->out->t.item[p->b];
     struct wm_imap mx, my;
 
     if (x->dtype != y->dtype) {
@@ -130,8 +132,8 @@ place_of(struct diff *d, int k, uint32_t t)
     if (span.file >= ss->list.n || span.len == 0)
         return WM_STR("no rule");
     wm_source_pos(ss, span, &line, &col);
-    return wm_arena_printf(d->a, "%.*s:%" PRIu32 ":%" PRIu32, WM_STR_ARG(ss->list.item[span.file].path),
-                           line, col);
+    return wm_arena_printf(d->a, "%.*s:%" PRIu32 ":%" PRIu32,
+                           WM_STR_ARG(ss->list.item[span.file].path), line, col);
 }
 
 static void
@@ -171,8 +173,9 @@ source_of(struct diff *d, int k, uint32_t t, int64_t at)
         put_element(&b, in->name, in->shape, in->rank, src[0]);
     }
     if (box->nsrc > 0 && box->elem)
-        wm_buf_printf(&b, " (%s)", d->g[0]->elem.item[box->elem].note.n ? d->g[0]->elem.item[box->elem].note.p
-                                                                       : "computed");
+        wm_buf_printf(&b, " (%s)",
+                      d->g[0]->elem.item[box->elem].note.n ? d->g[0]->elem.item[box->elem].note.p
+                                                           : "computed");
     return wm_buf_str(&b);
 }
 
@@ -205,7 +208,8 @@ both_text(struct diff *d, const struct both *p, struct wm_out *o)
     }
     for (int k = 0; k < 2; k++) {
         uint32_t t = k ? p->b : p->a;
-        struct wm_str what = p->what == ELEMENT ? source_of(d, k, t, p->at) : form_of(d, k, t, p->what);
+        struct wm_str what =
+            p->what == ELEMENT ? source_of(d, k, t, p->at) : form_of(d, k, t, p->what);
 
         wm_buf_printf(&o->b, "  %s: %.*s, by %.*s\n", k ? "B" : "A", WM_STR_ARG(what),
                       WM_STR_ARG(place_of(d, k, t)));
@@ -279,8 +283,10 @@ answer_json(struct diff *d, struct wm_out *o)
         wm_js_str(o, "what", wm_str_c(word[p->what]));
         if (p->what == ELEMENT)
             wm_js_int(o, "element", p->at);
-        wm_js_str(o, "a", p->what == ELEMENT ? source_of(d, 0, p->a, p->at) : form_of(d, 0, p->a, p->what));
-        wm_js_str(o, "b", p->what == ELEMENT ? source_of(d, 1, p->b, p->at) : form_of(d, 1, p->b, p->what));
+        wm_js_str(o, "a",
+                  p->what == ELEMENT ? source_of(d, 0, p->a, p->at) : form_of(d, 0, p->a, p->what));
+        wm_js_str(o, "b",
+                  p->what == ELEMENT ? source_of(d, 1, p->b, p->at) : form_of(d, 1, p->b, p->what));
         wm_js_str(o, "rule_a", place_of(d, 0, p->a));
         wm_js_str(o, "rule_b", place_of(d, 1, p->b));
         wm_js_close(o);
@@ -340,8 +346,8 @@ compare_input(struct diff *d, const char *input, const struct wm_bind_opts *b)
 {
     struct wm_open_opts opts = {0};
     struct wm_manifest *m;
-    enum wm_status st = wm_open_input(&d->ctx->cc, d->map[0]->chain, wm_ctx_str(d->ctx, input), b, &opts, &m,
-                                      &d->ctx->err);
+    enum wm_status st = wm_open_input(&d->ctx->cc, d->map[0]->chain, wm_ctx_str(d->ctx, input), b,
+                                      &opts, &m, &d->ctx->err);
 
     if (st != WM_OK)
         return st;
@@ -349,8 +355,8 @@ compare_input(struct diff *d, const char *input, const struct wm_bind_opts *b)
     return compare_bound(d, b);
 }
 
-/* Headers such as the first map asks for, under all the settings that it takes to use its rules; d ends
- * with the first on which the maps differ. */
+/* Headers such as the first map asks for, under all the settings that it takes to use its rules; d
+ * ends with the first on which the maps differ. */
 static enum wm_status
 compare_invented(struct diff *d, const struct wm_bind_opts *b)
 {
@@ -376,9 +382,8 @@ static enum wm_status
 diff_maps(struct diff *d, const wmap_diff_maps_options *o)
 {
     struct wm_str *define = WM_NEW_N(d->a, struct wm_str, o->ndefine);
-    struct wm_bind_opts b = {.config = wm_ctx_str(d->ctx, o->config),
-                             .define = define,
-                             .ndefine = (uint32_t)o->ndefine};
+    struct wm_bind_opts b = {
+        .config = wm_ctx_str(d->ctx, o->config), .define = define, .ndefine = (uint32_t)o->ndefine};
 
     for (size_t k = 0; k < o->ndefine; k++)
         define[k] = wm_ctx_str(d->ctx, o->define[k]);
@@ -386,7 +391,8 @@ diff_maps(struct diff *d, const wmap_diff_maps_options *o)
 }
 
 wmap_status
-wmap_diff_maps(wmap_map *a, wmap_map *b, const wmap_diff_maps_options *o, wmap_style style, wmap_sink sink)
+wmap_diff_maps(wmap_map *a, wmap_map *b, const wmap_diff_maps_options *o, wmap_style style,
+               wmap_sink sink)
 {
     static const wmap_diff_maps_options none;
     struct diff d = {.ctx = a->ctx, .a = &a->ctx->arena, .map = {a, b}};

@@ -4,16 +4,11 @@
  * unless it was asked for.  One line is printed for each stage. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "api/fold.h"
 #include "api/mini.h"
-#include "compiler/mutate.h"
 #include "runtime/io.h"
-
-enum { NAMES_SHOWN = 5 };
 
 /* ---- files ---- */
 
@@ -140,9 +135,14 @@ run_way(struct wm_mini_run *r, struct wm_trial *t, bool back, wmap_plan **plan,
     const char **define = WM_NEW_N(r->a, const char *, b->ndefine);
     struct wm_diags *ds = &r->ctx->cc.diags;
     uint32_t n = ds->list.n, nwarning = ds->nwarning;
-    wmap_bind_options o = {.config = t->config, .define = define, .ndefine = b->ndefine,
-                           .reverse = b->reverse != back, .output = back ? t->back : t->output,
-                           .allow_unmapped = back, .allow_missing = back, .strict_pad = true};
+    wmap_bind_options o = {.config = t->config,
+                           .define = define,
+                           .ndefine = b->ndefine,
+                           .reverse = b->reverse != back,
+                           .output = back ? t->back : t->output,
+                           .allow_unmapped = back,
+                           .allow_missing = back,
+                           .strict_pad = true};
     wmap_run_options how = {.work = r->o->work};
     wmap_status st;
 
@@ -179,7 +179,8 @@ is_lossy(const struct wm_trial *t, const struct wm_made *m)
     const struct wm_stage *s = t->backward->graph->stage;
 
     for (uint32_t i = 0; i < s->out->t.n; i++)
-        if (wm_str_eq(wm_place_key(s->out->t.item[i].key), m->name) && may_lose(s->make.item[i].rule))
+        if (wm_str_eq(wm_place_key(s->out->t.item[i].key), m->name) &&
+            may_lose(s->make.item[i].rule))
             return true;
     return false;
 }
@@ -210,198 +211,6 @@ compare(struct wm_mini_run *r, struct wm_trial *t)
     }
     t->nback = t->again.n;
     return WM_OK;
-}
-
-/* ---- text ---- */
-
-static void
-label(struct wm_mini_run *r, const char *word)
-{
-    wm_buf_printf(&r->out.b, "%-9s ", word);
-}
-
-static void
-count_and_size(struct wm_mini_run *r, uint64_t n, uint64_t nbytes, uint64_t nfile)
-{
-    wm_out_count(&r->out.b, n, "tensor");
-    wm_buf_putz(&r->out.b, ", ");
-    wm_out_size(&r->out.b, nbytes);
-    wm_buf_putz(&r->out.b, " in ");
-    wm_out_count(&r->out.b, nfile, "file");
-    wm_buf_putc(&r->out.b, '\n');
-}
-
-static void
-names(struct wm_mini_run *r, const char *what, const struct wm_made *const *list, uint32_t n)
-{
-    struct wm_fold_item *item = WM_NEW_N(r->a, struct wm_fold_item, n);
-    struct wm_fold_line *line;
-    uint32_t nline;
-
-    for (uint32_t i = 0; i < n; i++)
-        item[i] = (struct wm_fold_item){list[i]->name, 0};
-    wm_fold(r->a, item, n, &line, &nline);
-    for (uint32_t i = 0; i < nline && i < NAMES_SHOWN; i++)
-        wm_buf_printf(&r->out.b, "          %s %.*s\n", what, WM_STR_ARG(line[i].name));
-    if (nline > NAMES_SHOWN)
-        wm_buf_printf(&r->out.b, "          %s and %" PRIu32 " more\n", what, nline - NAMES_SHOWN);
-}
-
-static void
-compare_text(struct wm_mini_run *r, const struct wm_trial *t)
-{
-    struct wm_buf *b = &r->out.b;
-
-    label(r, "compare");
-    if (!t->backward) {
-        wm_buf_putz(b, "not made: the map has no way back\n");
-        return;
-    }
-    wm_buf_printf(b, "%" PRIu32 " of %" PRIu32 " tensors came back to the bit", t->nequal, t->in.n);
-    if (t->nlossy)
-        wm_buf_printf(b, ", %" PRIu32 " of lossy rules changed", t->nlossy);
-    if (t->nnot_carried)
-        wm_buf_printf(b, ", %" PRIu32 " of one-way rules did not come", t->nnot_carried);
-    wm_buf_putc(b, '\n');
-    names(r, "differs:", t->differ.item, t->differ.n);
-    names(r, "missing:", t->missing.item, t->missing.n);
-}
-
-static struct wm_str
-place_text(struct wm_mini_run *r, struct wm_span span)
-{
-    const struct wm_sources *ss = &r->ctx->cc.sources;
-    uint32_t line, col;
-
-    wm_source_pos(ss, span, &line, &col);
-    return wm_arena_printf(r->a, "%.*s:%" PRIu32 ":%" PRIu32, WM_STR_ARG(ss->list.item[span.file].path),
-                           line, col);
-}
-
-/* Rules and aliases that no set uses. */
-static bool
-is_used(const struct wm_mini_run *r, uint32_t item)
-{
-    for (uint32_t k = 0; k < r->nset; k++)
-        if (r->set[k].in.covered[item])
-            return true;
-    return false;
-}
-
-static void
-items_text(struct wm_mini_run *r)
-{
-    const struct wm_chain *c = r->map->chain;
-    uint32_t n = wm_mini_items(c, r->o->reverse), used = 0, rules = 0;
-    struct wm_span span;
-
-    for (uint32_t i = 0; i < n; i++) {
-        bool rule = strcmp(wm_mini_item(c, r->o->reverse, i, &span), "rule") == 0;
-
-        rules += rule;
-        used += rule && is_used(r, i);
-    }
-    label(r, "rules");
-    wm_buf_printf(&r->out.b, "%" PRIu32 " of %" PRIu32 " are used\n", used, rules);
-    for (uint32_t i = 0; i < n; i++)
-        if (!is_used(r, i)) {
-            const char *what = wm_mini_item(c, r->o->reverse, i, &span);
-
-            wm_buf_printf(&r->out.b, "          no settings use the %s at %.*s\n", what,
-                          WM_STR_ARG(place_text(r, span)));
-        }
-}
-
-static void
-settings_text(struct wm_mini_run *r, uint32_t k)
-{
-    struct wm_str text = wm_settings_text(r->a, &r->set[k].set);
-
-    if (r->nset > 1)
-        wm_buf_printf(&r->out.b, "%sset %" PRIu32 " of %" PRIu32 "\n", k ? "\n" : "", k + 1, r->nset);
-    if (text.n) {
-        label(r, "settings");
-        wm_buf_puts(&r->out.b, text);
-        wm_buf_putc(&r->out.b, '\n');
-    }
-}
-
-/* ---- JSON ---- */
-
-static void
-trial_json(struct wm_mini_run *r, const struct wm_trial *t)
-{
-    struct wm_out *o = &r->out;
-
-    wm_js_object(o, NULL);
-    wm_js_str(o, "settings", wm_settings_text(r->a, &t->mini->set));
-    wm_js_uint(o, "input", t->in.n);
-    wm_js_uint(o, "output", t->out.n);
-    wm_js_bool(o, "way_back", t->backward != NULL);
-    wm_js_uint(o, "equal", t->nequal);
-    wm_js_uint(o, "lossy", t->nlossy);
-    wm_js_uint(o, "not_carried", t->nnot_carried);
-    wm_js_uint(o, "differ", t->differ.n);
-    wm_js_uint(o, "missing", t->missing.n);
-    wm_js_close(o);
-}
-
-static const char *const fate_name[WM_FATE_N] = {"check", "bind", "run", "result", "same", "unused"};
-
-static void
-mutants_json(struct wm_mini_run *r, const struct wm_fates *f)
-{
-    struct wm_out *o = &r->out;
-
-    wm_js_array(o, "mutants");
-    for (uint32_t i = 0; i < f->mutant.n; i++) {
-        wm_js_object(o, NULL);
-        wm_js_str(o, "where", place_text(r, f->mutant.item[i]->span));
-        wm_js_str(o, "what", f->mutant.item[i]->what);
-        wm_js_str(o, "fate", wm_str_c(fate_name[f->fate[i]]));
-        wm_js_close(o);
-    }
-    wm_js_close(o);
-}
-
-static void
-unused_json(struct wm_mini_run *r)
-{
-    const struct wm_chain *c = r->map->chain;
-    struct wm_span span;
-
-    wm_js_array(&r->out, "unused");
-    for (uint32_t i = 0; i < wm_mini_items(c, r->o->reverse); i++)
-        if (!is_used(r, i)) {
-            wm_mini_item(c, r->o->reverse, i, &span);
-            wm_js_str(&r->out, NULL, place_text(r, span));
-        }
-    wm_js_close(&r->out);
-}
-
-/* ---- mutants ---- */
-
-static void
-mutants_text(struct wm_mini_run *r, const struct wm_fates *f)
-{
-    static const char *const word[WM_FATE_N] = {
-        "are refused by the check", "by the headers of an input", "by a run", "change what comes out",
-        "change nothing",           "survive"};
-    struct wm_buf *b = &r->out.b;
-
-    wm_buf_putc(b, '\n');
-    label(r, "mutants");
-    wm_buf_printf(b, "%" PRIu32, f->mutant.n);
-    for (int k = 0; k < WM_FATE_N; k++)
-        wm_buf_printf(b, "%s %" PRIu32 " %s", k ? "," : ":", f->count[k], word[k]);
-    wm_buf_putc(b, '\n');
-    for (int fate = WM_FATE_SAME; fate < WM_FATE_N; fate++)
-        for (uint32_t i = 0; i < f->mutant.n; i++)
-            if (f->fate[i] == fate)
-                wm_buf_printf(b, "          %s %.*s: %.*s\n",
-                              fate == WM_FATE_SAME ? "changes nothing:" : "survives:       ",
-                              WM_STR_ARG(place_text(r, f->mutant.item[i]->span)),
-                              WM_STR_ARG(f->mutant.item[i]->what));
 }
 
 /* ---- all stages ---- */
@@ -439,10 +248,8 @@ go_forward(struct wm_mini_run *r, struct wm_trial *t)
     if (st == WM_OK)
         st = wm_result_of_manifest(&t->out, r->a, ctx->sys, out, t->by_file[1], &ctx->err);
     if (st == WM_OK && r->style != WMAP_JSON) {
-        label(r, "input");
-        count_and_size(r, t->in.n, t->forward->in->nbytes, t->forward->in->file.n);
-        label(r, "forward");
-        count_and_size(r, t->out.n, out->nbytes, out->file.n);
+        wm_mini_stage_text(r, "input", t->in.n, t->forward->in->nbytes, t->forward->in->file.n);
+        wm_mini_stage_text(r, "forward", t->out.n, out->nbytes, out->file.n);
     }
     return st;
 }
@@ -465,8 +272,7 @@ go_back(struct wm_mini_run *r, struct wm_trial *t)
     if (st != WMAP_OK)
         return r->ctx->err.status ? r->ctx->err.status : WM_NO;
     if (r->style != WMAP_JSON) {
-        label(r, "back");
-        count_and_size(r, result.ntensor, result.bytes_written, result.nfile);
+        wm_mini_stage_text(r, "back", result.ntensor, result.bytes_written, result.nfile);
     }
     return compare(r, t);
 }
@@ -480,7 +286,7 @@ go(struct wm_mini_run *r, uint32_t k)
     t->mini = &r->set[k];
     paths(r, t, k);
     if (r->style != WMAP_JSON)
-        settings_text(r, k);
+        wm_mini_settings_text(r, k);
     if (r->nset > 1)
         st = make_dir(r->ctx, wm_arena_printf(r->a, "%s/%u", r->dir.p, k + 1).p);
     if (st == WM_OK && (st = write_input(r, t)) == WM_OK && (st = go_forward(r, t)) == WM_OK)
@@ -488,9 +294,9 @@ go(struct wm_mini_run *r, uint32_t k)
     if (st != WM_OK)
         return st;
     if (r->style == WMAP_JSON)
-        trial_json(r, t);
+        wm_mini_trial_json(r, t);
     else
-        compare_text(r, t);
+        wm_mini_compare_text(r, t);
     wm_out_more(&r->out);
     return t->differ.n || t->missing.n ? WM_NO : WM_OK;
 }
@@ -515,19 +321,19 @@ go_all(struct wm_mini_run *r)
         return worst;
     if (r->style == WMAP_JSON) {
         wm_js_close(&r->out);
-        unused_json(r);
+        wm_mini_unused_json(r);
     } else {
         wm_buf_putz(&r->out.b, r->nset > 1 ? "\n" : "");
-        items_text(r);
+        wm_mini_items_text(r);
     }
     if (r->o->mutate && worst == WM_OK) {
         st = wm_mini_mutate(r, &fates);
         if (st != WM_OK)
             return st;
         if (r->style == WMAP_JSON)
-            mutants_json(r, &fates);
+            wm_mini_mutants_json(r, &fates);
         else
-            mutants_text(r, &fates);
+            wm_mini_mutants_text(r, &fates);
         worst = fates.count[WM_FATE_UNUSED] ? WM_NO : WM_OK;
     }
     if (r->style == WMAP_JSON) {
@@ -544,8 +350,10 @@ options(struct wmap_ctx *ctx, const wmap_mini_options *o, struct wm_bind_opts *b
 
     for (size_t k = 0; k < o->ndefine; k++)
         define[k] = wm_ctx_str(ctx, o->define[k]);
-    *b = (struct wm_bind_opts){.reverse = o->reverse, .config = wm_ctx_str(ctx, o->config),
-                               .define = define, .ndefine = (uint32_t)o->ndefine};
+    *b = (struct wm_bind_opts){.reverse = o->reverse,
+                               .config = wm_ctx_str(ctx, o->config),
+                               .define = define,
+                               .ndefine = (uint32_t)o->ndefine};
 }
 
 wmap_status
@@ -553,7 +361,8 @@ wmap_mini(wmap_map *map, const wmap_mini_options *o, wmap_style style, wmap_sink
 {
     static const wmap_mini_options none;
     struct wmap_ctx *ctx = map->ctx;
-    struct wm_mini_run r = {.ctx = ctx, .map = map, .o = o ? o : &none, .a = &ctx->arena, .style = style};
+    struct wm_mini_run r = {
+        .ctx = ctx, .map = map, .o = o ? o : &none, .a = &ctx->arena, .style = style};
     struct wm_bind_opts b;
     enum wm_status st;
 

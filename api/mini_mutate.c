@@ -1,8 +1,8 @@
 /* api/mini_mutate.c -- every mutant of a map against the mini checkpoints of the map itself.
  *
- * A mutant is loaded in a context of its own, with its text in the place of the file that it changes,
- * and goes through check, binding and run until something notices: last of all a comparison of what
- * it makes with what the map makes, both ways. */
+ * A mutant is loaded in a context of its own, with its text in the place of the file that it
+ * changes, and goes through check, binding and run until something notices: last of all a
+ * comparison of what it makes with what the map makes, both ways. */
 #include "api/mini.h"
 #include "compiler/mutate.h"
 
@@ -107,8 +107,12 @@ one_way(struct wm_mini_run *r, struct wmap_map *map, const struct wm_trial *t, b
     const struct wm_bind_opts *b = &t->mini->opts;
     const struct wm_result *want = back ? &t->again : &t->out;
     const char **define = WM_NEW_N(&ctx->arena, const char *, b->ndefine);
-    wmap_bind_options o = {.config = t->config, .define = define, .ndefine = b->ndefine,
-                           .reverse = b->reverse != back, .allow_unmapped = back, .allow_missing = back};
+    wmap_bind_options o = {.config = t->config,
+                           .define = define,
+                           .ndefine = b->ndefine,
+                           .reverse = b->reverse != back,
+                           .allow_unmapped = back,
+                           .allow_missing = back};
     struct wm_result have = {0};
     wmap_plan *plan;
 

@@ -44,14 +44,14 @@ wm_result_of_plan(struct wm_result *r, struct wm_arena *a, const struct wm_sys *
 
         st = wm_exec_produce(x, i, 0, t->nbytes, p, err);
         if (i < r->n)
-            r->tensor[i] = (struct wm_made){by_file ? wm_plan_str(plan, v.outfile[t->file].name)
-                                                    : WM_STR(""),
-                                            wm_plan_str(plan, t->name),
-                                            (enum wm_dtype)t->dtype,
-                                            v.shape + t->shape,
-                                            t->rank,
-                                            p,
-                                            t->nbytes};
+            r->tensor[i] =
+                (struct wm_made){by_file ? wm_plan_str(plan, v.outfile[t->file].name) : WM_STR(""),
+                                 wm_plan_str(plan, t->name),
+                                 (enum wm_dtype)t->dtype,
+                                 v.shape + t->shape,
+                                 t->rank,
+                                 p,
+                                 t->nbytes};
     }
     if (x)
         wm_exec_close(x);

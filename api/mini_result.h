@@ -24,8 +24,9 @@ struct wm_result {
 enum wm_status wm_result_of_plan(struct wm_result *r, struct wm_arena *a, const struct wm_sys *sys,
                                  const struct wm_plan *plan, bool by_file, struct wm_err *err);
 /* The tensors of a checkpoint. */
-enum wm_status wm_result_of_manifest(struct wm_result *r, struct wm_arena *a, const struct wm_sys *sys,
-                                     const struct wm_manifest *m, bool by_file, struct wm_err *err);
+enum wm_status wm_result_of_manifest(struct wm_result *r, struct wm_arena *a,
+                                     const struct wm_sys *sys, const struct wm_manifest *m,
+                                     bool by_file, struct wm_err *err);
 /* The tensor of that file and name; NULL. */
 const struct wm_made *wm_result_find(const struct wm_result *r, const struct wm_made *like);
 bool wm_made_equal(const struct wm_made *x, const struct wm_made *y);

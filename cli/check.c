@@ -10,7 +10,8 @@ cmd_check(struct cli *c)
     if (status != 0)
         return status;
     if (given(c, OPT_config) || c->ndefine) {
-        wmap_mini_options o = {.config = c->value[OPT_config], .define = c->define, .ndefine = c->ndefine};
+        wmap_mini_options o = {
+            .config = c->value[OPT_config], .define = c->define, .ndefine = c->ndefine};
         wmap_status st = wmap_map_check(map, &o);
 
         if (st != WMAP_OK)

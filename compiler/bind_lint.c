@@ -1,11 +1,12 @@
-/* compiler/bind_lint.c -- warnings of what fits the headers but may be meant otherwise (bind_lint.h). */
+/* compiler/bind_lint.c -- warnings of what fits the headers but may be meant otherwise
+ * (bind_lint.h). */
 #include "compiler/bind_lint.h"
 
 /* A tensor of a rule, with the sizes of its axes. */
 struct term {
     const struct wm_rule *rule;
     const struct wm_rterm *t;
-    const int64_t *size;         /* [rule->axis.n] */
+    const int64_t *size; /* [rule->axis.n] */
     uint32_t rest_rank;
 };
 
@@ -15,15 +16,15 @@ struct cut {
     int side;
     const struct wm_shard_line *line;
     uint32_t dim;
-    WM_VEC(int64_t) at;          /* cuts inside of it, ascending in each part */
-    WM_VEC(int64_t) part;        /* where parts begin */
+    WM_VEC(int64_t) at;   /* cuts inside of it, ascending in each part */
+    WM_VEC(int64_t) part; /* where parts begin */
 };
 
 struct wm_lint {
-    struct wm_map key[2];        /* by side: key -> number in term */
+    struct wm_map key[2]; /* by side: key -> number in term */
     WM_VEC(struct term) term;
     WM_VEC(struct cut) cut;
-    WM_VEC(const void *) told;   /* rules and lines that were reported */
+    WM_VEC(const void *) told; /* rules and lines that were reported */
 };
 
 struct wm_lint *
@@ -87,24 +88,28 @@ report_axes(struct wm_bind *b, const struct wm_rule *r, uint32_t x, uint32_t y, 
 
     if (!tell(b, r))
         return;
-    d = wm_report(ds, WM_E_ORIENTATION, r->span,
-                  "`%.*s` and `%.*s` are both %lld, so the rule would fit as well with the two exchanged",
-                  WM_STR_ARG(p), WM_STR_ARG(q), (long long)size);
-    wm_note(ds, d, "say what they are, and every input must agree: where %.*s = config...., %.*s = config....",
-            WM_STR_ARG(p), WM_STR_ARG(q));
+    d = wm_report(
+        ds, WM_E_ORIENTATION, r->span,
+        "`%.*s` and `%.*s` are both %lld, so the rule would fit as well with the two exchanged",
+        WM_STR_ARG(p), WM_STR_ARG(q), (long long)size);
+    wm_note(
+        ds, d,
+        "say what they are, and every input must agree: where %.*s = config...., %.*s = config....",
+        WM_STR_ARG(p), WM_STR_ARG(q));
 }
 
-/* Two ways through the sums that are one product: axes that stand the other way round in the second. */
+/* Two ways through the sums that are one product: axes that stand the other way round in the
+ * second. */
 static bool
-compare_ways(struct wm_bind *b, const struct wm_rule *r, const struct wm_sizes *z, const struct wm_alt *p,
-             const struct wm_alt *q)
+compare_ways(struct wm_bind *b, const struct wm_rule *r, const struct wm_sizes *z,
+             const struct wm_alt *p, const struct wm_alt *q)
 {
     for (uint32_t i = 0; i < p->naxis; i++)
         for (uint32_t k = i + 1; k < p->naxis; k++) {
             uint32_t x = p->axis[i], y = p->axis[k];
 
-            if (z->axis[x] < 2 || z->axis[x] != z->axis[y] || !from_shape(r, x) || !from_shape(r, y) ||
-                order(q, x, y) <= 0)
+            if (z->axis[x] < 2 || z->axis[x] != z->axis[y] || !from_shape(r, x) ||
+                !from_shape(r, y) || order(q, x, y) <= 0)
                 continue;
             report_axes(b, r, x, y, z->axis[x]);
             return true;
@@ -158,8 +163,8 @@ is_part(const struct cut *c, int64_t at)
 }
 
 void
-wm_lint_cut(struct wm_bind *b, int side, struct wm_str key, const struct wm_cut_line *l, uint32_t dim,
-            const struct wm_cut *cut)
+wm_lint_cut(struct wm_bind *b, int side, struct wm_str key, const struct wm_cut_line *l,
+            uint32_t dim, const struct wm_cut *cut)
 {
     struct wm_arena *a = b->cc->a;
     struct cut *c = WM_PUSH(a, &b->lint->cut);
@@ -174,7 +179,7 @@ wm_lint_cut(struct wm_bind *b, int side, struct wm_str key, const struct wm_cut_
 
 /* What a cut goes through. */
 struct through {
-    int64_t at, inner;           /* the cut, and the length of what stays together */
+    int64_t at, inner; /* the cut, and the length of what stays together */
     const struct wm_rpat *pat;
 };
 
@@ -193,7 +198,8 @@ first_cut(const struct cut *c, int64_t base, int64_t n)
     int64_t first = -1;
 
     for (uint32_t i = 0; i < c->at.n; i++)
-        if (c->at.item[i] > base && c->at.item[i] < base + n && (first < 0 || c->at.item[i] < first))
+        if (c->at.item[i] > base && c->at.item[i] < base + n &&
+            (first < 0 || c->at.item[i] < first))
             first = c->at.item[i];
     return first;
 }
@@ -205,7 +211,8 @@ through(const struct walk *w, const struct wm_rpat *p, int64_t at, int64_t inner
     return false;
 }
 
-/* A sum, or an axis of words: its parts are not to be told apart by ranks unless the line names them. */
+/* A sum, or an axis of words: its parts are not to be told apart by ranks unless the line names
+ * them. */
 static bool
 sound_sum(const struct walk *w, const struct wm_rpat *p, int64_t base, int64_t unit)
 {
@@ -242,19 +249,22 @@ sound_sum(const struct walk *w, const struct wm_rpat *p, int64_t base, int64_t u
     return true;
 }
 
-/* x (rest): cuts between blocks of the rest are cuts of x; where the line names the blocks, each is on
- * its own. */
+/* x (rest): cuts between blocks of the rest are cuts of x; where the line names the blocks, each is
+ * on its own. */
 static bool
-sound_product(const struct walk *w, const struct wm_rpat *item, uint32_t n, int64_t base, int64_t unit)
+sound_product(const struct walk *w, const struct wm_rpat *item, uint32_t n, int64_t base,
+              int64_t unit)
 {
-    struct wm_rpat rest = {.kind = WM_PT_PRODUCT, .item = (struct wm_rpat *)item + 1, .nitem = n - 1};
+    struct wm_rpat rest = {
+        .kind = WM_PT_PRODUCT, .item = (struct wm_rpat *)item + 1, .nitem = n - 1};
     int64_t block, size, bad = -1;
     bool parts = true;
 
     if (n == 1)
         return sound(w, item, base, unit);
     rest.span = item[1].span;
-    if (!wm_dim_size(&rest, w->t->size, &block) || !wm_dim_size(item, w->t->size, &size) || block == 0)
+    if (!wm_dim_size(&rest, w->t->size, &block) || !wm_dim_size(item, w->t->size, &size) ||
+        block == 0)
         return true;
     block *= unit;
     for (uint32_t i = 0; i < w->c->at.n; i++) {
@@ -312,15 +322,18 @@ report_cut(struct wm_bind *b, const struct cut *c, const struct term *t, const s
 
     if (!tell(b, c->line))
         return;
-    d = wm_report(ds, WM_E_SHARD_CUT, c->line->span,
-                  "`%s` is cut at %lld of dimension %u, inside of %lld entries that belong together",
-                  wm_place_show(b->cc->a, c->key).p, (long long)x->at, c->dim, (long long)x->inner);
+    d = wm_report(
+        ds, WM_E_SHARD_CUT, c->line->span,
+        "`%s` is cut at %lld of dimension %u, inside of %lld entries that belong together",
+        wm_place_show(b->cc->a, c->key).p, (long long)x->at, c->dim, (long long)x->inner);
     if (what.n)
         wm_label(ds, d, x->pat->span, "inner to what is cut: `%.*s`", WM_STR_ARG(what));
     else
         wm_label(ds, d, t->t->span, "this pattern");
-    wm_note(ds, d, "cut each part on its own with `parts`, or refuse such numbers of ranks with `unit %lld`",
-            (long long)x->inner);
+    wm_note(
+        ds, d,
+        "cut each part on its own with `parts`, or refuse such numbers of ranks with `unit %lld`",
+        (long long)x->inner);
 }
 
 void

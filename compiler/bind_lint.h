@@ -19,8 +19,8 @@ void wm_lint_axes(struct wm_bind *b, const struct wm_inst *x, const struct wm_si
 void wm_lint_term(struct wm_bind *b, int side, struct wm_str key, const struct wm_inst *x,
                   const struct wm_rterm *t, const struct wm_sizes *z);
 /* Dimension `dim` of the whole tensor `key` of that side is cut so. */
-void wm_lint_cut(struct wm_bind *b, int side, struct wm_str key, const struct wm_cut_line *l, uint32_t dim,
-                 const struct wm_cut *cut);
+void wm_lint_cut(struct wm_bind *b, int side, struct wm_str key, const struct wm_cut_line *l,
+                 uint32_t dim, const struct wm_cut *cut);
 /* All is known: compare terms and cuts. */
 void wm_lint_report(struct wm_bind *b);
 

@@ -3,8 +3,8 @@
  *
  * A map reads settings (config.a.b, its params) and tensors.  Settings that are not given are
  * searched for: few candidates each, changed one at a time, until the map binds, as many of its
- * rules as can be are used, and the sizes that meet in a rule differ.  Then tensors are invented for
- * every instance of every rule, headers first; sizes that only shapes know are small primes. */
+ * rules as can be are used, and the sizes that meet in a rule differ.  Then tensors are invented
+ * for every instance of every rule, headers first; sizes that only shapes know are small primes. */
 #ifndef WM_COMPILER_MINI_H
 #define WM_COMPILER_MINI_H
 
@@ -15,28 +15,29 @@
 enum wm_setting_kind {
     WM_SET_CONFIG, /* config.a.b */
     WM_SET_PARAM,
-    WM_SET_SCALE,  /* sizes from shapes are multiples of it, so that ranks divide them */
-    WM_SET_RANK,   /* dimensions of whole tensors, and of `...` */
-    WM_SET_EXISTS  /* what exists() answers */
+    WM_SET_SCALE, /* sizes from shapes are multiples of it, so that ranks divide them */
+    WM_SET_RANK,  /* dimensions of whole tensors, and of `...` */
+    WM_SET_EXISTS /* what exists() answers */
 };
 
 struct wm_setting {
     enum wm_setting_kind kind;
-    struct wm_str name;    /* "rope.theta", "tp" */
-    bool required;         /* is somewhere read without a default */
-    bool text;             /* candidates are strings to give with -D, without quotes */
+    struct wm_str name;          /* "rope.theta", "tp" */
+    bool required;               /* is somewhere read without a default */
+    bool text;                   /* candidates are strings to give with -D, without quotes */
     WM_VEC(struct wm_str) value; /* candidates as JSON; empty: absent */
-    uint32_t at;           /* the one chosen */
+    uint32_t at;                 /* the one chosen */
 };
 
 typedef WM_VEC(struct wm_setting) wm_settings;
 
-/* Everything that the map reads and that is not given: `base` is the user's configuration (or NULL),
- * `define` his -D.  In order of the text. */
+/* Everything that the map reads and that is not given: `base` is the user's configuration (or
+ * NULL), `define` his -D.  In order of the text. */
 void wm_settings_collect(struct wm_cc *cc, const struct wm_chain *c, const struct cJSON *base,
                          const struct wm_str *define, uint32_t ndefine, wm_settings *out);
 /* The configuration with the chosen values, as JSON text; NULL cJSON with base counts as {}. */
-struct wm_str wm_settings_config(struct wm_arena *a, const wm_settings *s, const struct cJSON *base);
+struct wm_str wm_settings_config(struct wm_arena *a, const wm_settings *s,
+                                 const struct cJSON *base);
 /* NAME=VALUE of the params that are not left to their defaults, behind the user's own. */
 void wm_settings_define(struct wm_arena *a, const wm_settings *s, const struct wm_str *define,
                         uint32_t ndefine, struct wm_str **out, uint32_t *n);
@@ -52,12 +53,12 @@ int64_t wm_mini_prime(uint32_t i);
 
 /* What the tensors of a chain's first reading side are; headers only. */
 struct wm_invented {
-    struct wm_tset *logical;     /* keys, with places */
-    struct wm_tset *placed;      /* the same as they lie in files */
-    WM_VEC(uint8_t) narrow;      /* by logical tensor: the dtype whose values its elements may have */
-    uint32_t *of;                /* by placed tensor: a logical one */
-    bool *covered;               /* [wm_mini_items()] rules, then aliases */
-    uint32_t nequal;             /* pairs of axes of a rule with equal sizes */
+    struct wm_tset *logical; /* keys, with places */
+    struct wm_tset *placed;  /* the same as they lie in files */
+    WM_VEC(uint8_t) narrow;  /* by logical tensor: the dtype whose values its elements may have */
+    uint32_t *of;            /* by placed tensor: a logical one */
+    bool *covered;           /* [wm_mini_items()] rules, then aliases */
+    uint32_t nequal;         /* pairs of axes of a rule with equal sizes */
 };
 
 /* Rules of all links and aliases of what is read: what a set of settings should use. */
@@ -70,16 +71,17 @@ bool wm_mini_invent(struct wm_cc *cc, const struct wm_chain *c, const wm_setting
                     const struct wm_bind_opts *o, struct wm_invented *out);
 /* Shapes for the n reading tensors of a rule by operations, found by trying (mini_pipe.c); those in
  * `t` that have a shape keep it.  `hint` (or NULL): shapes to try first. */
-bool wm_mini_pipe(struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *z, int64_t scale,
-                  enum wm_dtype dtype, const struct wm_gt *hint, struct wm_gt *t, uint32_t n);
+bool wm_mini_pipe(struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *z,
+                  int64_t scale, enum wm_dtype dtype, const struct wm_gt *hint, struct wm_gt *t,
+                  uint32_t n);
 
 /* ---- the whole ---- */
 
 /* One set of settings, with what binds to it. */
 struct wm_mini {
     wm_settings set;
-    struct wm_str config;        /* JSON text */
-    struct wm_bind_opts opts;    /* the caller's, with the configuration and all -D */
+    struct wm_str config;     /* JSON text */
+    struct wm_bind_opts opts; /* the caller's, with the configuration and all -D */
     struct wm_invented in;
     struct wm_manifest *manifest; /* of the placed tensors; its files need not exist */
     struct wm_graph *graph;

@@ -1,8 +1,8 @@
 /* compiler/mini_data.c -- the bytes of a mini checkpoint.
  *
- * Elements are numbered through all tensors and each gets the value of its number, so that no two are
- * alike as far as their type has so many values.  Then the checks of the bound map are applied as
- * assignments: what must be equal, or a constant, is made so. */
+ * Elements are numbered through all tensors and each gets the value of its number, so that no two
+ * are alike as far as their type has so many values.  Then the checks of the bound map are applied
+ * as assignments: what must be equal, or a constant, is made so. */
 #include <math.h>
 
 #include "base/checked.h"
@@ -13,7 +13,7 @@
 struct data {
     struct wm_cc *cc;
     const struct wm_mini *m;
-    unsigned char **tensor;      /* [placed] */
+    unsigned char **tensor; /* [placed] */
 };
 
 /* ---- values ---- */
@@ -162,10 +162,12 @@ make_file(struct data *d, uint32_t file, struct wm_mini_file *out, struct wm_err
 
     for (uint32_t i = 0; i < m->tensor.n; i++)
         if (m->tensor.item[i].file == file)
-            *WM_PUSH(d->cc->a, &t) =
-                (struct wm_wtensor){.name = m->tensor.item[i].name, .dtype = m->tensor.item[i].dtype,
-                                    .rank = m->tensor.item[i].rank, .shape = m->tensor.item[i].shape,
-                                    .nbytes = m->tensor.item[i].nbytes, .user = i};
+            *WM_PUSH(d->cc->a, &t) = (struct wm_wtensor){.name = m->tensor.item[i].name,
+                                                         .dtype = m->tensor.item[i].dtype,
+                                                         .rank = m->tensor.item[i].rank,
+                                                         .shape = m->tensor.item[i].shape,
+                                                         .nbytes = m->tensor.item[i].nbytes,
+                                                         .user = i};
     if ((st = fmt->layout(d->cc->a, t.item, t.n, &w, err)) != WM_OK)
         return st;
     p = wm_arena_alloc(d->cc->a, w.size);

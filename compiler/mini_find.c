@@ -1,13 +1,18 @@
 /* compiler/mini_find.c -- the search for settings under which a map binds and its rules are used.
  *
  * Settings are changed one at a time, in order; a change stays where it is an improvement: fewer
- * errors, then more rules used, then fewer axes of equal size, then fewer tensors where they are many.  Every trial
- * invents tensors and binds the map to their headers, in memory of its own. */
+ * errors, then more rules used, then fewer axes of equal size, then fewer tensors where they are
+ * many.  Every trial invents tensors and binds the map to their headers, in memory of its own. */
 #include <cjson/cJSON.h>
 
 #include "compiler/mini.h"
 
-enum { WM_FIND_SWEEPS = 4, WM_FIND_SETS = 8, WM_FIND_LEAPS = 200, WM_FIND_LARGE = 2000 /* tensors */ };
+enum {
+    WM_FIND_SWEEPS = 4,
+    WM_FIND_SETS = 8,
+    WM_FIND_LEAPS = 200,
+    WM_FIND_LARGE = 2000 /* tensors */
+};
 
 struct score {
     uint32_t nerror, nused, nnew, nequal, ntensor;
@@ -17,10 +22,10 @@ struct find {
     struct wm_cc *cc;
     struct wm_chain *chain;
     const struct wm_bind_opts *o;
-    struct cJSON *base;          /* the user's configuration, or NULL */
+    struct cJSON *base; /* the user's configuration, or NULL */
     struct wm_err *err;
     uint32_t nitem;
-    bool *used;                  /* [nitem] by the sets so far */
+    bool *used; /* [nitem] by the sets so far */
 };
 
 /* ---- headers without files ---- */
@@ -48,7 +53,9 @@ manifest_of(struct wm_cc *cc, const struct wm_tset *placed)
         const struct wm_gt *gt = &placed->t.item[i];
         struct wm_mtensor *t = WM_PUSH(cc->a, &m->tensor);
 
-        *t = (struct wm_mtensor){.name = wm_place_key(gt->key), .dtype = gt->dtype, .rank = gt->rank,
+        *t = (struct wm_mtensor){.name = wm_place_key(gt->key),
+                                 .dtype = gt->dtype,
+                                 .rank = gt->rank,
                                  .shape = gt->shape};
         t->file = file_number(cc, m, &seen, gt->file.n ? gt->file : WM_STR("model.safetensors"));
         wm_dtype_nbytes(gt->dtype, wm_gt_numel(gt), &t->nbytes);
@@ -252,7 +259,8 @@ enum wm_status
 wm_mini_find(struct wm_cc *cc, struct wm_chain *c, const struct wm_bind_opts *o, uint32_t max,
              struct wm_mini **out, uint32_t *n, struct wm_err *err)
 {
-    struct find f = {.cc = cc, .chain = c, .o = o, .err = err, .nitem = wm_mini_items(c, o->reverse)};
+    struct find f = {
+        .cc = cc, .chain = c, .o = o, .err = err, .nitem = wm_mini_items(c, o->reverse)};
     WM_VEC(struct wm_mini) sets = {0};
     wm_settings set;
     enum wm_status st = read_base(&f);

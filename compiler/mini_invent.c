@@ -1,284 +1,15 @@
 /* compiler/mini_invent.c -- tensors for every instance of a chain's rules, headers only.
  *
- * Enters: settings for all that the maps read.  Leaves: the tensors of the first reading side.  Links
- * are taken from the last to the first: what a link reads must be what the one before it writes, so
- * that its shapes are known there already.  Tensors of patterns come first, whole tensors after. */
+ * Enters: settings for all that the maps read.  Leaves: the tensors of the first reading side.
+ * Links are taken from the last to the first: what a link reads must be what the one before it
+ * writes, so that its shapes are known there already.  Tensors of patterns come first, whole
+ * tensors after. */
 #include "base/checked.h"
 #include "compiler/check.h"
-#include "compiler/mini.h"
+#include "compiler/mini_priv.h"
 #include "compiler/scalar.h"
 
 enum { WM_MINI_TENSORS = 100000, WM_MINI_ELEMS = 1 << 24 };
-
-struct invent {
-    struct wm_bind b;            /* first: wm_each_tuple() hands it on */
-    const wm_settings *set;
-    const struct wm_tset *next;  /* what the next link reads, by key; NULL: there is none */
-    struct wm_map made;          /* keys that the link writes */
-    struct wm_map sizes;         /* axis name -> number in size */
-    WM_VEC(int64_t) size;
-    WM_VEC(uint8_t) narrow;
-    bool *covered;               /* of the rule at hand */
-    uint32_t most_equal;         /* of its instances */
-    uint32_t *nequal;
-    int64_t nelem;
-    const struct wm_rule *last;  /* the latest rule by operations, and shapes that it took */
-    const struct wm_gt *hint;
-    uint32_t nhint;
-};
-
-int64_t
-wm_mini_prime(uint32_t i)
-{
-    int64_t p = 5;
-
-    for (;; p += 2) {
-        bool prime = true;
-
-        for (int64_t d = 3; d * d <= p && prime; d += 2)
-            prime = p % d != 0;
-        if (prime && i-- == 0)
-            return p;
-    }
-}
-
-/* ---- sizes ---- */
-
-enum learned { WM_NOTHING, WM_LEARNED, WM_UNFIT };
-
-/* What the shape of one tensor says of its term's axes. */
-static enum learned
-learn(const struct wm_rterm *t, const struct wm_gt *gt, struct wm_sizes *z)
-{
-    uint32_t at = 0, axis, rest = gt->rank - t->ndim + 1;
-    enum learned what = WM_NOTHING;
-
-    if (t->has_rest ? gt->rank + 1 < t->ndim : gt->rank != t->ndim)
-        return WM_UNFIT;
-    for (uint32_t d = 0; d < t->ndim; d++) {
-        if (t->dim[d].kind == WM_PT_REST) {
-            if (z->axis[WM_AX_REST] < 0) {
-                z->rest = gt->shape + at;
-                z->rest_rank = rest;
-                if (!wm_ck_numel(z->rest, rest, &z->axis[WM_AX_REST]))
-                    return WM_UNFIT;
-                what = WM_LEARNED;
-            } else if (z->rest_rank != rest ||
-                       (rest && memcmp(z->rest, gt->shape + at, rest * sizeof(*z->rest)) != 0)) {
-                return WM_UNFIT;
-            }
-            at += rest;
-            continue;
-        }
-        switch (wm_dim_solve(&t->dim[d], z->axis, gt->shape[at++], &axis)) {
-        case WM_SOLVED:
-            what = WM_LEARNED;
-            break;
-        case WM_SOLVE_BAD:
-            return WM_UNFIT;
-        default:
-            break;
-        }
-    }
-    return what;
-}
-
-/* A size for a name that no axis of the rule has; the one that it had before, if that is free. */
-static int64_t
-choose(struct invent *v, const struct wm_rule *r, const struct wm_sizes *z, struct wm_str name)
-{
-    int64_t scale = wm_settings_inner(v->set, WM_SET_SCALE, 1), size = -1;
-    uint32_t known = wm_map_get(&v->sizes, name);
-
-    for (int64_t i = known == WM_NONE ? 0 : -1; size < 0; i++) {
-        size = i < 0 ? v->size.item[known] : wm_mini_prime((uint32_t)i) * scale;
-        for (uint32_t k = 1; k < r->axis.n && size >= 0; k++)
-            if (z->axis[k] == size)
-                size = -1;
-        for (uint32_t k = 0; k < z->rest_rank && size >= 0; k++)
-            if (z->rest[k] == size)
-                size = -1;
-    }
-    if (known == WM_NONE) {
-        wm_map_put(&v->sizes, name, v->size.n);
-        *WM_PUSH(v->b.cc->a, &v->size) = size;
-    }
-    return size;
-}
-
-/* The dimensions of `...`: those of a term that is nothing else, one fewer beside others. */
-static void
-choose_rest(struct invent *v, const struct wm_rule *r, struct wm_sizes *z)
-{
-    int64_t rank = wm_settings_inner(v->set, WM_SET_RANK, 2), *rest;
-    bool beside = false;
-
-    for (uint32_t t = 0; t < r->side[v->b.rs].nterm; t++)
-        beside |= r->side[v->b.rs].term[t].ndim > 1;
-    rank -= beside;
-    rest = WM_NEW_N(v->b.cc->a, int64_t, rank);
-    z->rest = rest;
-    for (uint32_t k = 0; k < rank; k++) {
-        rest[k] = choose(v, r, z, wm_arena_printf(v->b.cc->a, "...%u", k));
-        z->rest_rank = k + 1;
-    }
-    z->rest_rank = (uint32_t)rank;
-    wm_ck_numel(rest, z->rest_rank, &z->axis[WM_AX_REST]);
-}
-
-/* What a shard line says of a dimension: shapes have to follow it. */
-static enum learned
-learn_shards(struct invent *v, const struct wm_rule *r, const struct wm_rterm *t, int side,
-             struct wm_str key, struct wm_sizes *z)
-{
-    uint32_t dim, axis, at = 0, rank = t->ndim - t->has_rest + (z->axis[0] < 0 ? 0 : z->rest_rank);
-    int64_t size, d;
-
-    if (!wm_shard_size(&v->b, side, key, &d, &size))
-        return WM_NOTHING;
-    if (z->axis[WM_AX_REST] < 0 && t->has_rest) {
-        int64_t *rest = WM_NEW_N(v->b.cc->a, int64_t, 3);
-
-        if (t->ndim > 1 || d < 0)
-            return WM_NOTHING;
-        z->rest = rest; /* a whole tensor */
-        z->rest_rank = 0;
-        for (int64_t k = 0; k < 2 || k <= d; k++) {
-            rest[k] = k == d ? size : choose(v, r, z, WM_STR("...0"));
-            z->rest_rank++;
-        }
-        wm_ck_numel(rest, z->rest_rank, &z->axis[WM_AX_REST]);
-        return WM_LEARNED;
-    }
-    dim = (uint32_t)(d < 0 ? d + rank : d);
-    for (uint32_t k = 0; k < t->ndim; k++) {
-        if (t->dim[k].kind == WM_PT_REST) {
-            at += z->rest_rank;
-        } else if (at++ == dim) {
-            enum wm_solve what = wm_dim_solve(&t->dim[k], z->axis, size, &axis);
-
-            return what == WM_SOLVED ? WM_LEARNED : what == WM_SOLVE_BAD ? WM_UNFIT : WM_NOTHING;
-        }
-    }
-    return WM_NOTHING;
-}
-
-/* ---- one instance ---- */
-
-static struct wm_str
-key_of(struct invent *v, struct wm_inst *x, int side, uint32_t t, const struct wm_sizes *z, int64_t n)
-{
-    struct wm_str key = WM_STR("");
-
-    if (wm_inst_position(&v->b, x, &x->rule->side[side].term[t], z, n) &&
-        wm_inst_key(&v->b, x, &x->rule->side[side].term[t], &key))
-        return wm_arena_str(v->b.cc->a, key);
-    return WM_STR("");
-}
-
-static bool
-keys_known(const struct wm_rterm *t, const struct wm_sizes *z)
-{
-    for (uint32_t k = 0; k < t->nkey_axis; k++)
-        if (z->axis[t->key_axis[k]] < 0)
-            return false;
-    return true;
-}
-
-/* All shapes that are known on one side, and its shard lines.  What the next link reads may have been
- * chosen freely there: where it does not fit, it says nothing, and the binding has the last word. */
-static enum learned
-learn_side(struct invent *v, struct wm_inst *x, int side, const struct wm_tset *in, struct wm_sizes *z,
-           struct wm_str *who)
-{
-    enum learned what = WM_NOTHING;
-
-    for (uint32_t t = 0; t < x->rule->side[side].nterm; t++) {
-        const struct wm_rterm *term = &x->rule->side[side].term[t];
-        int64_t n = keys_known(term, z) ? wm_term_count(term, x->rule, z) : 0;
-
-        for (int64_t i = 0; i < n; i++) {
-            struct wm_str key = key_of(v, x, side, t, z, i);
-            uint32_t id = in ? wm_map_get(&in->by_key, key) : WM_NONE;
-            enum learned now = id == WM_NONE ? WM_NOTHING : learn(term, &in->t.item[id], z);
-
-            if (now == WM_UNFIT && in == v->next)
-                now = WM_NOTHING;
-            if (now == WM_NOTHING)
-                now = learn_shards(v, x->rule, term, side, key, z);
-            if (now == WM_UNFIT)
-                *who = key;
-            what = now > what ? now : what;
-        }
-    }
-    return what;
-}
-
-/* One more axis, or `...`, gets a size; false: all have one. */
-static bool
-choose_one(struct invent *v, const struct wm_rule *r, struct wm_sizes *z)
-{
-    for (uint32_t i = 1; i < r->axis.n; i++) {
-        const struct wm_axis *ax = &r->axis.item[i];
-
-        if (z->axis[i] < 0 && (ax->in_pattern[v->b.rs] || ax->in_key[v->b.rs])) {
-            z->axis[i] = choose(v, r, z, ax->name);
-            return true;
-        }
-    }
-    for (uint32_t t = 0; t < r->side[v->b.rs].nterm && z->axis[WM_AX_REST] < 0; t++)
-        if (r->side[v->b.rs].term[t].has_rest) {
-            choose_rest(v, r, z);
-            return true;
-        }
-    return false;
-}
-
-static bool
-unfit(struct invent *v, const struct wm_inst *x, struct wm_str key)
-{
-    wm_report(&v->b.cc->diags, WM_E_EXTENTS, x->rule->span,
-              "no shape was found that fits all that the map says of `%s`",
-              wm_place_show(v->b.cc->a, key).p);
-    return false;
-}
-
-static bool
-solve(struct invent *v, struct wm_inst *x, struct wm_sizes *z)
-{
-    enum learned what;
-    struct wm_str who = {0};
-
-    do {
-        enum learned left = learn_side(v, x, v->b.rs, v->b.in, z, &who);
-        enum learned right = learn_side(v, x, v->b.ws, v->next, z, &who);
-
-        what = left > right ? left : right;
-        if (what == WM_UNFIT)
-            return unfit(v, x, who);
-    } while (what == WM_LEARNED || choose_one(v, x->rule, z));
-    return true;
-}
-
-/* Axes of a rule that its shapes can't tell apart: in the instance where they are most. */
-static void
-count_equal(struct invent *v, const struct wm_rule *r, const struct wm_sizes *z)
-{
-    uint32_t n = 0;
-
-    for (uint32_t i = 1; i < r->axis.n; i++) {
-        if (!r->axis.item[i].in_pattern[0] && !r->axis.item[i].in_pattern[1])
-            continue;
-        n += z->axis[i] == 1; /* it can stand anywhere */
-        for (uint32_t k = 1; k < i; k++)
-            n += z->axis[i] == z->axis[k] && z->axis[i] >= 0 &&
-                 (r->axis.item[k].in_pattern[0] || r->axis.item[k].in_pattern[1]);
-    }
-    if (n <= v->most_equal)
-        return;
-    *v->nequal += n - v->most_equal;
-    v->most_equal = n;
-}
 
 /* ---- types ---- */
 
@@ -325,14 +56,15 @@ dtype_of(const struct wm_bind *b, const struct wm_rule *r, enum wm_dtype *narrow
 /* ---- making them ---- */
 
 static bool
-add_tensor(struct invent *v, const struct wm_inst *x, struct wm_gt *gt, enum wm_dtype narrow)
+add_tensor(struct wm_invent *v, const struct wm_inst *x, struct wm_gt *gt, enum wm_dtype narrow)
 {
     struct wm_tset *in = v->b.in;
     int64_t n;
 
-    if (!wm_ck_numel(gt->shape, gt->rank, &n) || n > WM_MINI_ELEMS || v->nelem + n > WM_MINI_ELEMS ||
-        in->t.n >= WM_MINI_TENSORS) {
-        wm_report(&v->b.cc->diags, WM_E_EXTENTS, x->rule->span, "a small checkpoint would not be small");
+    if (!wm_ck_numel(gt->shape, gt->rank, &n) || n > WM_MINI_ELEMS ||
+        v->nelem + n > WM_MINI_ELEMS || in->t.n >= WM_MINI_TENSORS) {
+        wm_report(&v->b.cc->diags, WM_E_EXTENTS, x->rule->span,
+                  "a small checkpoint would not be small");
         return false;
     }
     v->nelem += n;
@@ -343,7 +75,7 @@ add_tensor(struct invent *v, const struct wm_inst *x, struct wm_gt *gt, enum wm_
 }
 
 static bool
-shape_of(struct invent *v, const struct wm_rterm *t, const struct wm_sizes *z, struct wm_gt *gt)
+shape_of(struct wm_invent *v, const struct wm_rterm *t, const struct wm_sizes *z, struct wm_gt *gt)
 {
     int64_t *shape = WM_NEW_N(v->b.cc->a, int64_t, t->ndim + z->rest_rank);
 
@@ -363,20 +95,20 @@ shape_of(struct invent *v, const struct wm_rterm *t, const struct wm_sizes *z, s
 
 /* Is another tensor read where this one is absent? */
 static bool
-is_alias(const struct invent *v, const struct wm_rule *r, struct wm_str key)
+is_alias(const struct wm_invent *v, const struct wm_rule *r, struct wm_str key)
 {
     return !r->captures && wm_map_get(&v->b.alias[v->b.rs], key) != WM_NONE;
 }
 
 static bool
-make_tensors(struct invent *v, struct wm_inst *x, const struct wm_sizes *z)
+make_tensors(struct wm_invent *v, struct wm_inst *x, const struct wm_sizes *z)
 {
     const struct wm_rule *r = x->rule;
     enum wm_dtype narrow, dtype = dtype_of(&v->b, r, &narrow);
 
     for (uint32_t t = 0; t < r->side[v->b.rs].nterm; t++)
         for (int64_t i = 0; i < wm_term_count(&r->side[v->b.rs].term[t], r, z); i++) {
-            struct wm_gt gt = {.key = key_of(v, x, v->b.rs, t, z, i), .dtype = dtype};
+            struct wm_gt gt = {.key = wm_invent_key(v, x, v->b.rs, t, z, i), .dtype = dtype};
 
             if (is_alias(v, r, gt.key))
                 continue; /* another tensor is read in its place */
@@ -384,7 +116,7 @@ make_tensors(struct invent *v, struct wm_inst *x, const struct wm_sizes *z)
             if (wm_map_get(&v->b.in->by_key, gt.key) != WM_NONE)
                 continue;
             if (!shape_of(v, &r->side[v->b.rs].term[t], z, &gt))
-                return unfit(v, x, gt.key);
+                return wm_invent_unfit(v, x, gt.key);
             if (!add_tensor(v, x, &gt, narrow))
                 return false;
         }
@@ -393,7 +125,7 @@ make_tensors(struct invent *v, struct wm_inst *x, const struct wm_sizes *z)
 
 /* A rule by operations: shapes that go through them. */
 static bool
-make_by_operations(struct invent *v, struct wm_inst *x, struct wm_sizes *z)
+make_by_operations(struct wm_invent *v, struct wm_inst *x, struct wm_sizes *z)
 {
     const struct wm_rule *r = x->rule;
     enum wm_dtype narrow, dtype = dtype_of(&v->b, r, &narrow);
@@ -402,14 +134,14 @@ make_by_operations(struct invent *v, struct wm_inst *x, struct wm_sizes *z)
 
     for (uint32_t i = 1; i < r->axis.n; i++)
         if (z->axis[i] < 0 && (r->axis.item[i].in_key[0] || r->axis.item[i].in_key[1]))
-            z->axis[i] = choose(v, r, z, r->axis.item[i].name);
+            z->axis[i] = wm_invent_size(v, r, z, r->axis.item[i].name);
     for (uint32_t t = 0; t < r->side[v->b.rs].nterm; t++)
         for (int64_t i = 0; i < wm_term_count(&r->side[v->b.rs].term[t], r, z); i++) {
-            struct wm_str key = key_of(v, x, v->b.rs, t, z, i);
+            struct wm_str key = wm_invent_key(v, x, v->b.rs, t, z, i);
             uint32_t id = wm_map_get(&v->b.in->by_key, key);
 
-            *WM_PUSH(v->b.cc->a, &list) = id == WM_NONE ? (struct wm_gt){.key = key, .dtype = dtype}
-                                                        : v->b.in->t.item[id];
+            *WM_PUSH(v->b.cc->a, &list) =
+                id == WM_NONE ? (struct wm_gt){.key = key, .dtype = dtype} : v->b.in->t.item[id];
             any |= id == WM_NONE;
         }
     *v->covered = true;
@@ -417,7 +149,7 @@ make_by_operations(struct invent *v, struct wm_inst *x, struct wm_sizes *z)
         return true;
     if (!wm_mini_pipe(&v->b, x, z, wm_settings_inner(v->set, WM_SET_SCALE, 1), dtype,
                       v->last == r && v->nhint == list.n ? v->hint : NULL, list.item, list.n))
-        return unfit(v, x, list.item[0].key);
+        return wm_invent_unfit(v, x, list.item[0].key);
     v->last = r;
     v->hint = list.item;
     v->nhint = list.n;
@@ -430,7 +162,7 @@ make_by_operations(struct invent *v, struct wm_inst *x, struct wm_sizes *z)
 
 /* An instance that the next link has nothing for, or whose keys are left aside. */
 static bool
-unwanted(struct invent *v, struct wm_inst *x, const struct wm_sizes *z)
+unwanted(struct wm_invent *v, struct wm_inst *x, const struct wm_sizes *z)
 {
     const struct wm_rule *r = x->rule;
     bool wanted = v->next == NULL || !r->optional;
@@ -438,10 +170,10 @@ unwanted(struct invent *v, struct wm_inst *x, const struct wm_sizes *z)
     for (int s = 0; s < 2; s++)
         for (uint32_t t = 0; t < r->side[s].nterm; t++) {
             const struct wm_rterm *term = &r->side[s].term[t];
-            int64_t n = keys_known(term, z) ? wm_term_count(term, r, z) : 0;
+            int64_t n = wm_invent_keys_known(term, z) ? wm_term_count(term, r, z) : 0;
 
             for (int64_t i = 0; i < n; i++) {
-                struct wm_str key = key_of(v, x, s, t, z, i);
+                struct wm_str key = wm_invent_key(v, x, s, t, z, i);
 
                 if (s == v->b.rs && wm_is_ignored(&v->b, s, wm_place_key(key)))
                     return true;
@@ -457,7 +189,7 @@ unwanted(struct invent *v, struct wm_inst *x, const struct wm_sizes *z)
 static bool
 invent_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *c)
 {
-    struct invent *v = (struct invent *)b;
+    struct wm_invent *v = (struct wm_invent *)b;
     struct wm_sizes z = {.axis = c->size};
 
     if (!wm_inst_sizes(b, x, &z))
@@ -470,9 +202,9 @@ invent_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *c)
     }
     if (x->rule->pipeline)
         return make_by_operations(v, x, &z);
-    if (!solve(v, x, &z))
+    if (!wm_invent_solve(v, x, &z))
         return false;
-    count_equal(v, x->rule, &z);
+    wm_invent_count_equal(v, x->rule, &z);
     return make_tensors(v, x, &z);
 }
 
@@ -480,7 +212,8 @@ invent_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *c)
 
 /* Captures: the texts that the next link asks for, or any. */
 static bool
-invent_captures(struct invent *v, const struct wm_rule *r, struct wm_inst *x, struct wm_rule_cache *c)
+invent_captures(struct wm_invent *v, const struct wm_rule *r, struct wm_inst *x,
+                struct wm_rule_cache *c)
 {
     if (!v->next) {
         for (uint32_t i = 0; i < r->var.n; i++)
@@ -512,7 +245,7 @@ round_of(const struct wm_rule *r)
 }
 
 static bool
-invent_rules(struct invent *v, bool *covered)
+invent_rules(struct wm_invent *v, bool *covered)
 {
     struct wm_bind *b = &v->b;
 
@@ -540,7 +273,7 @@ invent_rules(struct invent *v, bool *covered)
 
 /* What an alias stands for, where only a rule with a capture reads it. */
 static bool
-invent_alias_sources(struct invent *v, bool *covered)
+invent_alias_sources(struct wm_invent *v, bool *covered)
 {
     struct wm_bind *b = &v->b;
 
@@ -570,7 +303,7 @@ invent_alias_sources(struct invent *v, bool *covered)
 static bool
 exists(void *user, struct wm_str key)
 {
-    const struct invent *v = user;
+    const struct wm_invent *v = user;
 
     (void)key;
     return wm_settings_inner(v->set, WM_SET_EXISTS, 0) != 0;
@@ -579,14 +312,15 @@ exists(void *user, struct wm_str key)
 static bool
 values_in_keys(void *user, struct wm_menv *me, uint32_t index, struct wm_index_values *out)
 {
-    struct invent *v = user;
+    struct wm_invent *v = user;
     struct wm_str name = me->mod->index.item[index].name;
     uint32_t k = wm_map_get(&v->sizes, name);
 
     if (k == WM_NONE) {
         k = v->size.n;
         wm_map_put(&v->sizes, name, k);
-        *WM_PUSH(v->b.cc->a, &v->size) = wm_mini_prime(k % 4) * wm_settings_inner(v->set, WM_SET_SCALE, 1);
+        *WM_PUSH(v->b.cc->a, &v->size) =
+            wm_mini_prime(k % 4) * wm_settings_inner(v->set, WM_SET_SCALE, 1);
     }
     out->n = v->size.item[k];
     return true;
@@ -595,19 +329,27 @@ values_in_keys(void *user, struct wm_menv *me, uint32_t index, struct wm_index_v
 /* ---- links ---- */
 
 static void
-begin(struct invent *v, struct wm_cc *cc, const struct wm_chain_link *l, const struct wm_bind_opts *o,
-      const wm_settings *s, const struct wm_tset *next, struct wm_graph *g)
+begin(struct wm_invent *v, struct wm_cc *cc, const struct wm_chain_link *l,
+      const struct wm_bind_opts *o, const wm_settings *s, const struct wm_tset *next,
+      struct wm_graph *g)
 {
     struct wm_bind *b = &v->b;
 
-    *v = (struct invent){.set = s, .next = next};
-    *b = (struct wm_bind){.cc = cc, .g = g, .o = o, .m = l->module, .back = l->inverse != o->reverse};
+    *v = (struct wm_invent){.set = s, .next = next};
+    *b = (struct wm_bind){
+        .cc = cc, .g = g, .o = o, .m = l->module, .back = l->inverse != o->reverse};
     b->rs = b->back;
     b->ws = !b->back;
-    b->be = (struct wm_benv){.cc = cc, .config = o->config_tree, .config_path = WM_STR("the configuration"),
-                             .exists = exists, .keys = values_in_keys, .user = v,
-                             .arg = l->arg.item, .narg = l->arg.n,
-                             .define = o->define, .ndefine = o->ndefine};
+    b->be = (struct wm_benv){.cc = cc,
+                             .config = o->config_tree,
+                             .config_path = WM_STR("the configuration"),
+                             .exists = exists,
+                             .keys = values_in_keys,
+                             .user = v,
+                             .arg = l->arg.item,
+                             .narg = l->arg.n,
+                             .define = o->define,
+                             .ndefine = o->ndefine};
     wm_menv_of(&b->be, l->module);
     wm_buf_init(&b->key, cc->a);
     wm_map_init(&v->made, cc->a, 64);
@@ -629,7 +371,7 @@ new_graph(struct wm_cc *cc)
 
 /* The tensors as the side's files hold them: its writing, with nothing before it. */
 static bool
-place(struct invent *v, struct wm_invented *out)
+place(struct wm_invent *v, struct wm_invented *out)
 {
     struct wm_bind w = v->b;
     struct wm_stage *s = wm_stage_new(w.g, v->b.in);
@@ -647,13 +389,14 @@ place(struct invent *v, struct wm_invented *out)
     out->placed = s->out;
     out->of = WM_NEW_N(w.cc->a, uint32_t, s->out->t.n);
     for (uint32_t i = 0; i < s->out->t.n; i++)
-        out->of[i] = w.g->geom.item[s->make.item[i].geom].nslot ? s->slot.item[s->make.item[i].slot] : 0;
+        out->of[i] =
+            w.g->geom.item[s->make.item[i].geom].nslot ? s->slot.item[s->make.item[i].slot] : 0;
     return true;
 }
 
 /* Aliases of what is read come behind the rules of all links. */
 static void
-cover_aliases(struct invent *v, bool *covered)
+cover_aliases(struct wm_invent *v, bool *covered)
 {
     const struct wm_side *sd = &v->b.m->side[v->b.rs];
 
@@ -679,7 +422,7 @@ wm_mini_invent(struct wm_cc *cc, const struct wm_chain *c, const wm_settings *s,
         nrule += c->link.item[i].module->rule.n;
     for (uint32_t i = 0, at = nrule; i < c->link.n; i++) {
         const struct wm_chain_link *l = &c->link.item[o->reverse ? i : c->link.n - 1 - i];
-        struct invent *v = WM_NEW(cc->a, struct invent);
+        struct wm_invent *v = WM_NEW(cc->a, struct wm_invent);
 
         at -= l->module->rule.n;
         begin(v, cc, l, o, s, next, g);

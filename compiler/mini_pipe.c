@@ -1,8 +1,8 @@
 /* compiler/mini_pipe.c -- shapes for the tensors of a rule by operations, found by trying.
  *
- * Operations say little of the shapes that they take, but their arguments are the numbers that count:
- * each dimension is tried with small primes, with the arguments' values, sums and products, and with
- * multiples of those, until the pipeline goes through. */
+ * Operations say little of the shapes that they take, but their arguments are the numbers that
+ * count: each dimension is tried with small primes, with the arguments' values, sums and products,
+ * and with multiples of those, until the pipeline goes through. */
 #include "base/checked.h"
 #include "compiler/mini.h"
 #include "compiler/op.h"
@@ -19,7 +19,7 @@ struct search {
     const struct wm_inst *x;
     uint32_t nin, nout;
     enum wm_dtype dtype;
-    const struct wm_gt *have;    /* [nin]; a shape: that tensor is there already */
+    const struct wm_gt *have; /* [nin]; a shape: that tensor is there already */
     struct wm_shape *in;
     int64_t size[WM_TRY_SIZES];
     uint32_t nsize;
@@ -82,7 +82,8 @@ collect(struct search *s, int64_t scale)
     add_size(s, s->nout * wm_mini_prime(1) * scale);
     for (uint32_t o = 0; o < r->nop; o++)
         for (uint32_t i = 0; i < r->op[o].narg; i++)
-            if (!wm_str_eq(r->op[o].name, WM_STR("cast")) && !wm_str_eq(r->op[o].name, WM_STR("uncast")))
+            if (!wm_str_eq(r->op[o].name, WM_STR("cast")) &&
+                !wm_str_eq(r->op[o].name, WM_STR("uncast")))
                 add_value(s, wm_eval(&s->b->be, s->x->me, &s->x->scope, r->op[o].arg[i]), scale);
 }
 
@@ -98,8 +99,8 @@ goes_through(struct search *s)
     bool ok;
 
     wm_diags_init(&cc->diags, cc->a, &cc->sources);
-    ok = wm_pipe_bind(s->b->g, &s->b->be, &s->x->scope, s->x->rule, s->b->back, s->in, s->dtype, s->nin, out,
-                      s->nout, &check, &ncheck) &&
+    ok = wm_pipe_bind(s->b->g, &s->b->be, &s->x->scope, s->x->rule, s->b->back, s->in, s->dtype,
+                      s->nin, out, s->nout, &check, &ncheck) &&
          cc->diags.nerror == 0;
     cc->diags = saved;
     return ok;

@@ -12,7 +12,7 @@ enum { WM_MUTANTS_MAX = 4096, WM_MUTANT_LEAVES = 32 };
 struct mutate {
     struct wm_cc *cc;
     struct wm_module *m;
-    struct wm_map seen;          /* texts */
+    struct wm_map seen; /* texts */
     const struct wm_rule_ast *rule;
     wm_mutants *out;
 };
@@ -31,8 +31,8 @@ keep(struct mutate *x, struct wm_span span, struct wm_str what)
     if (wm_map_put(&x->seen, wm_buf_str(&text), x->out->n) != x->out->n)
         return;
     mu = WM_NEW(x->cc->a, struct wm_mutant);
-    *mu = (struct wm_mutant){.mod = x->m, .rule = x->rule, .span = span, .what = what,
-                             .text = wm_buf_str(&text)};
+    *mu = (struct wm_mutant){
+        .mod = x->m, .rule = x->rule, .span = span, .what = what, .text = wm_buf_str(&text)};
     *WM_PUSH(x->cc->a, x->out) = mu;
 }
 
@@ -74,8 +74,9 @@ exchange_axes(struct mutate *x, const struct wm_pattern *p)
                 continue;
             leaf[k]->name = b;
             leaf[i]->name = a;
-            keep(x, p->span, wm_arena_printf(x->cc->a, "axes %.*s and %.*s exchanged", WM_STR_ARG(a),
-                                             WM_STR_ARG(b)));
+            keep(x, p->span,
+                 wm_arena_printf(x->cc->a, "axes %.*s and %.*s exchanged", WM_STR_ARG(a),
+                                 WM_STR_ARG(b)));
             leaf[k]->name = a;
             leaf[i]->name = b;
         }
@@ -83,24 +84,28 @@ exchange_axes(struct mutate *x, const struct wm_pattern *p)
 
 /* Items of a group or dimensions of a pattern: neighbours exchanged, one left out. */
 static void
-change_list(struct mutate *x, struct wm_pat **item, uint32_t *n, struct wm_span span, const char *of)
+change_list(struct mutate *x, struct wm_pat **item, uint32_t *n, struct wm_span span,
+            const char *of)
 {
     for (uint32_t i = 0; i + 1 < *n; i++) {
         struct wm_pat *a = item[i], *b = item[i + 1];
 
         item[i] = b;
         item[i + 1] = a;
-        keep(x, span, wm_arena_printf(x->cc->a, "%.*s and %.*s exchanged in %s",
-                                      WM_STR_ARG(pattern_text(x, a)), WM_STR_ARG(pattern_text(x, b)), of));
+        keep(x, span,
+             wm_arena_printf(x->cc->a, "%.*s and %.*s exchanged in %s",
+                             WM_STR_ARG(pattern_text(x, a)), WM_STR_ARG(pattern_text(x, b)), of));
         item[i] = a;
         item[i + 1] = b;
     }
-    for (uint32_t i = 0; i < *n && *n > 1; i++) {
+    for (uint32_t i = 0; i<*n && * n> 1; i++) {
         struct wm_pat *gone = item[i];
         uint32_t last = --*n;
 
         memmove(item + i, item + i + 1, (last - i) * sizeof(*item));
-        keep(x, span, wm_arena_printf(x->cc->a, "%.*s dropped from %s", WM_STR_ARG(pattern_text(x, gone)), of));
+        keep(x, span,
+             wm_arena_printf(x->cc->a, "%.*s dropped from %s", WM_STR_ARG(pattern_text(x, gone)),
+                             of));
         memmove(item + i + 1, item + i, (last - i) * sizeof(*item));
         item[i] = gone;
         *n = last + 1;
@@ -152,7 +157,8 @@ has_axis(const struct wm_pat *p, struct wm_str name)
     return has;
 }
 
-/* Does the order of a list of words mean anything: is there another list, or an axis of that name? */
+/* Does the order of a list of words mean anything: is there another list, or an axis of that name?
+ */
 static bool
 order_counts(const struct wm_rule_ast *r, struct wm_str name)
 {
@@ -163,7 +169,8 @@ order_counts(const struct wm_rule_ast *r, struct wm_str name)
             const struct wm_term *term = &r->side[s].term[t];
 
             for (uint32_t p = 0; p < term->key->npart; p++)
-                lists += term->key->part[p].kind == WM_HO_WORDS && wm_str_eq(term->key->part[p].name, name);
+                lists += term->key->part[p].kind == WM_HO_WORDS &&
+                         wm_str_eq(term->key->part[p].name, name);
             for (uint32_t d = 0; term->pattern && d < term->pattern->ndim; d++)
                 if (has_axis(term->pattern->dim[d], name))
                     return true;
@@ -187,8 +194,9 @@ exchange_words(struct mutate *x, struct wm_template *t)
 
             h->word[i] = b;
             h->word[i + 1] = a;
-            keep(x, h->span, wm_arena_printf(x->cc->a, "words %.*s and %.*s exchanged", WM_STR_ARG(a),
-                                             WM_STR_ARG(b)));
+            keep(x, h->span,
+                 wm_arena_printf(x->cc->a, "words %.*s and %.*s exchanged", WM_STR_ARG(a),
+                                 WM_STR_ARG(b)));
             h->word[i] = a;
             h->word[i + 1] = b;
         }
@@ -209,8 +217,9 @@ keep_value(struct mutate *x, struct wm_expr **slot, struct wm_expr *as)
     wm_print_expr(was, &a);
     wm_print_expr(as, &b);
     *slot = as;
-    keep(x, was->span, wm_arena_printf(x->cc->a, "%.*s instead of %.*s", WM_STR_ARG(wm_buf_str(&b)),
-                                       WM_STR_ARG(wm_buf_str(&a))));
+    keep(x, was->span,
+         wm_arena_printf(x->cc->a, "%.*s instead of %.*s", WM_STR_ARG(wm_buf_str(&b)),
+                         WM_STR_ARG(wm_buf_str(&a))));
     *slot = was;
 }
 

@@ -225,15 +225,16 @@ typedef struct {
     const char *const *define; /* "NAME=VALUE" ... */
     size_t ndefine;
     bool reverse;
-    uint64_t seed;      /* shifts the values of the elements */
-    const char *output; /* a new directory that keeps input, output and back of each set; NULL: none */
-    bool mutate;        /* also change each rule in turn, and tell what notices */
+    uint64_t seed; /* shifts the values of the elements */
+    const char
+        *output; /* a new directory that keeps input, output and back of each set; NULL: none */
+    bool mutate; /* also change each rule in turn, and tell what notices */
     wmap_work work;
 } wmap_mini_options;
-/* Make a tiny checkpoint for a map, with sizes that differ and elements that differ, convert it, convert
- * it back and compare.  Settings that the map reads and that are not given are chosen, and several sets
- * of them where one can not use all rules.  WMAP_NO: something is not as it was, or no set was found;
- * with `mutate` also where a change that alters the result would go unnoticed. */
+/* Make a tiny checkpoint for a map, with sizes that differ and elements that differ, convert it,
+ * convert it back and compare.  Settings that the map reads and that are not given are chosen, and
+ * several sets of them where one can not use all rules.  WMAP_NO: something is not as it was, or no
+ * set was found; with `mutate` also where a change that alters the result would go unnoticed. */
 WMAP_API wmap_status wmap_mini(wmap_map *map, const wmap_mini_options *o, wmap_style style,
                                wmap_sink out);
 /* Bind a map to the headers of invented tensors under a given configuration: what `check --config`
@@ -247,8 +248,8 @@ typedef struct {
     const char *const *define; /* "NAME=VALUE" ... for both maps */
     size_t ndefine;
 } wmap_diff_maps_options;
-/* Are two maps the same function?  WMAP_NO: they are not, and out names tensors, the smallest elements
- * that come from elsewhere, and the rules of both. */
+/* Are two maps the same function?  WMAP_NO: they are not, and out names tensors, the smallest
+ * elements that come from elsewhere, and the rules of both. */
 WMAP_API wmap_status wmap_diff_maps(wmap_map *a, wmap_map *b, const wmap_diff_maps_options *o,
                                     wmap_style style, wmap_sink out);
 
