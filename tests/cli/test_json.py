@@ -61,7 +61,7 @@ def test_plan_adds_up(models):
     assert got["files"][0]["size"] == models.path("lit/model.safetensors").stat().st_size
     qkv = next(t for t in got["tensors"] if t["name"] == "transformer.h.0.attn.qkv.weight")
     assert sorted(qkv["from"]) == [f"model.layers.0.self_attn.{p}_proj.weight" for p in "kqv"]
-    assert "llama.wmap:" in qkv["rule"]
+    assert "common/litgpt.wmap:" in qkv["rule"]
 
 
 def test_diagnostics_are_in_the_object(wmap):
