@@ -397,3 +397,9 @@ def test_check_with_a_configuration(wmap):
     wmap.path("c.json").write_text('{"width": 4096, "heads": 33}')
     r = wmap("check", m, "--config", "c.json")
     assert r.status == 1 and "E0224" in r.err, r
+
+
+def test_shipped_maps_are_quiet_on_square_matrices(wmap):
+    """Where a map turns matrices round that may be square, it says their sizes."""
+    wmap.ok("gen", "--family", "gpt2", "-o", "gpt2")
+    assert wmap.ok("plan", "nanogpt/gpt2", "-i", "gpt2").err == ""
