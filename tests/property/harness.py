@@ -71,6 +71,20 @@ def reshard(case, module, r, state):
         return None
 
 
+def printed(case, command, map_path, place):
+    """The map as `fmt` or `invert` prints it, in a file of its own; printing it again changes nothing."""
+    done = wmap([command, map_path])
+    path = place / f"{command}.wmap"
+    if done.returncode != 0:
+        raise Difference(explain(case, f"{command}: exit status {done.returncode}", done.stderr))
+    path.write_text(done.stdout)
+    again = wmap(["fmt", path])
+    if again.returncode != 0 or again.stdout != done.stdout:
+        raise Difference(explain(case, f"fmt of what {command} printed: exit status {again.returncode}",
+                                 f"{again.stderr}\n{done.stdout}\n--- again\n{again.stdout}"))
+    return path
+
+
 def has_files(module, backward_output):
     return bool(module.sides["source" if backward_output else "target"].files)
 
@@ -94,8 +108,15 @@ def check(case, place):
         except WmapError as e:
             raise Difference(explain(case, f"{what}: the evaluator refuses: {e}")) from e
         target = place / ("back" if step else "there")
-        convert(case, arguments(case, map_path, config_path, source, target, backward, r), target,
+        spec, reverse, how = map_path, backward, r.random()
+        if how < 0.1:
+            spec = printed(case, "fmt", map_path, place)
+        elif how < 0.3 and not case.files:
+            spec, reverse = printed(case, "invert", map_path, place), not backward
+        convert(case, arguments(case, spec, config_path, source, target, reverse, r), target,
                 has_files(module, backward), expected, what)
+        if r.random() < 0.15:
+            verified(case, arguments(case, spec, config_path, source, target, reverse, r), 0, what)
         if step == 0 and r.random() < (0.7 if case.params else 0.1):
             composed = reshard(case, module, r, expected)
             if composed:
@@ -136,6 +157,9 @@ def damaged(case, module, r, state, place, map_path, config_path):
         if key[1] in tensors and key[0] in (None, str(path.relative_to(place / "damaged"))):
             tensors[key[1]] = changed[key]
             st.write_file(path, tensors, {"format": "pt"})
+    if r.random() < 0.3:
+        verified(case, arguments(case, map_path, config_path, place / "start", place / "damaged", case.backward, r),
+                 1, f"after a change of {key}")
     args = arguments(case, map_path, config_path, place / "damaged", place / "mended", not case.backward, r)
     args += ["--" + o.replace("_", "-") for o, on in options.items() if on]
     what = f"way back after a change of {key} with {options}"
@@ -146,6 +170,13 @@ def damaged(case, module, r, state, place, map_path, config_path):
     if done.returncode != 1 or (place / "mended").exists():
         raise Difference(explain(case, f"{what}: exit status {done.returncode}, the evaluator refuses: {expected}",
                                  done.stderr))
+
+
+def verified(case, args, status, what):
+    """`wmap verify` says the same of a run's output."""
+    done = wmap(["verify", *args[1:]])
+    if done.returncode != status:
+        raise Difference(explain(case, f"{what}: verify: exit status {done.returncode}, not {status}", done.stderr))
 
 
 def convert(case, args, target, by_file, expected, what):
