@@ -242,7 +242,8 @@ def test_packed_experts_of_transformers(example, draw):
 def test_interleaved_experts(example, draw):
     """gpt-oss: transposed, gate and up by turns (shipped map)."""
     n, i, c = 3, 4, 6
-    config = {"model_type": "gpt_oss", "num_hidden_layers": 1, "num_local_experts": n}
+    config = {"model_type": "gpt_oss", "num_hidden_layers": 1, "num_local_experts": n,
+              "hidden_size": c, "intermediate_size": i}
     at = "model.layers.0.mlp.experts."
     source = {}
     gate_up, bias = np.empty((n, c, 2 * i), np.uint16), np.empty((n, 2 * i), np.uint16)
