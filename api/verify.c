@@ -148,7 +148,10 @@ static enum wm_status
 open_output(struct verify *f, struct wm_str path)
 {
     struct wm_open_opts opts = {.no_symlinks = f->p->no_symlinks};
+    struct wm_bind_opts back = f->p->bind; /* the output is what the way back reads */
     struct wm_view v;
+
+    back.reverse = !back.reverse;
 
     wm_view_init(&v, &f->a, &f->p->plan);
     f->by_file = has_equal_names(f, &v);
@@ -160,7 +163,7 @@ open_output(struct verify *f, struct wm_str path)
                 name[opts.nonly++] = wm_plan_str(&f->p->plan, v.outfile[k].name);
         opts.only = name;
     }
-    return wm_manifest_open(&f->a, f->ctx->sys, path, &opts, &f->out, &f->ctx->err);
+    return wm_open_input(&f->ctx->cc, f->p->map->chain, path, &back, &opts, &f->out, &f->ctx->err);
 }
 
 /* ---- the way back ---- */
@@ -224,6 +227,7 @@ way_back(struct verify *f)
     struct wm_bind_opts o = f->p->bind;
     struct wm_graph *graph;
     struct wm_plan plan;
+    struct wm_view v;
     uint64_t size;
     enum wm_status st;
 
@@ -245,6 +249,8 @@ way_back(struct verify *f)
     if (st != WM_OK)
         return st == WM_NO ? WM_OK : st;
     f->has_backward = true;
+    wm_view_init(&v, &f->a, &plan);
+    f->by_file = has_equal_names(f, &v);
     st = compare(f, &f->backward, &plan, f->p->in);
     if (st == WM_OK)
         set_lossy_apart(f, &plan);
