@@ -388,8 +388,11 @@ add_outputs(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z, cons
             struct wm_str key;
 
             if (!wm_inst_position(b, x, &r->side[b->ws].term[t], z, i) ||
-                !wm_inst_key(b, x, &r->side[b->ws].term[t], &key))
+                !wm_inst_key(b, x, &r->side[b->ws].term[t], &key)) {
+                wm_report(&b->cc->diags, WM_E_PICK, r->side[b->ws].term[t].span,
+                          "a value of a key is out of its index");
                 return false;
+            }
             key = wm_arena_str(b->cc->a, key);
             if (b->need_claims && !r->captures)
                 wm_map_put(&b->claims.key[b->ws], key, r->id);

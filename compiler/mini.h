@@ -66,14 +66,15 @@ uint32_t wm_mini_items(const struct wm_chain *c, bool reverse);
 /* What the item is ("rule", "alias"), and where. */
 const char *wm_mini_item(const struct wm_chain *c, bool reverse, uint32_t i, struct wm_span *span);
 
-/* Invent for these settings.  False: diagnostics. */
+/* Invent for these settings.  *tries as of wm_mini_pipe().  False: diagnostics. */
 bool wm_mini_invent(struct wm_cc *cc, const struct wm_chain *c, const wm_settings *s,
-                    const struct wm_bind_opts *o, struct wm_invented *out);
+                    const struct wm_bind_opts *o, uint32_t *tries, struct wm_invented *out);
 /* Shapes for the n reading tensors of a rule by operations, found by trying (mini_pipe.c); those in
- * `t` that have a shape keep it.  `hint` (or NULL): shapes to try first. */
+ * `t` that have a shape keep it.  `hint` (or NULL): shapes to try first.  *tries: how many there
+ * may be, all calls together. */
 bool wm_mini_pipe(struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *z,
-                  int64_t scale, enum wm_dtype dtype, const struct wm_gt *hint, struct wm_gt *t,
-                  uint32_t n);
+                  int64_t scale, enum wm_dtype dtype, const struct wm_gt *hint, uint32_t *tries,
+                  struct wm_gt *t, uint32_t n);
 
 /* ---- the whole ---- */
 

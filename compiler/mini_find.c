@@ -11,6 +11,7 @@ enum {
     WM_FIND_SWEEPS = 4,
     WM_FIND_SETS = 8,
     WM_FIND_LEAPS = 200,
+    WM_FIND_TRIES = 200000,
     WM_FIND_LARGE = 2000 /* tensors */
 };
 
@@ -25,7 +26,8 @@ struct find {
     struct cJSON *base; /* the user's configuration, or NULL */
     struct wm_err *err;
     uint32_t nitem;
-    bool *used; /* [nitem] by the sets so far */
+    bool *used;     /* [nitem] by the sets so far */
+    uint32_t tries; /* of shapes for operations */
 };
 
 /* ---- headers without files ---- */
@@ -89,7 +91,7 @@ realize(struct find *f, const wm_settings *set, struct wm_mini *out)
     out->opts.config_tree = config;
     wm_settings_define(cc->a, set, f->o->define, f->o->ndefine, &define, &out->opts.ndefine);
     out->opts.define = define;
-    if (!wm_mini_invent(cc, f->chain, set, &out->opts, &out->in))
+    if (!wm_mini_invent(cc, f->chain, set, &out->opts, &f->tries, &out->in))
         return WM_NO;
     out->manifest = manifest_of(cc, out->in.placed);
     if (out->manifest->tensor.n == 0) {
@@ -270,6 +272,7 @@ wm_mini_find(struct wm_cc *cc, struct wm_chain *c, const struct wm_bind_opts *o,
     if (max == 0)
         max = WM_FIND_SETS;
     f.used = WM_NEW_N(cc->a, bool, f.nitem);
+    f.tries = WM_FIND_TRIES;
     wm_settings_collect(cc, c, f.base, o->define, o->ndefine, &set);
     while (sets.n < max && (sets.n == 0 || !all_used(&f))) {
         struct score s = climb(&f, &set);
@@ -282,6 +285,7 @@ wm_mini_find(struct wm_cc *cc, struct wm_chain *c, const struct wm_bind_opts *o,
         if (s.nerror > 0 || (s.nnew == 0 && sets.n > 0))
             break;
         m = WM_PUSH(cc->a, &sets);
+        f.tries = WM_FIND_TRIES; /* what was found is found again */
         st = realize(&f, &set, m);
         if (st != WM_OK)
             return st;

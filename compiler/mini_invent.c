@@ -148,7 +148,8 @@ make_by_operations(struct wm_invent *v, struct wm_inst *x, struct wm_sizes *z)
     if (!any)
         return true;
     if (!wm_mini_pipe(&v->b, x, z, wm_settings_inner(v->set, WM_SET_SCALE, 1), dtype,
-                      v->last == r && v->nhint == list.n ? v->hint : NULL, list.item, list.n))
+                      v->last == r && v->nhint == list.n ? v->hint : NULL, v->tries, list.item,
+                      list.n))
         return wm_invent_unfit(v, x, list.item[0].key);
     v->last = r;
     v->hint = list.item;
@@ -411,7 +412,7 @@ cover_aliases(struct wm_invent *v, bool *covered)
 
 bool
 wm_mini_invent(struct wm_cc *cc, const struct wm_chain *c, const wm_settings *s,
-               const struct wm_bind_opts *o, struct wm_invented *out)
+               const struct wm_bind_opts *o, uint32_t *tries, struct wm_invented *out)
 {
     struct wm_graph *g = new_graph(cc);
     const struct wm_tset *next = NULL;
@@ -427,6 +428,7 @@ wm_mini_invent(struct wm_cc *cc, const struct wm_chain *c, const wm_settings *s,
         at -= l->module->rule.n;
         begin(v, cc, l, o, s, next, g);
         v->nequal = &out->nequal;
+        v->tries = tries;
         if (!wm_bind_aliases(&v->b, 0) || !wm_bind_aliases(&v->b, 1) ||
             !invent_rules(v, out->covered + at) || !invent_alias_sources(v, out->covered + at) ||
             cc->diags.nerror != before)

@@ -7,7 +7,7 @@
 #include "compiler/mini.h"
 #include "compiler/op.h"
 
-enum { WM_TRY_RANK = 5, WM_TRY_SIZES = 28, WM_TRY_LISTS = 8, WM_TRIES = 60000 };
+enum { WM_TRY_RANK = 5, WM_TRY_SIZES = 28, WM_TRY_LISTS = 8 };
 
 /* Sizes of a list argument as long as the rule has tensors: one each. */
 struct pieces {
@@ -25,7 +25,9 @@ struct search {
     uint32_t nsize;
     struct pieces piece[WM_TRY_LISTS];
     uint32_t npiece;
-    uint32_t left;
+    struct wm_shape whole[WM_TRY_LISTS]; /* lists that may be a shape as they are */
+    uint32_t nwhole;
+    uint32_t *left; /* tries */
 };
 
 static void
@@ -36,6 +38,22 @@ add_size(struct search *s, int64_t v)
             return;
     if (s->nsize < WM_TRY_SIZES && v > 0 && v <= 4096)
         s->size[s->nsize++] = v;
+}
+
+static void
+add_whole(struct search *s, struct wm_value v)
+{
+    struct wm_shape *w = &s->whole[s->nwhole];
+
+    if (s->nwhole == WM_TRY_LISTS || v.u.list.n > WM_TRY_RANK)
+        return;
+    w->rank = v.u.list.n;
+    for (uint32_t i = 0; i < w->rank; i++) {
+        w->dim[i] = v.u.list.item[i].kind == WM_V_INT ? v.u.list.item[i].u.i : -1;
+        if (w->dim[i] < 1)
+            return;
+    }
+    s->nwhole++;
 }
 
 static void
@@ -57,6 +75,7 @@ add_value(struct search *s, struct wm_value v, int64_t scale)
         sum += e->u.i;
         product *= product < 4096 ? e->u.i : 1;
     }
+    add_whole(s, v);
     add_size(s, sum);
     add_size(s, product);
     add_size(s, product * wm_mini_prime(1) * scale);
@@ -87,22 +106,30 @@ collect(struct search *s, int64_t scale)
                 add_value(s, wm_eval(&s->b->be, s->x->me, &s->x->scope, r->op[o].arg[i]), scale);
 }
 
-/* Does the pipeline take these shapes?  What it reports is of no interest. */
+/* Does the pipeline take these shapes?  What it makes and reports is of no interest, so it happens
+ * in memory of its own; the values of the arguments were found before. */
 static bool
 goes_through(struct search *s)
 {
-    struct wm_cc *cc = s->b->cc;
-    struct wm_diags saved = cc->diags;
-    struct wm_pipe_out *out = WM_NEW_N(cc->a, struct wm_pipe_out, s->nout);
+    struct wm_cc *cc = s->b->cc, saved = *cc;
+    struct wm_arena scratch;
+    struct wm_graph g = {.cc = cc};
+    struct wm_pipe_out *out;
     struct wm_pipe_check *check;
     uint32_t ncheck;
     bool ok;
 
-    wm_diags_init(&cc->diags, cc->a, &cc->sources);
-    ok = wm_pipe_bind(s->b->g, &s->b->be, &s->x->scope, s->x->rule, s->b->back, s->in, s->dtype,
-                      s->nin, out, s->nout, &check, &ncheck) &&
+    wm_arena_init(&scratch, saved.a->sys, saved.a->oom, saved.a->oom_user);
+    cc->a = &scratch;
+    wm_diags_init(&cc->diags, &scratch, &cc->sources);
+    *WM_PUSH(&scratch, &g.elem) = (struct wm_elem){.kind = WM_EL_COPY};
+    *WM_PUSH(&scratch, &g.geom) = (struct wm_geom){.nslot = 1};
+    out = WM_NEW_N(&scratch, struct wm_pipe_out, s->nout);
+    ok = wm_pipe_bind(&g, &s->b->be, &s->x->scope, s->x->rule, s->b->back, s->in, s->dtype, s->nin,
+                      out, s->nout, &check, &ncheck) &&
          cc->diags.nerror == 0;
-    cc->diags = saved;
+    *cc = saved;
+    wm_arena_fini(&scratch);
     return ok;
 }
 
@@ -112,9 +139,9 @@ try_shape(struct search *s, const struct wm_shape *shape)
 {
     for (uint32_t p = 0; p <= s->npiece; p++)
         for (uint32_t d = 0; d < (p ? shape->rank : 1); d++) {
-            if (s->left == 0)
+            if (*s->left == 0)
                 return false;
-            s->left--;
+            --*s->left;
             for (uint32_t i = 0; i < s->nin; i++) {
                 s->in[i] = *shape;
                 if (p)
@@ -162,27 +189,32 @@ try_rank(struct search *s, uint32_t rank, bool alike)
             return true;
         for (i = rank; i > 0 && ++at[i - 1] == s->nsize; i--)
             at[i - 1] = 0;
-    } while (i > 0 && s->left > 0);
+    } while (i > 0 && *s->left > 0);
     return false;
 }
 
 bool
 wm_mini_pipe(struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *z, int64_t scale,
-             enum wm_dtype dtype, const struct wm_gt *hint, struct wm_gt *t, uint32_t n)
+             enum wm_dtype dtype, const struct wm_gt *hint, uint32_t *tries, struct wm_gt *t,
+             uint32_t n)
 {
-    static const uint32_t rank[] = {2, 3, 1, 4, 5};
-    struct search s = {.b = b, .x = x, .nin = n, .dtype = dtype, .have = t, .left = WM_TRIES};
+    static const struct {
+        uint32_t rank;
+        bool alike;
+    } order[] = {{2, false}, {3, false}, {1, false}, {0, false}, {2, true},
+                 {3, true},  {4, false}, {4, true},  {5, false}};
+    struct search s = {.b = b, .x = x, .nin = n, .dtype = dtype, .have = t, .left = tries};
     bool found = false;
 
     for (uint32_t k = 0; k < x->rule->side[b->ws].nterm; k++)
         s.nout += (uint32_t)wm_term_count(&x->rule->side[b->ws].term[k], x->rule, z);
     s.in = WM_NEW_N(b->cc->a, struct wm_shape, n);
+    collect(&s, scale);
     found = hint && try_again(&s, hint);
-    if (!found)
-        collect(&s, scale);
-    for (int alike = 0; alike < 2; alike++)
-        for (size_t k = 0; k < WM_COUNTOF(rank) && !found; k++)
-            found = try_rank(&s, rank[k], alike != 0);
+    for (uint32_t k = 0; k < s.nwhole && !found; k++)
+        found = try_shape(&s, &s.whole[k]);
+    for (size_t k = 0; k < WM_COUNTOF(order) && !found; k++)
+        found = try_rank(&s, order[k].rank, order[k].alike);
     for (uint32_t i = 0; found && i < n; i++) {
         int64_t *dim = WM_NEW_N(b->cc->a, int64_t, s.in[i].rank);
 

@@ -14,7 +14,8 @@ enum wm_use_of {
     WM_USE_BOOL,
     WM_USE_TEXT,
     WM_USE_LIST,
-    WM_USE_NUMBERS,
+    WM_USE_NUMBERS, /* a set */
+    WM_USE_SIZES,   /* a list with an item for each value of an index */
     WM_USE_TEXTS
 };
 
@@ -50,6 +51,7 @@ struct wm_invent {
     const struct wm_rule *last; /* the latest rule by operations, and shapes that it took */
     const struct wm_gt *hint;
     uint32_t nhint;
+    uint32_t *tries; /* of shapes, all instances together */
 };
 
 /* The key of number n of a term's tensors; empty: it has none. */

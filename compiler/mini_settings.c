@@ -111,7 +111,7 @@ visit_path(struct collect *x, struct wm_module *m, const struct wm_expr *e, enum
 {
     enum wm_use_of all = use == WM_USE_TEXT   ? WM_USE_TEXTS
                          : use == WM_USE_BOOL ? WM_USE_LIST
-                                              : WM_USE_NUMBERS;
+                                              : WM_USE_SIZES;
     struct wm_buf path;
 
     switch (e->kind) {

@@ -7,7 +7,7 @@
 
 #include "compiler/mini_priv.h"
 
-enum { WM_LIST_LEN = 12 };
+enum { WM_LIST_LEN = 24, WM_SHOWN = 60 };
 
 /* ---- candidates ---- */
 
@@ -137,6 +137,9 @@ wm_seen_values(struct wm_arena *a, struct wm_seen *s)
         *WM_PUSH(a, &s->s.value) = WM_STR("[0, 2]");
         add_list(a, s, number, 4);
         break;
+    case WM_USE_SIZES:
+        add_list(a, s, number, 4);
+        break;
     default:
         add_numbers(a, s);
     }
@@ -233,10 +236,14 @@ wm_settings_text(struct wm_arena *a, const wm_settings *s)
     struct wm_buf b;
 
     wm_buf_init(&b, a);
-    for (uint32_t i = 0; i < s->n; i++)
-        if (s->item[i].kind <= WM_SET_PARAM && chosen(&s->item[i]).n)
-            wm_buf_printf(&b, "%s%.*s=%.*s", b.n ? " " : "", WM_STR_ARG(s->item[i].name),
-                          WM_STR_ARG(chosen(&s->item[i])));
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct wm_str v = chosen(&s->item[i]);
+
+        if (s->item[i].kind > WM_SET_PARAM || v.n == 0)
+            continue;
+        wm_buf_printf(&b, "%s%.*s=", b.n ? " " : "", WM_STR_ARG(s->item[i].name));
+        wm_buf_safe(&b, v, WM_SHOWN); /* lists are long */
+    }
     return wm_buf_str(&b);
 }
 
