@@ -341,6 +341,7 @@ wm_open_input(struct wm_cc *cc, struct wm_chain *c, struct wm_str path, const st
     if (wm_list_tree(cc->a, cc->sys, path, file_depth(s), &name, &n, err) != WM_OK)
         return err->status;
     only = WM_NEW_N(cc->a, struct wm_str, n);
+    with.nonly = 0;
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t f = 0; f < s->file.n; f++)
             if (s->file.item[f].name.npart <= 256 &&
