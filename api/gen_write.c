@@ -110,7 +110,7 @@ add_file(struct writer *w, struct wm_plan_builder *b, const struct wm_format *f,
                                           .nbytes = g->nbytes,
                                           .user = k};
     }
-    if ((st = f->layout(m->a, t, to - from, &layout, err)) != WM_OK)
+    if ((st = f->layout(m->a, t, to - from, &(struct wm_wopts){0}, &layout, err)) != WM_OK)
         return st;
     for (uint32_t k = from; k < to; k++) {
         const struct wm_wtensor *x = &t[k - from];

@@ -168,7 +168,7 @@ make_file(struct data *d, uint32_t file, struct wm_mini_file *out, struct wm_err
                                                          .shape = m->tensor.item[i].shape,
                                                          .nbytes = m->tensor.item[i].nbytes,
                                                          .user = i};
-    if ((st = fmt->layout(d->cc->a, t.item, t.n, &w, err)) != WM_OK)
+    if ((st = fmt->layout(d->cc->a, t.item, t.n, &(struct wm_wopts){0}, &w, err)) != WM_OK)
         return st;
     p = wm_arena_alloc(d->cc->a, w.size);
     memcpy(p, w.head.p, w.head.n);

@@ -274,7 +274,7 @@ add_file(struct build *b, struct wm_shard_file *f, uint32_t order)
 {
     struct wm_wfile w;
     struct wm_plan_outfile rec = {.order = order, .format = b->fmt_id};
-    enum wm_status st = b->fmt->layout(b->cc->a, f->tensor, f->n, &w, b->err);
+    enum wm_status st = b->fmt->layout(b->cc->a, f->tensor, f->n, &(struct wm_wopts){.name = f->name}, &w, b->err);
     uint32_t id;
 
     if (st != WM_OK)

@@ -18,14 +18,41 @@ struct wm_wtensor {
     enum wm_dtype dtype;
     uint32_t rank;
     const int64_t *shape;
-    uint64_t nbytes;
+    uint64_t nbytes;         /* of its elements; layout makes it those in the file where a codec changes them */
     uint64_t off;
     uint32_t user;           /* the caller's number; kept by layout's reordering */
+    uint32_t same;           /* `user` of the earlier tensor of this file that has the same data, or WM_NONE.
+                                Where layout keeps it, both share their storage; else layout sets WM_NONE */
+    uint32_t codec;          /* set by layout: enum wm_codec */
 };
 
+/* Bytes between tensors. */
+struct wm_wpiece {
+    uint64_t off, len;       /* in the file that is written */
+    const char *bytes;       /* [len], or NULL: */
+    uint64_t from;           /* where in the template file they are */
+};
+
+/* The CRC-32 of [lo, hi) goes to the fields. */
+struct wm_wsum {
+    uint64_t lo, hi;
+    uint64_t field[2];
+    uint32_t nfield;
+};
+
+/* Head, then tensors and pieces by offset without a hole, then tail. */
 struct wm_wfile {
     struct wm_str head, tail; /* constant bytes around the tensors; in the arena */
     uint64_t size;            /* of the whole file */
+    WM_VEC(struct wm_wpiece) piece;
+    WM_VEC(struct wm_wsum) sum;
+};
+
+struct wm_wopts {
+    struct wm_str name;               /* of the file, relative to the output */
+    struct wm_str root;               /* put the tensors under this key of a nested container; or empty */
+    const struct wm_manifest *like;   /* --template: one file of the same format whose keys, order and all that is
+                                         not weights are taken over; or NULL */
 };
 
 struct wm_format {
@@ -38,8 +65,8 @@ struct wm_format {
                            struct wm_err *err);
     /* Order the tensors as the container's reference writer does, set their offsets, make the bytes around them.
      * NULL where the container can't be written. */
-    enum wm_status (*layout)(struct wm_arena *a, struct wm_wtensor *t, uint32_t n, struct wm_wfile *out,
-                             struct wm_err *err);
+    enum wm_status (*layout)(struct wm_arena *a, struct wm_wtensor *t, uint32_t n,
+                             const struct wm_wopts *o, struct wm_wfile *out, struct wm_err *err);
     /* Text of the index: weight_map of (tensor name -> file name).  NULL where there is none. */
     struct wm_str (*index)(struct wm_arena *a, const struct wm_str *tensor, const struct wm_str *file,
                            uint32_t n, uint64_t total_size);

@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/status.h"
 #include "base/sys.h"
+#include "runtime/plan.h"
 
 enum { WM_MAX_RANK = 64, WM_MAX_NAME = 16 << 20 };
 
@@ -26,10 +27,21 @@ struct wm_mtensor {
     struct wm_str name;
     uint32_t file;
     enum wm_dtype dtype;
-    uint64_t off, nbytes;   /* of its first byte in the file; of its bytes when contiguous */
+    uint64_t off, nbytes;   /* of its first byte in the file; of its elements, decoded and contiguous */
     uint32_t rank;
     const int64_t *shape;   /* [rank] */
-    const int64_t *stride;  /* [rank] in elements, or NULL: row-major and contiguous */
+    const int64_t *stride;  /* [rank] in elements, >= 0, or NULL: row-major and contiguous */
+    uint32_t codec;         /* enum wm_codec: how its elements are stored from `off` on */
+    uint64_t raw;           /* bytes of the stretch at `off` that holds them, where codec is not RAW */
+    const uint64_t *index;  /* of MSGPACK_MIXED (see wm_plan_infile) */
+    uint32_t nindex;
+};
+
+/* What a container states of the bytes [lo, hi) of a file. */
+struct wm_msum {
+    uint32_t file, crc;     /* CRC-32 of zip */
+    uint64_t lo, hi;
+    struct wm_str name;     /* of the entry */
 };
 
 struct wm_manifest {
@@ -43,6 +55,7 @@ struct wm_manifest {
     struct wm_map by_name;  /* name -> index in tensor; of several with one name, the last */
     bool repeats;           /* the same name may be in several files (`only` was given) */
     struct wm_str note;     /* e.g. "tensors were under \"model\""; empty */
+    WM_VEC(struct wm_msum) sum;
 };
 
 /* Which files of a directory to read. */
@@ -50,6 +63,7 @@ struct wm_open_opts {
     bool no_symlinks;
     const struct wm_str *only; /* names relative to the directory, instead of the index or all; [nonly] */
     uint32_t nonly;
+    struct wm_str root;     /* where in a nested container the tensors live ("model_state_dict"); empty: found */
 };
 
 /* Open a checkpoint: a file of a known format (by content), or a directory: by its index file, else all files of

@@ -23,6 +23,9 @@ const uint32_t wm_plan_record[WM_PS_N] = {
     [WM_PS_SHAPE] = sizeof(int64_t),
     [WM_PS_BLOB] = 1,
     [WM_PS_SIDECAR] = sizeof(struct wm_plan_sidecar),
+    [WM_PS_SHARED] = sizeof(struct wm_plan_shared),
+    [WM_PS_SUM] = sizeof(struct wm_plan_sum),
+    [WM_PS_INSUM] = sizeof(struct wm_plan_insum),
 };
 
 const void *
@@ -100,7 +103,7 @@ wm_plan_add_bytes(struct wm_plan_builder *b, const void *p, uint64_t n)
 void *
 wm_plan_finish(struct wm_plan_builder *b, uint64_t *size)
 {
-    struct wm_plan_header h = {.magic = "wmplan\0\1",
+    struct wm_plan_header h = {.magic = "wmplan\0\2",
                                .version = WM_PLAN_VERSION,
                                .out_bytes = b->out_bytes,
                                .in_bytes = b->in_bytes};

@@ -25,7 +25,7 @@
 #include "base/source.h"
 #include "base/status.h"
 
-enum { WM_PLAN_VERSION = 1, WM_PLAN_OPERANDS = 3, WM_PLAN_RANK = 64 };
+enum { WM_PLAN_VERSION = 2, WM_PLAN_OPERANDS = 3, WM_PLAN_RANK = 64 };
 
 enum wm_plan_section {
     WM_PS_STRINGS, /* bytes */
@@ -42,6 +42,9 @@ enum wm_plan_section {
     WM_PS_SHAPE,   /* int64_t: shapes of tensors */
     WM_PS_BLOB,    /* bytes: headers of output files, index files, fill patterns */
     WM_PS_SIDECAR, /* wm_plan_sidecar: small files that go along */
+    WM_PS_SHARED,  /* wm_plan_shared: further names of an output's bytes */
+    WM_PS_SUM,     /* wm_plan_sum: check sums that are written */
+    WM_PS_INSUM,   /* wm_plan_insum: check sums of inputs that must hold */
     WM_PS_N
 };
 
@@ -53,7 +56,7 @@ struct wm_plan_bytes {
 }; /* in BLOB */
 
 struct wm_plan_header {
-    char magic[8]; /* "wmplan\0\1" */
+    char magic[8]; /* "wmplan\0\2" */
     uint32_t version;
     uint32_t flags;
     uint64_t size;      /* of the block */
@@ -64,10 +67,31 @@ struct wm_plan_header {
     } section[WM_PS_N];
 };
 
+/* How bytes in a file and the elements of a tensor differ. */
+enum wm_codec {
+    WM_CODEC_RAW,
+    WM_CODEC_BLOB,          /* input only: no file; bytes of the plan's BLOB */
+    WM_CODEC_SWAP2,         /* other byte order, elements (or parts of complex ones) of so many bytes */
+    WM_CODEC_SWAP4,
+    WM_CODEC_SWAP8,
+    WM_CODEC_MSGPACK_F32,   /* 5 bytes: 0xca, big-endian float32; an element is F32 */
+    WM_CODEC_MSGPACK_F64,   /* 9 bytes: 0xcb, big-endian float64; an element is F32 (written: exact) */
+    WM_CODEC_MSGPACK_MIXED, /* input only: any number each; an element is F32; with an index */
+    WM_CODEC_N
+};
+enum { WM_CODEC_INDEX_STEP = 1 << 14 }; /* elements between two entries of an index */
+
+/* A file that is read; or with a codec, what one stretch of it decodes to: to the executor a file of its own, of
+ * `nbytes` decoded bytes, that is read like any other. */
 struct wm_plan_infile {
-    struct wm_plan_text path;
+    struct wm_plan_text path; /* empty: BLOB */
     uint64_t size; /* as seen at bind; a change is an error at run */
     int64_t mtime_sec, mtime_nsec;
+    uint32_t codec;
+    uint32_t pad;
+    uint64_t lo, len; /* the stretch, of all codecs but RAW: in the file, or in BLOB */
+    uint64_t nbytes;  /* of all codecs: RAW size; else of the decoded stretch */
+    struct wm_plan_bytes index; /* of MSGPACK_MIXED: uint64_t offsets from `lo` of elements 0, STEP, 2 STEP, .. */
 };
 
 struct wm_plan_outfile {
@@ -89,14 +113,18 @@ struct wm_plan_in {
     uint32_t shape, rank; /* first index in SHAPE */
 };
 
+/* Outputs tile the part of a file between head and tail.  One without a name is no tensor but what a container has
+ * between them (local headers, padding, what a template keeps): a copy like any other. */
 struct wm_plan_out {
     struct wm_plan_text name;
     uint32_t file; /* WM_NONE for a check */
     uint32_t dtype;
-    uint64_t off, nbytes; /* in the file; for a check: number of units compared, off = 0 */
+    uint64_t off, nbytes; /* in the file, encoded; for a check: number of units compared, off = 0 */
     uint32_t shape, rank;
     uint32_t geom;
     uint32_t slot;             /* first index in SLOT */
+    uint32_t codec;            /* RAW, SWAPn, MSGPACK_F32 or _F64: how its units are written */
+    uint32_t pad;
     struct wm_plan_text where; /* "llama.wmap:14:3" of its rule */
 };
 
@@ -162,6 +190,30 @@ struct wm_plan_sidecar {
     struct wm_plan_text from; /* path of the input file; empty: `bytes` instead */
     struct wm_plan_text name; /* relative to the output's directory */
     struct wm_plan_bytes bytes;
+};
+
+/* One more tensor of a container that lets tensors share their storage: the bytes are those of OUT `of`. */
+struct wm_plan_shared {
+    struct wm_plan_text name;
+    uint64_t of;
+    uint32_t shape, rank; /* first index in SHAPE */
+    struct wm_plan_text where;
+};
+
+/* The CRC-32 (of zip) of bytes [lo, hi) of an output file goes to `field`s of the same file, little-endian, when
+ * the bytes are known.  No field lies inside of a summed range; ranges of one file ascend and are disjoint. */
+struct wm_plan_sum {
+    uint32_t file, nfield;
+    uint64_t lo, hi;
+    uint64_t field[2];
+};
+
+/* The CRC-32 of bytes [lo, hi) of an input file (RAW) as its container states it.  Checked like the other checks,
+ * after the outputs. */
+struct wm_plan_insum {
+    uint32_t file, crc;
+    uint64_t lo, hi;
+    struct wm_plan_text name; /* of the entry, for messages */
 };
 
 /* ---- reading a plan ---- */

@@ -41,7 +41,7 @@ verify_header(struct verify *v, const void *block, uint64_t size)
 {
     const struct wm_plan_header *h = block;
 
-    if (size < sizeof(*h) || (uintptr_t)block % 8 != 0 || memcmp(h->magic, "wmplan\0\1", 8) != 0)
+    if (size < sizeof(*h) || (uintptr_t)block % 8 != 0 || memcmp(h->magic, "wmplan\0\2", 8) != 0)
         return wm_fail(v->err, WM_EFORMAT, NULL, "not a plan");
     if (h->version != WM_PLAN_VERSION)
         return wm_fail(v->err, WM_ESUPPORT, NULL, "plan of version %u, not %d", h->version,

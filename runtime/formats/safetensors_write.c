@@ -43,11 +43,13 @@ put_length(char *p, uint64_t n)
 }
 
 enum wm_status
-wm_safetensors_layout(struct wm_arena *a, struct wm_wtensor *t, uint32_t n, struct wm_wfile *out,
-                      struct wm_err *err)
+wm_safetensors_layout(struct wm_arena *a, struct wm_wtensor *t, uint32_t n,
+                      const struct wm_wopts *o, struct wm_wfile *out, struct wm_err *err)
 {
     struct wm_buf b;
     uint64_t at = 0, size;
+
+    (void)o; /* the container has neither names of its own nor roots */
 
     if (n > 1)
         qsort(t, n, sizeof(*t), reference_order);
@@ -69,6 +71,8 @@ wm_safetensors_layout(struct wm_arena *a, struct wm_wtensor *t, uint32_t n, stru
                            WM_STR_ARG(t[i].name));
         put_entry(&b, &t[i], at);
         t[i].off = at;
+        t[i].same = WM_NONE;
+        t[i].codec = WM_CODEC_RAW;
         at = end;
     }
     wm_buf_putc(&b, '}');

@@ -339,7 +339,7 @@ layout_is_the_reference_order(void **state)
     const struct wm_format *fmt = wm_format_by_name(WM_STR("safetensors"), NULL);
     struct wm_wfile w;
 
-    assert_int_equal(fmt->layout(&f->a, t, WM_COUNTOF(t), &w, &f->err), WM_OK);
+    assert_int_equal(fmt->layout(&f->a, t, WM_COUNTOF(t), &(struct wm_wopts){0}, &w, &f->err), WM_OK);
     assert_int_equal(w.head.n % 8, 0);
     assert_true(w.head.n >= sizeof(expected) - 1 && w.head.n < sizeof(expected) - 1 + 8);
     assert_memory_equal(w.head.p + 8, expected + 8, sizeof(expected) - 1 - 8);
@@ -352,7 +352,7 @@ layout_is_the_reference_order(void **state)
     t[0].name = WM_STR("c");
     t[1].name = WM_STR("c");
     t[1].dtype = t[0].dtype = WM_DT_U8;
-    assert_int_equal(fmt->layout(&f->a, t, 2, &w, &f->err), WM_EFORMAT);
+    assert_int_equal(fmt->layout(&f->a, t, 2, &(struct wm_wopts){0}, &w, &f->err), WM_EFORMAT);
 }
 
 static void
