@@ -210,26 +210,40 @@ join(struct printer *p, const wm_pieces *pc, uint32_t from)
     return wm_buf_str(&b);
 }
 
+static bool
+ends_in(struct wm_str s, char c)
+{
+    return s.n > 0 && s.p[s.n - 1] == c;
+}
+
+/* As many on a line as fit; those in braces on a line each. */
 static void
 put_broken_pieces(struct printer *p, const wm_pieces *pc, uint32_t indent, struct wm_str trail)
 {
-    uint32_t column = indent;
+    uint32_t column = indent, inner = indent + 4;
+    bool block = false;
 
     wm_buf_pad(p->out, ' ', indent);
     for (uint32_t k = 0; k < pc->n; k++) {
         uint32_t n = wm_print_width(pc->item[k]);
+        bool close = block && wm_str_eq(pc->item[k], WM_STR("}"));
 
+        if (k > 0 && ends_in(pc->item[k - 1], '{')) {
+            block = true;
+            inner = indent + 2;
+        }
         /* The first two stay together. */
-        if (k > 1 && column + 1 + n > WM_LINE_MAX) {
+        if (block || (k > 1 && column + 1 + n > WM_LINE_MAX)) {
+            column = close ? indent : inner;
             wm_buf_putc(p->out, '\n');
-            wm_buf_pad(p->out, ' ', indent + 4);
-            column = indent + 4;
+            wm_buf_pad(p->out, ' ', column);
         } else if (k > 0) {
             wm_buf_putc(p->out, ' ');
             column++;
         }
         wm_buf_puts(p->out, pc->item[k]);
         column += n;
+        block = block && !close;
     }
     end_line(p, trail);
 }

@@ -185,8 +185,12 @@ find_carried(struct wm_bind *b, struct wm_graph *g, struct wm_err *err)
         for (int s = 0; s < 2; s++)
             for (uint32_t i = 0; i < b->m->side[s].item.n; i++) {
                 const struct wm_side_item *it = b->m->side[s].item.item[i];
+                struct wm_menv *me = wm_menv_of(&b->be, b->m->side[s].item_mod.item[i]);
+                bool yes = it->kind == WM_SI_CARRY;
 
-                for (uint32_t t = 0; t < it->ntmpl && it->kind == WM_SI_CARRY; t++)
+                if (yes && it->when && !wm_eval_bool(&b->be, me, NULL, it->when, &yes))
+                    yes = false;
+                for (uint32_t t = 0; t < it->ntmpl && yes; t++)
                     carry |= it->tmpl[t]->npart == 1 &&
                              fnmatch(wm_arena_cstr(b->cc->a, it->tmpl[t]->part[0].text),
                                      wm_arena_cstr(b->cc->a, name[f]), 0) == 0;
@@ -275,6 +279,9 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
         b->be.define = o->define;
         b->be.ndefine = o->ndefine;
         b->lint = o->lint ? wm_lint_new(cc->a) : NULL;
+        b->be.root = l->module;
+        if (l->arg_mod)
+            b->be.arg_env = wm_menv_of(&b->be, l->arg_mod);
         wm_menv_of(&b->be, l->module);
         list_files(b, placed, i == 0 ? in : NULL);
         s = bind_link(b, placed);

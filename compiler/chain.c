@@ -214,9 +214,7 @@ void
 wm_check_args(struct wm_module *m, const struct wm_chain_link *l)
 {
     for (uint32_t i = 0; i < l->arg.n; i++) {
-        const struct wm_name *nm = wm_module_find(m, l->arg.item[i].name);
-
-        if (!nm || nm->kind != WM_NM_PARAM)
+        if (!wm_module_of_param(m, l->arg.item[i].name))
             wm_report(&m->cc->diags, WM_E_PARAM_UNKNOWN, l->arg.item[i].span,
                       "map `%.*s` has no parameter `%.*s`", WM_STR_ARG(m->name),
                       WM_STR_ARG(l->arg.item[i].name));

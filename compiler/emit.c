@@ -62,6 +62,49 @@ walk(struct wm_arena *a, cJSON *root, struct wm_str path, const char **last)
     }
 }
 
+/* cJSON's text with two blanks for each tab of its indents; strings hold no tabs (they are escaped). */
+static struct wm_str
+print_json(struct wm_arena *a, const cJSON *root)
+{
+    char *text = cJSON_Print(root);
+    struct wm_buf b;
+
+    wm_buf_init(&b, a);
+    for (const char *p = text; p && *p; p++)
+        if (*p == '\t')
+            wm_buf_putz(&b, p > text && p[-1] == ':' ? " " : "  ");
+        else
+            wm_buf_putc(&b, *p);
+    wm_buf_putc(&b, '\n');
+    cJSON_free(text);
+    return wm_buf_str(&b);
+}
+
+static struct wm_str
+emit_name(const struct wm_side_item *it)
+{
+    return it->tmpl[0]->npart == 1 ? it->tmpl[0]->part[0].text : WM_STR("");
+}
+
+/* Has the output a file of that name already? */
+static bool
+is_taken(const struct wm_plan_builder *pb, struct wm_str name)
+{
+    const struct wm_plan_outfile *f = (const void *)pb->section[WM_PS_OUTFILE].p;
+    const struct wm_plan_sidecar *c = (const void *)pb->section[WM_PS_SIDECAR].p;
+    uint64_t nf = pb->section[WM_PS_OUTFILE].n / sizeof(*f);
+    uint64_t nc = pb->section[WM_PS_SIDECAR].n / sizeof(*c);
+    const char *text = pb->section[WM_PS_STRINGS].p;
+
+    for (uint64_t i = 0; i < nf + nc; i++) {
+        struct wm_plan_text t = i < nf ? f[i].name : c[i - nf].name;
+
+        if (wm_str_eq((struct wm_str){text + t.off, t.len}, name))
+            return true;
+    }
+    return false;
+}
+
 static bool
 emit(const struct wm_graph *g, struct wm_menv *me, const struct wm_side_item *it,
      struct wm_plan_builder *pb)
@@ -69,13 +112,17 @@ emit(const struct wm_graph *g, struct wm_menv *me, const struct wm_side_item *it
     struct wm_bind *b = g->out_bind;
     struct wm_plan_sidecar rec = {0};
     cJSON *root = cJSON_CreateObject();
-    struct wm_str name = it->tmpl[0]->npart == 1 ? it->tmpl[0]->part[0].text : WM_STR("");
-    bool ok = wm_path_is_inside(name);
-    char *text;
+    struct wm_str name = emit_name(it);
+    bool ok = false;
 
-    if (!ok)
+    if (!wm_path_is_inside(name))
         wm_report(&g->cc->diags, WM_E_OUTPUT_NAME, it->span, "\"%.*s\" is not a plain file name",
                   WM_STR_ARG(name));
+    else if (is_taken(pb, name))
+        wm_report(&g->cc->diags, WM_E_DUPLICATE_NAME, it->span,
+                  "\"%.*s\" is a file of the output already", WM_STR_ARG(name));
+    else
+        ok = true;
     wm_cc_own_json(g->cc, root);
     for (uint32_t i = 0; i < it->nfield && ok; i++) {
         struct wm_value v = wm_eval(&b->be, me, NULL, it->field[i].expr);
@@ -91,16 +138,25 @@ emit(const struct wm_graph *g, struct wm_menv *me, const struct wm_side_item *it
         if (ok && v.kind != WM_V_NULL)
             cJSON_AddItemToObject(obj, last, to_json(g->cc->a, v));
     }
-    text = ok ? cJSON_Print(root) : NULL;
-    if (text) {
-        struct wm_str s = wm_arena_printf(g->cc->a, "%s\n", text);
+    if (ok) {
+        struct wm_str s = print_json(g->cc->a, root);
 
         rec.name = wm_plan_add_text(pb, name);
         rec.bytes = wm_plan_add_bytes(pb, s.p, s.n);
         wm_plan_add(pb, WM_PS_SIDECAR, &rec, sizeof(rec), 1);
-        cJSON_free(text);
     }
     return ok;
+}
+
+/* Does the map itself emit the file that an item of a map which it uses emits? */
+static bool
+is_hidden(const struct wm_bind *b, const struct wm_side *s, uint32_t item)
+{
+    for (uint32_t i = 0; i < s->item.n && s->item_mod.item[item] != b->m; i++)
+        if (s->item.item[i]->kind == WM_SI_EMIT && s->item_mod.item[i] == b->m &&
+            wm_str_eq(emit_name(s->item.item[i]), emit_name(s->item.item[item])))
+            return true;
+    return false;
 }
 
 bool
@@ -115,7 +171,7 @@ wm_emit_files(const struct wm_graph *g, struct wm_plan_builder *pb)
         bool yes = true;
         struct wm_menv *me = wm_menv_of(&b->be, s->item_mod.item[i]);
 
-        if (it->kind != WM_SI_EMIT)
+        if (it->kind != WM_SI_EMIT || is_hidden(b, s, i))
             continue;
         if (it->when && !wm_eval_bool(&b->be, me, NULL, it->when, &yes))
             ok = false;

@@ -59,7 +59,8 @@ param_value(struct wm_benv *be, struct wm_menv *me, const struct wm_stmt *st)
             v = define_value(be->cc->a, (struct wm_str){eq + 1, d.n - n - 1});
     }
     for (uint32_t i = 0; i < be->narg; i++)
-        if (me == be->env.item[0] && wm_str_eq(be->arg[i].name, st->name)) {
+        if (wm_str_eq(be->arg[i].name, st->name) &&
+            wm_module_of_param(be->root, st->name) == me->mod) {
             v = wm_eval(be, be->arg_env ? be->arg_env : me, NULL, be->arg[i].expr);
             span = be->arg[i].span;
         }

@@ -17,6 +17,17 @@ wm_module_find(struct wm_module *m, struct wm_str name)
     return i == WM_NONE ? NULL : &m->name_list.item[i];
 }
 
+const struct wm_module *
+wm_module_of_param(struct wm_module *m, struct wm_str name)
+{
+    const struct wm_name *nm = wm_module_find(m, name);
+    const struct wm_module *of = nm && nm->kind == WM_NM_PARAM ? m : NULL;
+
+    for (uint32_t i = 0; !of && i < m->used.n; i++)
+        of = wm_module_of_param(m->used.item[i], name);
+    return of;
+}
+
 static struct wm_name *
 add_name(struct wm_module *m, enum wm_name_kind kind, const struct wm_stmt *st, uint32_t id)
 {
@@ -193,7 +204,7 @@ resolve_composites(struct wm_module *m)
     }
 }
 
-/* use: the other module's rules and the alias, ignore and carry items of its sides. */
+/* use: the other module's rules and the alias, ignore, carry and emit items of its sides. */
 static void
 use_module(struct wm_module *m, const struct wm_stmt *st)
 {
@@ -211,6 +222,7 @@ use_module(struct wm_module *m, const struct wm_stmt *st)
     }
     ((struct wm_name *)nm)->used = true;
     in = m->import.item[nm->id].module;
+    *WM_PUSH(a, &m->used) = in;
     for (uint32_t i = 0; i < in->rule.n; i++) {
         struct wm_rule *copy = WM_NEW(a, struct wm_rule);
 
@@ -226,7 +238,7 @@ use_module(struct wm_module *m, const struct wm_stmt *st)
         for (uint32_t i = 0; i < in->side[s].item.n; i++) {
             enum wm_item_kind k = in->side[s].item.item[i]->kind;
 
-            if (k != WM_SI_ALIAS && k != WM_SI_IGNORE && k != WM_SI_CARRY)
+            if (k != WM_SI_ALIAS && k != WM_SI_IGNORE && k != WM_SI_CARRY && k != WM_SI_EMIT)
                 continue;
             *WM_PUSH(a, &m->side[s].item) = in->side[s].item.item[i];
             *WM_PUSH(a, &m->side[s].item_mod) = in->side[s].item_mod.item[i];

@@ -168,6 +168,7 @@ struct wm_module {
     WM_VEC(struct wm_name) name_list;
     WM_VEC(struct wm_index_def) index;
     WM_VEC(struct wm_import) import;
+    WM_VEC(struct wm_module *) used;  /* by `use` */
     WM_VEC(struct wm_rule *) rule;
     WM_VEC(const struct wm_stmt *) shard;
     WM_VEC(const struct wm_stmt *) mapdef;
@@ -182,6 +183,8 @@ struct wm_module *wm_module_load(struct wm_cc *cc, struct wm_str path, struct wm
 struct wm_module *wm_module_of_text(struct wm_cc *cc, struct wm_str path, struct wm_str text,
                                     struct wm_err *err);
 const struct wm_name *wm_module_find(struct wm_module *m, struct wm_str name);
+/* Whose parameter the name is: the module's own, else one of a module that it uses; NULL: nobody's. */
+const struct wm_module *wm_module_of_param(struct wm_module *m, struct wm_str name);
 
 /* Lets, params and indices: expressions sound, no cycles. */
 void wm_check_names(struct wm_module *m);

@@ -64,7 +64,8 @@ struct wm_benv {
     WM_VEC(struct wm_menv *) env;
     const struct wm_binding *arg;   /* arguments of the link */
     uint32_t narg;
-    struct wm_menv *arg_env;
+    struct wm_menv *arg_env;        /* of the file in which they stand; NULL: literals */
+    struct wm_module *root;         /* the map that they are for */
     const struct wm_str *define;    /* "NAME=VALUE" */
     uint32_t ndefine;
 };

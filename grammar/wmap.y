@@ -436,10 +436,14 @@ item:
         $$ = wm_make_item(ps, WM_SI_IGNORE, $keys, @$);
         $$->when = $opt_when;
     }
-  | CARRY literals                      { $$ = wm_make_item(ps, WM_SI_CARRY, $literals, @$); }
-  | EMIT literal "{" fields "}"         {
+  | CARRY literals opt_when             {
+        $$ = wm_make_item(ps, WM_SI_CARRY, $literals, @$);
+        $$->when = $opt_when;
+    }
+  | EMIT literal "{" fields "}" opt_when {
         $$ = wm_make_item(ps, WM_SI_EMIT, wm_nodes_add(ps, wm_nodes_new(ps), $literal), @$);
         $$->field = wm_nodes_values(ps, $fields, sizeof(*$$->field), &$$->nfield);
+        $$->when = $opt_when;
     }
   | LORA term[a] "," term[b] INTO term[w] SCALE expr {
         struct wm_nodes *n = wm_nodes_add(ps, wm_nodes_add(ps, wm_nodes_new(ps), $a), $b);

@@ -79,8 +79,8 @@ def test_two_files_and_a_folder(emit):
 def test_one_name_is_written_once(emit):
     for items in ('emit "a.json" { a = 1 } emit "a.json" { b = 2 }', 'emit "model.safetensors" { a = 1 }',
                   'carry "config.json" emit "config.json" { a = 1 }'):
-        r, _ = emit(items, status=2)
-        assert "is there twice" in r.err
+        r, _ = emit(items, status=1)
+        assert "E0203" in r.err and "is a file of the output already" in r.err
 
 
 def test_values_of_the_map(emit):
@@ -125,3 +125,34 @@ def test_metas_params(wmap):
     wmap.ok("run", "meta/llama", "-i", "in", "-o", "new", "--config", "c.json")
     del want["norm_eps"], want["vocab_size"]
     assert json.loads(wmap.path("new/params.json").read_text()) == {**want, "rope_theta": 500000}
+
+
+def test_when(emit):
+    _, out = emit('emit "a.json" { a = 1 } when !config.tied emit "b.json" { b = 1 } when 1 == 2 '
+                  'carry "config.json" when false')
+    assert sorted(p.name for p in out.iterdir()) == ["a.json", "model.safetensors"]
+
+
+def test_used_maps(emit, wmap):
+    """use brings what a family emits; its parameters are the user's, and a file of one's own replaces the family's."""
+    wmap.path("family.wmap").write_text('''wmap 1
+map family
+param n = 1
+target { emit "a.json" { n = n } emit "b.json" { n = n } }
+"{rest*}" <-> "x.{rest}"
+''')
+    wmap.path("user.wmap").write_text('''wmap 1
+map user
+import "family.wmap" as f
+let five = 5
+use f
+target { emit "b.json" { own = true } }
+map of_five = user(n = five)
+''')
+    emit('emit "c.json" { a = 1 }')
+    for spec, more, want in [("user.wmap", (), 1), ("user.wmap", ("-D", "n=3"), 3), ("./user.wmap(n = 4)", (), 4),
+                             ("./user.wmap:of_five", (), 5)]:
+        wmap.ok("run", spec, "-i", "in", "-o", "used", "--force", *more)
+        assert json.loads(wmap.path("used/a.json").read_text()) == {"n": want}
+        assert json.loads(wmap.path("used/b.json").read_text()) == {"own": True}
+    assert "E0241" in wmap("run", "./user.wmap(m = 4)", "-i", "in", "-o", "bad").err
