@@ -14,6 +14,7 @@
 #define ALIGN     _Alignof(max_align_t)
 #define MIN_BLOCK ((size_t)64 << 10)
 #define MAX_BLOCK ((size_t)4 << 20)
+#define GROW_ALONE ((size_t)32 << 10) /* a growing array of that size has a block of its own */
 
 struct wm_arena_block {
     struct wm_arena_block *next;
@@ -69,10 +70,11 @@ block_new(struct wm_arena *a, size_t n)
 #ifdef WM_ARENA_DEBUG
 
 static void *
-carve(struct wm_arena *a, size_t n)
+carve(struct wm_arena *a, size_t n, bool grows)
 {
     struct wm_arena_block *b = block_new(a, n); /* exactly n: a sanitizer sees one byte too far */
 
+    (void)grows;
     b->next = a->head;
     a->head = b;
     return b->mem;
@@ -91,8 +93,9 @@ block_size(const struct wm_arena *a)
     return n - sizeof(struct wm_arena_block);
 }
 
+/* `grows`: it is a growing array, which a block of its own spares being copied. */
 static void *
-carve(struct wm_arena *a, size_t n)
+carve(struct wm_arena *a, size_t n, bool grows)
 {
     size_t room = block_size(a);
     struct wm_arena_block *b;
@@ -101,8 +104,9 @@ carve(struct wm_arena *a, size_t n)
     if (n > SIZE_MAX - ALIGN)
         out_of_memory(a);
     n = (n + ALIGN - 1) / ALIGN * ALIGN;
-    if (n > (size_t)(a->end - a->at)) {
-        bool alone = a->head && n > room / 4;
+    grows = grows && n >= GROW_ALONE && a->head;
+    if (n > (size_t)(a->end - a->at) || grows) {
+        bool alone = grows || (a->head && n > room / 4);
 
         b = block_new(a, alone || n > room ? n : room);
         if (alone) {
@@ -164,7 +168,7 @@ enlarge(struct wm_arena *a, const void *old, size_t bytes)
 void *
 wm_arena_alloc(struct wm_arena *a, size_t n)
 {
-    void *p = carve(a, n ? n : 1);
+    void *p = carve(a, n ? n : 1, false);
 
     return memset(p, 0, n);
 }
@@ -190,7 +194,7 @@ wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, s
     if (want < have)
         have = want;
 #ifndef WM_ARENA_DEBUG
-    if (old && have && extend(a, old, have, want)) {
+    if (old && have && want < GROW_ALONE && extend(a, old, have, want)) {
         p = (char *)(uintptr_t)old;
         memset(p + have, 0, want - have);
         return p;
@@ -200,7 +204,7 @@ wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, s
         return p;
     }
 #endif
-    p = carve(a, want ? want : 1);
+    p = carve(a, want ? want : 1, true);
     if (have)
         memcpy(p, old, have);
     memset(p + have, 0, want - have);
@@ -218,7 +222,7 @@ wm_arena_cstr(struct wm_arena *a, struct wm_str s)
 
     if (s.n == SIZE_MAX)
         out_of_memory(a);
-    p = carve(a, s.n + 1);
+    p = carve(a, s.n + 1, false);
     if (s.n)
         memcpy(p, s.p, s.n);
     p[s.n] = '\0';

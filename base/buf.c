@@ -23,7 +23,7 @@ reserve(struct wm_buf *b, size_t n)
     if (n >= SIZE_MAX / 4 - b->n)
         n = SIZE_MAX / 4; /* the arena's out-of-memory hook answers */
     while (cap - b->n <= n)
-        cap *= 2;
+        cap += cap < 65536 ? cap : cap / 4;
     if (cap != b->cap) {
         b->p = wm_arena_grow(b->a, b->p, b->cap, cap, 1);
         b->cap = cap;
@@ -66,6 +66,18 @@ wm_buf_pad(struct wm_buf *b, char c, size_t n)
     memset(p, c, n);
     p[n] = '\0';
     b->n += n;
+}
+
+void
+wm_buf_putu(struct wm_buf *b, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    wm_buf_puts(b, (struct wm_str){digits + at, sizeof(digits) - at});
 }
 
 void
@@ -124,9 +136,15 @@ wm_buf_json(struct wm_buf *b, struct wm_str s)
     wm_buf_putc(b, '"');
     while (at < s.n) {
         unsigned char c = (unsigned char)s.p[at];
-        size_t len = wm_utf8_next(s.p + at, s.n - at, NULL);
-        char e = json_escape(c);
+        size_t len;
+        char e;
 
+        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+            at++;
+            continue;
+        }
+        len = wm_utf8_next(s.p + at, s.n - at, NULL);
+        e = json_escape(c);
         if (len > 0 && c >= 0x20 && !e) {
             at += len;
             continue;

@@ -10,7 +10,18 @@ wm_utf8_valid(struct wm_str s, size_t *bad)
     size_t at = 0;
 
     while (at < s.n) {
-        size_t len = (unsigned char)s.p[at] < 0x80 ? 1 : wm_utf8_next(s.p + at, s.n - at, NULL);
+        uint64_t word = 0;
+        size_t len;
+
+        while (s.n - at >= sizeof(word)) { /* ASCII, a word at a time */
+            memcpy(&word, s.p + at, sizeof(word));
+            if (word & UINT64_C(0x8080808080808080))
+                break;
+            at += sizeof(word);
+        }
+        if (at == s.n)
+            break;
+        len = (unsigned char)s.p[at] < 0x80 ? 1 : wm_utf8_next(s.p + at, s.n - at, NULL);
 
         if (len == 0) {
             if (bad)

@@ -119,6 +119,13 @@ unescape(struct wm_json *j, char *p)
     return put_utf8(p, c);
 }
 
+/* A character that stands for itself and needs no look at the next. */
+static bool
+is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
 /* Check the string from j->at to its closing quote; *end is the quote, *escapes whether any. */
 static const char *
 scan_string(const struct wm_json *j, size_t *end, bool *escapes)
@@ -126,9 +133,15 @@ scan_string(const struct wm_json *j, size_t *end, bool *escapes)
     size_t at = j->at;
 
     *escapes = false;
-    while (at < j->n) {
-        unsigned char c = (unsigned char)j->text[at];
+    for (;;) {
+        unsigned char c;
         size_t len;
+
+        while (at < j->n && is_plain((unsigned char)j->text[at]))
+            at++;
+        if (at >= j->n)
+            break;
+        c = (unsigned char)j->text[at];
 
         if (c == '"') {
             *end = at;

@@ -76,7 +76,7 @@ wm_plan_add(struct wm_plan_builder *b, enum wm_plan_section s, const void *rec, 
 
     if (!fits || n > b->section[s].cap) {
         uint64_t cap =
-            fits ? (n < 256 ? 256 : n + n / 2) : UINT64_MAX; /* the latter: the arena's hook */
+            fits ? (n < 256 ? 256 : n + n / (n < 65536 ? 2 : 4)) : UINT64_MAX; /* the latter: the arena's hook */
 
         b->section[s].p = wm_arena_grow(b->a, b->section[s].p, b->section[s].n, cap, 1);
         b->section[s].cap = cap;

@@ -264,8 +264,11 @@ check_tiling(struct reader *r, uint32_t first, uint64_t size)
     struct wm_mtensor *t = n ? r->m->tensor.item + first : NULL;
     uint64_t at = 0;
 
-    if (n > 1)
-        qsort(t, n, sizeof(*t), by_offset);
+    for (uint32_t i = 1; i < n; i++)
+        if (by_offset(&t[i - 1], &t[i]) > 0) { /* most files are in order */
+            qsort(t, n, sizeof(*t), by_offset);
+            break;
+        }
     for (uint32_t i = 0; i < n; i++) {
         if (t[i].off != at)
             return wm_fail(r->err, WM_EFORMAT, r->path,

@@ -28,10 +28,19 @@ put_entry(struct wm_buf *b, const struct wm_wtensor *t, uint64_t begin)
 {
     wm_buf_putc(b, ',');
     wm_buf_json(b, t->name);
-    wm_buf_printf(b, ":{\"dtype\":\"%s\",\"shape\":[", wm_dtype_info[t->dtype].name);
-    for (uint32_t k = 0; k < t->rank; k++)
-        wm_buf_printf(b, k ? ",%" PRId64 : "%" PRId64, t->shape[k]);
-    wm_buf_printf(b, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", begin, begin + t->nbytes);
+    wm_buf_puts(b, WM_STR(":{\"dtype\":\""));
+    wm_buf_putz(b, wm_dtype_info[t->dtype].name);
+    wm_buf_puts(b, WM_STR("\",\"shape\":["));
+    for (uint32_t k = 0; k < t->rank; k++) {
+        if (k > 0)
+            wm_buf_putc(b, ',');
+        wm_buf_putu(b, (uint64_t)t->shape[k]);
+    }
+    wm_buf_puts(b, WM_STR("],\"data_offsets\":["));
+    wm_buf_putu(b, begin);
+    wm_buf_putc(b, ',');
+    wm_buf_putu(b, begin + t->nbytes);
+    wm_buf_puts(b, WM_STR("]}"));
 }
 
 /* The 8 bytes of length at the beginning of head. */
