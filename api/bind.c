@@ -53,9 +53,12 @@ static void
 copy_options(struct wmap_ctx *ctx, struct wmap_plan *p, const wmap_bind_options *o)
 {
     struct wm_str *define = WM_NEW_N(&ctx->arena, struct wm_str, o->ndefine);
+    struct wm_str *only = WM_NEW_N(&ctx->arena, struct wm_str, o->nonly);
 
     for (size_t k = 0; k < o->ndefine; k++)
         define[k] = wm_ctx_str(ctx, o->define[k]);
+    for (size_t k = 0; k < o->nonly; k++)
+        only[k] = wm_ctx_str(ctx, o->only[k]);
     p->no_symlinks = o->no_symlinks;
     p->output = wm_ctx_str(ctx, o->output);
     p->bind = (struct wm_bind_opts){.reverse = o->reverse,
@@ -68,6 +71,8 @@ copy_options(struct wmap_ctx *ctx, struct wmap_plan *p, const wmap_bind_options 
                                     .strict_pad = o->strict_pad,
                                     .lint = o->lint,
                                     .format = wm_ctx_str(ctx, o->format),
+                                    .only = only,
+                                    .nonly = (uint32_t)o->nonly,
                                     .max_shard_size = o->max_shard_size};
 }
 
@@ -99,6 +104,10 @@ wmap_bind(wmap_map *map, const char *input, const wmap_bind_options *o, wmap_pla
     p->map = map;
     copy_options(ctx, p, o ? o : &none);
     opts.no_symlinks = p->no_symlinks;
+    if (o && o->part_spec &&
+        (st = wm_parts_parse(&ctx->arena, wm_ctx_str(ctx, o->part_spec), &p->bind.parts,
+                             &ctx->err)) != WM_OK)
+        return wm_ctx_end(ctx, st);
     if ((st = place_output(p, &ctx->err)) != WM_OK ||
         (st = wm_open_input(&ctx->cc, map->chain, input_path(ctx, input), &p->bind, &opts, &p->in,
                             &ctx->err)) != WM_OK ||

@@ -166,6 +166,47 @@ open_output(struct verify *f, struct wm_str path)
     return wm_open_input(&f->ctx->cc, f->p->map->chain, path, &back, &opts, &f->out, &f->ctx->err);
 }
 
+/* ---- a selection ---- */
+
+static struct wm_str
+name_in(struct verify *f, struct wm_str file, struct wm_str name)
+{
+    return f->by_file ? wm_arena_printf(&f->a, "%.*s%c%.*s", WM_STR_ARG(file), 0, WM_STR_ARG(name))
+                      : name;
+}
+
+/* Of an output that holds more than the plan makes only that counts: --only and --part-spec. */
+static void
+leave_selected(struct verify *f)
+{
+    struct wm_manifest *m = f->out;
+    struct wm_map made;
+    struct wm_view v;
+    uint32_t n = 0;
+
+    if (f->p->bind.nonly == 0 && !f->p->bind.parts)
+        return;
+    wm_view_init(&v, &f->a, &f->p->plan);
+    wm_map_init(&made, &f->a, (uint32_t)wm_view_ntensor(&v));
+    for (uint64_t k = 0; k < wm_view_ntensor(&v); k++)
+        wm_map_put(&made,
+                   name_in(f, wm_plan_str(v.p, v.outfile[v.out[k].file].name),
+                           wm_plan_str(v.p, v.out[k].name)),
+                   (uint32_t)k);
+    m->nbytes = 0;
+    wm_map_init(&m->by_name, m->a, m->tensor.n);
+    for (uint32_t k = 0; k < m->tensor.n; k++) {
+        struct wm_mtensor t = m->tensor.item[k];
+
+        if (wm_map_get(&made, name_in(f, m->file.item[t.file].name, t.name)) == WM_NONE)
+            continue;
+        m->nbytes += t.nbytes;
+        wm_map_set(&m->by_name, t.name, n);
+        m->tensor.item[n++] = t;
+    }
+    m->tensor.n = n;
+}
+
 /* ---- the way back ---- */
 
 /* The configuration that the forward binding used, as a path; in reverse the input's directory is
@@ -235,6 +276,7 @@ way_back(struct verify *f)
     o.config = config_path(f);
     o.allow_unmapped = o.allow_missing = true;
     o.out_is_file = false;
+    o.nonly = 0; /* names of the other side */
     o.format = WM_STR("");
     st = wm_plan_of(f->ctx, f->p->map->chain, f->out, &o, &graph, &plan, &size);
     f->why_not = WM_STR("the map can not be bound in this direction");
@@ -252,6 +294,8 @@ way_back(struct verify *f)
     wm_view_init(&v, &f->a, &plan);
     f->by_file = has_equal_names(f, &v);
     st = compare(f, &f->backward, &plan, f->p->in);
+    if (f->p->bind.nonly || f->p->bind.parts)
+        f->backward.unexpected.n = 0; /* what was not asked for */
     if (st == WM_OK)
         set_lossy_apart(f, &plan);
     return st;
@@ -374,6 +418,8 @@ wmap_verify(wmap_plan *p, const char *output, const wmap_work *work, wmap_style 
     wm_ctx_begin(f.ctx);
     wm_ctx_arena(f.ctx, &f.a);
     st = open_output(&f, wm_ctx_str(f.ctx, output));
+    if (st == WM_OK)
+        leave_selected(&f);
     if (st == WM_OK)
         st = compare(&f, &f.forward, &p->plan, f.out);
     if (st == WM_OK && wm_delta_is_none(&f.forward))

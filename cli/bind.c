@@ -24,6 +24,9 @@ bind_map(struct cli *c, wmap_map **map, wmap_plan **plan)
                            .no_symlinks = given(c, OPT_no_symlinks),
                            .trust_replicas = given(c, OPT_trust_replicas),
                            .strict_pad = given(c, OPT_strict_pad),
+                           .only = c->only,
+                           .nonly = c->nonly,
+                           .part_spec = c->value[OPT_part_spec],
                            .lint = c->command == &commands[CMD_plan]};
     wmap_status st;
     int status;

@@ -62,8 +62,8 @@ struct progress {
 struct cli {
     const struct command *command;
     const char *value[NOPTION]; /* of what was given; "" for switches; NULL: not given */
-    const char **define;
-    size_t ndefine;
+    const char **define, **only;
+    size_t ndefine, nonly;
     const char **arg;
     size_t narg;
     wmap_ctx *ctx;

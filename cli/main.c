@@ -128,6 +128,7 @@ run_command(const struct command *cmd, int argc, char **argv)
     }
     wmap_ctx_free(c.ctx);
     free(c.define);
+    free(c.only);
     free(c.arg);
     return status;
 }

@@ -67,6 +67,8 @@ take(struct cli *c, int id, const char *value)
     c->value[id] = value;
     if (id == OPT_define)
         c->define[c->ndefine++] = value;
+    if (id == OPT_only)
+        c->only[c->nonly++] = value;
 }
 
 /* --name, --name=value; *k is moved over a value in the next word. */
@@ -130,8 +132,9 @@ options_parse(struct cli *c, int argc, char **argv)
     int status = 0;
 
     c->define = calloc((size_t)argc + 1, sizeof(*c->define));
+    c->only = calloc((size_t)argc + 1, sizeof(*c->only));
     c->arg = calloc((size_t)argc + 1, sizeof(*c->arg));
-    if (!c->define || !c->arg)
+    if (!c->define || !c->only || !c->arg)
         return fail(c, "out of memory");
     for (int k = 0; k < argc && status == 0; k++) {
         if (more && strcmp(argv[k], "--") == 0)

@@ -9,6 +9,7 @@
 
 #include "compiler/bind_lint.h"
 #include "compiler/check.h"
+#include "compiler/select.h"
 
 /* ---- configuration ---- */
 
@@ -42,6 +43,20 @@ find_config(struct wm_cc *cc, const struct wm_manifest *in, const struct wm_bind
     be->config = c;
     be->config_path = path;
     return WM_OK;
+}
+
+/* Is the input read, or else the output written, by parts? */
+static enum wm_status
+find_parts(const struct wm_chain *c, const struct wm_bind_opts *o, bool *reads, struct wm_err *err)
+{
+    const struct wm_chain_link *first = &c->link.item[o->reverse ? c->link.n - 1 : 0];
+    const struct wm_chain_link *last = &c->link.item[o->reverse ? 0 : c->link.n - 1];
+
+    *reads = o->parts && wm_side_has_parts(&first->module->side[first->inverse != o->reverse]);
+    if (!o->parts || *reads || wm_side_has_parts(&last->module->side[last->inverse == o->reverse]))
+        return WM_OK;
+    return wm_fail(err, WM_EUSAGE, NULL, "--part-spec is for maps with the files begin, mid.N and end on one side, and "
+                   "%.*s has none", WM_STR_ARG(c->spec));
 }
 
 /* Every -D must be a parameter of some map of the chain. */
@@ -208,6 +223,7 @@ find_format(struct wm_bind *b, struct wm_graph *g)
 {
     const struct wm_side *s = &b->m->side[b->ws];
 
+    g->out_root = s->root;
     for (uint32_t i = 0; i < s->item.n; i++)
         if (s->item.item[i]->kind == WM_SI_FORMAT)
             g->out_format = s->item.item[i]->name;
@@ -253,8 +269,9 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
     struct wm_benv config = {0};
     enum wm_status st = find_config(cc, in, o, &config, err);
     uint32_t before = cc->diags.nerror;
+    bool reads_parts = false;
 
-    if (st != WM_OK)
+    if (st != WM_OK || (st = find_parts(c, o, &reads_parts, err)) != WM_OK)
         return st;
     g->cc = cc;
     g->manifest = in;
@@ -278,6 +295,8 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
         b->be.narg = l->arg.n;
         b->be.define = o->define;
         b->be.ndefine = o->ndefine;
+        b->parts = reads_parts && !o->parts->full ? o->parts : NULL;
+        b->first = i == 0;
         b->lint = o->lint ? wm_lint_new(cc->a) : NULL;
         b->be.root = l->module;
         if (l->arg_mod)
@@ -304,6 +323,8 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
         wm_report_at(&cc->diags, WM_E_NO_OUTPUT, in->path, "the map makes no tensor of this input");
         return WM_NO;
     }
-    *out = g;
-    return WM_OK;
+    st = wm_select(g, o->only, o->nonly, reads_parts ? NULL : o->parts, err);
+    if (st == WM_OK)
+        *out = g;
+    return st;
 }

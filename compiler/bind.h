@@ -48,6 +48,9 @@ struct wm_bind {
     WM_VEC(const struct wm_rule *) writer; /* parallel to stage->out */
     WM_VEC(const struct wm_rule *) rules;  /* in order of strength: named ones first */
     struct wm_buf key;           /* scratch */
+    const struct wm_parts *parts; /* of the input: those that were asked for; NULL: it is whole */
+    bool first;                  /* link: the files of the input are those of its side */
+    struct wm_line *lines;       /* of the side that is read, for wm_is_left_out(); or NULL */
     struct wm_lint *lint;        /* NULL: no warnings of what may be meant otherwise */
 };
 
@@ -108,6 +111,9 @@ struct wm_stage *wm_bind_write_side(struct wm_bind *b, struct wm_stage *rules);
 void wm_compare_aliases(struct wm_bind *b, struct wm_stage *rules);
 /* Fill b->alias[side] and b->ignore[side]. */
 bool wm_bind_aliases(struct wm_bind *b, int side);
+
+/* Of an input of which only some parts are read: is the tensor in a part that was left out? */
+bool wm_is_left_out(struct wm_bind *b, struct wm_str joined);
 
 /* Shard blocks (compiler/shard.c): rank tensors -> whole ones, and whole -> rank ones.  `in` is returned where the
  * side has none. */

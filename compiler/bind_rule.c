@@ -281,6 +281,28 @@ find_tensors(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z, str
     return true;
 }
 
+/* Of an input of which some parts are left out: nothing of the instance is there, as it lies in those. */
+static bool
+is_left_out(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z, const struct found *f)
+{
+    const struct wm_rule *r = x->rule;
+
+    for (uint32_t t = 0; t < r->side[b->rs].nterm && b->parts && f->present == 0; t++)
+        for (uint32_t i = f->first[t]; i < f->first[t + 1]; i++) {
+            struct wm_str key;
+            uint32_t al;
+
+            if (!wm_inst_position(b, x, &r->side[b->rs].term[t], z, i - f->first[t]) ||
+                !wm_inst_key(b, x, &r->side[b->rs].term[t], &key))
+                return false;
+            key = wm_arena_str(b->cc->a, key);
+            al = wm_map_get(&b->alias[b->rs], key);
+            if (wm_is_left_out(b, key) || (al != WM_NONE && wm_is_left_out(b, b->alias_y[b->rs].item[al])))
+                return true;
+        }
+    return false;
+}
+
 static bool
 is_optional(struct wm_bind *b, const struct wm_inst *x, bool *ok)
 {
@@ -464,7 +486,7 @@ wm_bind_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *cac
     if (f.present < f.tensor.n) {
         if (b->need_claims && !r->captures)
             claim_outputs(b, x, &z);
-        if (f.present > 0 || !is_optional(b, x, &ok))
+        if (!is_left_out(b, x, &z, &f) && (f.present > 0 || !is_optional(b, x, &ok)))
             report_absent(b, x, &z, &f);
         return ok;
     }

@@ -4,6 +4,7 @@
  * takes names as keys. */
 #include "compiler/bind.h"
 #include "compiler/check.h"
+#include "compiler/select.h"
 
 /* ---- aliases and ignored keys ---- */
 
@@ -233,7 +234,7 @@ drop_aliases(struct wm_bind *b, struct wm_stage *rules)
 /* ---- files ---- */
 
 /* A file line with room to match and print its templates. */
-struct line {
+struct wm_line {
     const struct wm_file_line *f;
     struct wm_inst x;
     struct wm_map files;         /* names of the files seen, for the stray and the missing */
@@ -241,11 +242,11 @@ struct line {
     struct wm_diag *diag;
 };
 
-static struct line *
+static struct wm_line *
 lines_of(struct wm_bind *b, int side)
 {
     const struct wm_side *sd = &b->m->side[side];
-    struct line *l = WM_NEW_N(b->cc->a, struct line, sd->file.n);
+    struct wm_line *l = WM_NEW_N(b->cc->a, struct wm_line, sd->file.n);
 
     for (uint32_t i = 0; i < sd->file.n; i++) {
         l[i].f = &sd->file.item[i];
@@ -257,7 +258,7 @@ lines_of(struct wm_bind *b, int side)
 
 /* The key of a tensor `name` in `file` by one line: `name` matches `as`, and gives the key by `holds`. */
 static bool
-key_by_line(struct wm_bind *b, struct line *l, struct wm_str file, struct wm_str name, struct wm_str *key,
+key_by_line(struct wm_bind *b, struct wm_line *l, struct wm_str file, struct wm_str name, struct wm_str *key,
             bool *range)
 {
     struct wm_rterm t = {.key = l->f->holds, .place = l->f->place, .nplace = l->f->nplace};
@@ -291,7 +292,7 @@ is_listable(const struct wm_file_line *f)
 
 /* The names of all files of a line, for every tuple of its file indices. */
 static bool
-each_file(struct wm_bind *b, struct line *l, void (*fn)(struct wm_bind *b, struct line *l, struct wm_str name))
+each_file(struct wm_bind *b, struct wm_line *l, void (*fn)(struct wm_bind *b, struct wm_line *l, struct wm_str name))
 {
     const struct wm_file_line *f = l->f;
     int64_t count[WM_MAX_RANK], at[WM_MAX_RANK] = {0};
@@ -328,9 +329,9 @@ each_file(struct wm_bind *b, struct line *l, void (*fn)(struct wm_bind *b, struc
 
 /* Reading: all files of the file indices must be there. */
 static void
-want_file(struct wm_bind *b, struct line *l, struct wm_str name)
+want_file(struct wm_bind *b, struct wm_line *l, struct wm_str name)
 {
-    if (wm_map_get(&l->files, name) != WM_NONE || l->missing++ >= 4)
+    if (wm_parts_lack(b->parts, name) || wm_map_get(&l->files, name) != WM_NONE || l->missing++ >= 4)
         return;
     if (!l->diag)
         l->diag = wm_report_at(&b->cc->diags, WM_E_FILES, b->g->manifest->path, "the file %.*s is missing",
@@ -341,14 +342,14 @@ want_file(struct wm_bind *b, struct line *l, struct wm_str name)
 
 /* Writing: a rank that holds nothing is an empty file. */
 static void
-make_file(struct wm_bind *b, struct line *l, struct wm_str name)
+make_file(struct wm_bind *b, struct wm_line *l, struct wm_str name)
 {
     (void)l;
     *WM_PUSH(b->cc->a, &b->g->out_files) = wm_arena_str(b->cc->a, name);
 }
 
 static void
-note_files(struct wm_bind *b, struct line *l, uint32_t n)
+note_files(struct wm_bind *b, struct wm_line *l, uint32_t n)
 {
     /* files without tensors count as there, too */
     for (uint32_t i = 0; i < b->in_files.n; i++)
@@ -372,7 +373,7 @@ struct wm_stage *
 wm_bind_read_side(struct wm_bind *b, struct wm_tset *placed)
 {
     struct wm_stage *s;
-    struct line *l = lines_of(b, b->rs);
+    struct wm_line *l = lines_of(b, b->rs);
     uint32_t n = b->m->side[b->rs].file.n, before = b->cc->diags.nerror;
 
     s = wm_stage_new(b->g, placed);
@@ -412,7 +413,7 @@ wm_bind_read_side(struct wm_bind *b, struct wm_tset *placed)
 
 /* The file and the name inside it of a logical tensor, by the first line that holds its key. */
 static bool
-place_by_line(struct wm_bind *b, struct line *l, struct wm_str joined, struct wm_gt *out)
+place_by_line(struct wm_bind *b, struct wm_line *l, struct wm_str joined, struct wm_gt *out)
 {
     struct wm_str key = wm_place_key(joined), name;
     struct wm_rterm t = {0};
@@ -448,11 +449,30 @@ place_by_line(struct wm_bind *b, struct line *l, struct wm_str joined, struct wm
     return true;
 }
 
+/* A key without a file line of its own is nowhere, and so not left out. */
+bool
+wm_is_left_out(struct wm_bind *b, struct wm_str joined)
+{
+    uint32_t n = b->m->side[b->rs].file.n, before = b->cc->diags.nerror;
+    struct wm_gt t;
+
+    if (!b->parts)
+        return false;
+    if (!b->first)
+        return true; /* the link before this one did not make it */
+    if (!b->lines)
+        b->lines = lines_of(b, b->rs);
+    for (uint32_t k = 0; k < n && b->cc->diags.nerror == before; k++)
+        if (place_by_line(b, &b->lines[k], joined, &t))
+            return wm_parts_lack(b->parts, t.file);
+    return false;
+}
+
 struct wm_stage *
 wm_bind_write_side(struct wm_bind *b, struct wm_stage *rules)
 {
     uint32_t n = b->m->side[b->ws].file.n, before = b->cc->diags.nerror;
-    struct line *l = lines_of(b, b->ws);
+    struct wm_line *l = lines_of(b, b->ws);
     struct wm_stage *s, *in = drop_aliases(b, rules);
 
     if (in)

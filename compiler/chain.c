@@ -4,6 +4,8 @@
  * names of the library; names in a file are its imports, its own `map n = ...` and its rules map. */
 #include "compiler/check.h"
 #include "compiler/invert.h"
+#include "compiler/select.h"
+#include "runtime/format.h"
 #include "runtime/manifest.h"
 
 enum { WM_CHAIN_MAX = 64, WM_CHAIN_DEPTH = 32 };
@@ -320,6 +322,46 @@ file_depth(const struct wm_side *s)
     return depth;
 }
 
+/* Does a file line name it? */
+static bool
+is_named(const struct wm_side *s, struct wm_str file)
+{
+    int64_t value[256];
+    struct wm_str cap[256];
+
+    for (uint32_t f = 0; f < s->file.n; f++)
+        if (s->file.item[f].name.npart <= 256 && wm_key_match(&s->file.item[f].name, file, value, cap))
+            return true;
+    return false;
+}
+
+static struct wm_str
+base_name(struct wm_str path)
+{
+    size_t at = path.n;
+
+    while (at > 0 && path.p[at - 1] != '/')
+        at--;
+    return (struct wm_str){path.p + at, path.n - at};
+}
+
+/* Open, and see that files which have a root can have one. */
+static enum wm_status
+open_rooted(struct wm_cc *cc, struct wm_str path, const struct wm_open_opts *o, struct wm_manifest **out,
+            struct wm_err *err)
+{
+    enum wm_status st = wm_manifest_open(cc->a, cc->sys, path, o, out, err);
+
+    for (uint32_t i = 0; st == WM_OK && o->root.n && i < (*out)->file.n; i++) {
+        const struct wm_mfile *f = &(*out)->file.item[i];
+
+        if (!wm_formats[f->format]->nests)
+            st = wm_fail(err, WM_EFORMAT, f->path.p, "the map looks for tensors under \"%.*s\", and a file of the format %s "
+                         "does not nest", WM_STR_ARG(o->root), wm_formats[f->format]->name);
+    }
+    return st;
+}
+
 /* The first reading side decides which files belong to the input. */
 enum wm_status
 wm_open_input(struct wm_cc *cc, struct wm_chain *c, struct wm_str path, const struct wm_bind_opts *o,
@@ -327,28 +369,31 @@ wm_open_input(struct wm_cc *cc, struct wm_chain *c, struct wm_str path, const st
 {
     const struct wm_chain_link *l = &c->link.item[o->reverse ? c->link.n - 1 : 0];
     const struct wm_side *s = &l->module->side[l->inverse != o->reverse];
+    const struct wm_parts *parts = o->parts && !o->parts->full && wm_side_has_parts(s) ? o->parts : NULL;
     struct wm_open_opts with = *opts;
-    struct wm_str *name;
-    int64_t value[256];
-    struct wm_str cap[256], *only;
+    struct wm_str *name, *only;
     struct stat st;
-    uint32_t n;
+    uint32_t n, nfile = 0;
+    bool is_dir = cc->sys->stat(wm_arena_cstr(cc->a, path), &st) == 0 && S_ISDIR(st.st_mode);
 
-    if (s->file.n == 0 || cc->sys->stat(wm_arena_cstr(cc->a, path), &st) != 0 || !S_ISDIR(st.st_mode))
-        return wm_manifest_open(cc->a, cc->sys, path, opts, out, err);
+    if (parts && !is_dir)
+        return wm_fail(err, WM_EUSAGE, wm_arena_cstr(cc->a, path), "--part-spec chooses among the files of a directory");
+    if (!is_dir && is_named(s, base_name(path)))
+        with.root = s->root;
+    if (s->file.n == 0 || !is_dir)
+        return open_rooted(cc, path, &with, out, err);
     if (wm_list_tree(cc->a, cc->sys, path, file_depth(s), &name, &n, err) != WM_OK)
         return err->status;
     only = WM_NEW_N(cc->a, struct wm_str, n);
-    with.nonly = 0;
     for (uint32_t i = 0; i < n; i++)
-        for (uint32_t f = 0; f < s->file.n; f++)
-            if (s->file.item[f].name.npart <= 256 &&
-                wm_key_match(&s->file.item[f].name, name[i], value, cap)) {
-                only[with.nonly++] = name[i];
-                break;
-            }
-    with.only = only;
-    if (with.nonly == 0)
-        return wm_manifest_open(cc->a, cc->sys, path, opts, out, err); /* as another writer left it */
-    return wm_manifest_open(cc->a, cc->sys, path, &with, out, err);
+        if (is_named(s, name[i]) && !wm_parts_lack(parts, name[i]))
+            only[nfile++] = name[i];
+    if (parts && wm_parts_found(cc->a, parts, only, nfile, wm_arena_cstr(cc->a, path), err) != WM_OK)
+        return err->status;
+    if (nfile > 0) { /* else as another writer left it */
+        with.only = only;
+        with.nonly = nfile;
+        with.root = s->root;
+    }
+    return open_rooted(cc, path, &with, out, err);
 }

@@ -72,6 +72,23 @@ find_places(struct wm_module *m, struct wm_file_line *f)
     }
 }
 
+/* One for the side: its files are opened, and written, alike. */
+static void
+check_root(struct wm_module *m, int side, const struct wm_side_item *it)
+{
+    struct wm_side *s = &m->side[side];
+    struct wm_str root = it->root ? it->root->s : WM_STR("");
+
+    if (it->root && root.n == 0)
+        wm_report(&m->cc->diags, WM_E_FILE_LINE, it->root->span, "an empty root is none: leave it out");
+    else if (s->file.n > 0 && !wm_str_eq(s->root, root))
+        wm_report(&m->cc->diags, WM_E_FILE_LINE, it->root ? it->root->span : it->span,
+                  "the file lines of a side have one root, and another has %s%.*s%s", s->root.n ? "\"" : "none",
+                  WM_STR_ARG(s->root), s->root.n ? "\"" : "");
+    else
+        s->root = root;
+}
+
 static void
 add_file(struct wm_module *m, int side, const struct wm_side_item *it)
 {
@@ -79,10 +96,7 @@ add_file(struct wm_module *m, int side, const struct wm_side_item *it)
                              .has_holds = it->holds != NULL, .has_as = it->as != NULL};
     const struct wm_template *as = it->as ? it->as : it->holds;
 
-    if (it->root)
-        wm_report(&m->cc->diags, WM_E_NOT_YET, it->root->span,
-                  "`root` is for containers that nest; safetensors, the only one so far, does not");
-
+    check_root(m, side, it);
     wm_declare_holes(m, f.scope, 0, it->tmpl[0]);
     wm_declare_holes(m, f.scope, 0, it->holds);
     wm_declare_holes(m, f.scope, 0, it->as);

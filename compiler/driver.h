@@ -8,6 +8,7 @@
 #include "runtime/plan.h"
 
 struct wm_module;
+struct wm_parts;
 struct cJSON;
 
 /* One compilation: everything in it lives in the arena. */
@@ -62,10 +63,16 @@ struct wm_bind_opts {
     bool out_is_file;                /* one file, named `out_name`; else a directory */
     struct wm_str out_name;
     uint64_t max_shard_size;         /* 0: 5 000 000 000 */
+    const struct wm_str *only;       /* templates of names: make these tensors only; [nonly] */
+    uint32_t nonly;
+    const struct wm_parts *parts;    /* only these files of a side that has begin, mid.N and end; or NULL */
 };
 
 /* A map bound to the headers of an input: every tensor of both sides, and how they are made (compiler/graph.h). */
 struct wm_graph;
+
+/* A part specification ("b 0-5"; compiler/select.h) for wm_bind_opts.parts. */
+enum wm_status wm_parts_parse(struct wm_arena *a, struct wm_str spec, const struct wm_parts **out, struct wm_err *err);
 
 /* Open the input as the map's reading side sees it (its `file` lines choose the files; else wm_manifest_open). */
 enum wm_status wm_open_input(struct wm_cc *cc, struct wm_chain *c, struct wm_str path,

@@ -71,6 +71,7 @@ struct wm_graph {
     struct wm_stage *stage;         /* the fused one: tensors of the manifest, by number -> output tensors */
     struct wm_bind *out_bind;       /* of the last link: its side's items */
     struct wm_str out_format;       /* of the map's side; may be empty */
+    struct wm_str out_root;         /* where in its files the tensors go; may be empty */
     struct wm_str out_file;         /* the side's only file, where its name is fixed; may be empty */
     WM_VEC(struct wm_str) out_files; /* files that the output must have even where they hold nothing (ranks) */
     WM_VEC(struct wm_str) carry;    /* sidecar files: paths relative to the input's directory */

@@ -155,6 +155,7 @@ struct wm_file_line {
 struct wm_side {
     WM_VEC(struct wm_file_line) file;
     struct wm_str name;
+    struct wm_str root;          /* of its file lines: where in a file the tensors lie; may be empty */
     struct wm_span span;
     WM_VEC(const struct wm_side_item *) item;
     WM_VEC(struct wm_module *) item_mod; /* whose names an item uses */

@@ -274,7 +274,8 @@ add_file(struct build *b, struct wm_shard_file *f, uint32_t order)
 {
     struct wm_wfile w;
     struct wm_plan_outfile rec = {.order = order, .format = b->fmt_id};
-    enum wm_status st = b->fmt->layout(b->cc->a, f->tensor, f->n, &(struct wm_wopts){.name = f->name}, &w, b->err);
+    enum wm_status st = b->fmt->layout(b->cc->a, f->tensor, f->n, 
+                                       &(struct wm_wopts){.name = f->name, .root = b->g->out_root}, &w, b->err);
     uint32_t id;
 
     if (st != WM_OK)
@@ -359,6 +360,9 @@ find_format(struct build *b)
     if (!b->fmt || !b->fmt->layout)
         return wm_fail(b->err, WM_ESUPPORT, NULL, "the format \"%.*s\" can't be written; name another with --format",
                        WM_STR_ARG(name));
+    if (b->g->out_root.n && !b->fmt->nests)
+        return wm_fail(b->err, WM_ESUPPORT, NULL, "the map puts its tensors under \"%.*s\" inside of a file, and a file of "
+                       "the format %s does not nest", WM_STR_ARG(b->g->out_root), b->fmt->name);
     return WM_OK;
 }
 

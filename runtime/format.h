@@ -58,6 +58,7 @@ struct wm_wopts {
 struct wm_format {
     const char *name, *suffix;
     const char *index_name;   /* "model.safetensors.index.json", or NULL */
+    bool nests;               /* tensors may lie under a key of the container (wm_wopts.root, wm_open_opts.root) */
     /* Do the first bytes (and the size) look like this container?  [n] <= 4096 */
     bool (*probe)(const unsigned char *p, size_t n, uint64_t size);
     /* Append the file's tensors.  m->file.item[file] is filled and opened as fd. */

@@ -176,6 +176,14 @@ typedef struct {
     bool allow_unmapped, allow_missing, no_symlinks;
     bool trust_replicas, strict_pad;
     bool lint; /* also warn of what fits but may be meant otherwise */
+    /* Make only tensors of the output whose names one of these templates matches ("{x*}.weight",
+     * "model.layers.{i}.{x*}"), and read only what they need; a template that matches nothing fails
+     * the call.  Files that would hold nothing are not written. */
+    const char *const *only;
+    size_t nonly;
+    /* "b 0-5": of a side with the files begin, mid.N and end (maps "sepweight/...") only these; NULL:
+     * all.  Where that side is read, the other files need not be there. */
+    const char *part_spec;
 } wmap_bind_options;
 
 /* Bind a map to the headers of an input and plan the transfer.  Reads no tensor data, writes
