@@ -4,6 +4,7 @@
 
 #include "api/ctx.h"
 #include "api/out.h"
+#include "compiler/module.h"
 #include "runtime/format.h"
 
 /* "-" as an input is standard input, if that is a file. */
@@ -87,7 +88,14 @@ wm_plan_of(struct wmap_ctx *ctx, struct wm_chain *chain, const struct wm_manifes
     if ((st = wm_bind(&ctx->cc, chain, in, o, graph, &ctx->err)) != WM_OK ||
         (st = wm_plan_build(&ctx->cc, *graph, o, &block, size, &ctx->err)) != WM_OK)
         return st;
-    return wm_plan_open(&ctx->arena, block, *size, plan, &ctx->err);
+    st = wm_plan_open(&ctx->arena, block, *size, plan, &ctx->err);
+    if (st == WM_ELIMIT) { /* the plan is ours: it is the map that asks for too much */
+        ctx->err = (struct wm_err){0};
+        wm_report_at(&ctx->cc.diags, WM_E_BOXES, chain->spec,
+                     "the mapping falls into boxes that are too many to be checked");
+        st = WM_NO;
+    }
+    return st;
 }
 
 wmap_status

@@ -4,14 +4,6 @@
  * conditions are those of all, and which is optional where all are. */
 #include "compiler/fuse.h"
 
-struct rule_out {
-    struct wm_fuse *x;
-    struct wm_rule_ast *ast;
-    WM_VEC(struct wm_clause) clause;
-    struct wm_span span;
-    bool never;                  /* a condition is false for the words that stand in it */
-};
-
 /* ---- conditions over words ---- */
 
 enum truth { UNKNOWN, YES, NO };
@@ -62,14 +54,14 @@ fold(const struct wm_expr *e)
 /* ---- names ---- */
 
 static struct wm_str
-name_of(struct wm_fuse *x, const struct wm_half *h, uint32_t var)
+wm_fuse_name(struct wm_fuse *x, const struct wm_half *h, uint32_t var)
 {
     return wm_flat_name(&x->flat, h->part, h->r->var.item[var].name);
 }
 
 /* What the names of a rule are while its expressions are copied. */
-static void
-enter(struct wm_fuse *x, const struct wm_half *h, const struct wm_guest *g)
+void
+wm_fuse_enter(struct wm_fuse *x, const struct wm_half *h, const struct wm_guest *g)
 {
     h->part->subst.n = 0;
     for (uint32_t v = 0; v < h->r->var.n; v++) {
@@ -79,7 +71,7 @@ enter(struct wm_fuse *x, const struct wm_half *h, const struct wm_guest *g)
         if (h->word[v] != WM_NONE)
             s = (struct wm_subst){var->name, wm_var_word(h->r, v, h->word[v]), true};
         else if (g && g->var[v].at.n == 1 && g->var[v].at.item[0].kind != WM_KP_TEXT)
-            s.to = name_of(x, g->var[v].at.item[0].of, g->var[v].at.item[0].var);
+            s.to = wm_fuse_name(x, g->var[v].at.item[0].of, g->var[v].at.item[0].var);
         else
             continue;
         *WM_PUSH(x->cc->a, &h->part->subst) = s;
@@ -88,8 +80,8 @@ enter(struct wm_fuse *x, const struct wm_half *h, const struct wm_guest *g)
 
 /* ---- clauses ---- */
 
-static struct wm_clause *
-add_clause(struct rule_out *o, enum wm_clause_kind kind, struct wm_expr *e)
+struct wm_clause *
+wm_fuse_clause(struct wm_rule_out *o, enum wm_clause_kind kind, struct wm_expr *e)
 {
     struct wm_clause *c = WM_PUSH(o->x->cc->a, &o->clause);
 
@@ -97,8 +89,8 @@ add_clause(struct rule_out *o, enum wm_clause_kind kind, struct wm_expr *e)
     return c;
 }
 
-static bool
-same_text(struct wm_cc *cc, const struct wm_expr *a, const struct wm_expr *b)
+bool
+wm_same_text(struct wm_cc *cc, const struct wm_expr *a, const struct wm_expr *b)
 {
     struct wm_buf x, y;
 
@@ -110,16 +102,16 @@ same_text(struct wm_cc *cc, const struct wm_expr *a, const struct wm_expr *b)
 }
 
 static void
-add_condition(struct rule_out *o, struct wm_expr *e)
+add_condition(struct wm_rule_out *o, struct wm_expr *e)
 {
     enum truth t = fold(e);
 
     for (uint32_t i = 0; i < o->clause.n; i++)
-        if (o->clause.item[i].kind == WM_CL_WHEN && same_text(o->x->cc, o->clause.item[i].expr, e))
+        if (o->clause.item[i].kind == WM_CL_WHEN && wm_same_text(o->x->cc, o->clause.item[i].expr, e))
             return;
     o->never |= t == NO;
     if (t == UNKNOWN)
-        add_clause(o, WM_CL_WHEN, e);
+        wm_fuse_clause(o, WM_CL_WHEN, e);
 }
 
 static struct wm_expr *
@@ -132,8 +124,8 @@ negated(struct wm_arena *a, struct wm_expr *e)
     return out;
 }
 
-static void
-add_conditions(struct rule_out *o, const struct wm_half *h)
+void
+wm_fuse_conditions(struct wm_rule_out *o, const struct wm_half *h)
 {
     for (uint32_t i = 0; i < h->r->cond.n; i++) {
         struct wm_expr *e = wm_flat_expr(&o->x->flat, h->part, h->r->cond.item[i].expr);
@@ -142,10 +134,10 @@ add_conditions(struct rule_out *o, const struct wm_half *h)
     }
 }
 
-static void
-add_binding(struct rule_out *o, enum wm_clause_kind kind, struct wm_str name, struct wm_expr *e)
+void
+wm_fuse_binding(struct wm_rule_out *o, enum wm_clause_kind kind, struct wm_str name, struct wm_expr *e)
 {
-    struct wm_clause *c = add_clause(o, kind, NULL);
+    struct wm_clause *c = wm_fuse_clause(o, kind, NULL);
 
     c->bind = WM_NEW(o->x->cc->a, struct wm_binding);
     c->nbind = 1;
@@ -154,29 +146,29 @@ add_binding(struct rule_out *o, enum wm_clause_kind kind, struct wm_str name, st
 
 /* where, broadcast, pick, pad: as they were resolved, with those of blocks around the rule. */
 static void
-add_sizes(struct rule_out *o, const struct wm_half *h)
+add_sizes(struct wm_rule_out *o, const struct wm_half *h)
 {
     struct wm_flat *f = &o->x->flat;
 
     for (uint32_t i = 0; i < h->r->where.n; i++)
-        add_binding(o, WM_CL_WHERE, wm_flat_name(f, h->part, h->r->where.item[i].name),
+        wm_fuse_binding(o, WM_CL_WHERE, wm_flat_name(f, h->part, h->r->where.item[i].name),
                     wm_flat_expr(f, h->part, h->r->where.item[i].expr));
     for (uint32_t i = 1; i < h->r->axis.n; i++) {
         const struct wm_axis *ax = &h->r->axis.item[i];
         struct wm_str name = wm_flat_name(f, h->part, ax->name);
 
         if (ax->broadcast)
-            add_binding(o, WM_CL_BROADCAST, name, NULL);
+            wm_fuse_binding(o, WM_CL_BROADCAST, name, NULL);
         if (ax->pick)
-            add_binding(o, WM_CL_PICK, name, wm_flat_expr(f, h->part, ax->pick));
+            wm_fuse_binding(o, WM_CL_PICK, name, wm_flat_expr(f, h->part, ax->pick));
         if (ax->pad)
-            add_binding(o, WM_CL_PAD, name, wm_flat_expr(f, h->part, ax->pad));
+            wm_fuse_binding(o, WM_CL_PAD, name, wm_flat_expr(f, h->part, ax->pad));
     }
 }
 
 /* Where may all its tensors be absent?  `only` collects the conditions; false: nowhere. */
-static bool
-optional_where(struct rule_out *o, const struct wm_half *h, struct wm_expr **only)
+bool
+wm_fuse_optional(struct wm_rule_out *o, const struct wm_half *h, struct wm_expr **only)
 {
     for (uint32_t i = 0; h->r->optional && i < h->r->optional_if.n; i++) {
         struct wm_expr *e = wm_flat_expr(&o->x->flat, h->part, h->r->optional_if.item[i]), *both;
@@ -184,7 +176,7 @@ optional_where(struct rule_out *o, const struct wm_half *h, struct wm_expr **onl
 
         if (t == NO)
             return false;
-        if (t == YES || (*only && same_text(o->x->cc, *only, e)))
+        if (t == YES || (*only && wm_same_text(o->x->cc, *only, e)))
             continue;
         if (*only) {
             both = WM_NEW(o->x->cc->a, struct wm_expr);
@@ -226,7 +218,7 @@ put_hole(struct wm_fuse *x, const struct wm_piece *p, struct wm_hole *out)
     *out = (struct wm_hole){.kind = WM_HO_TEXT, .span = span, .text = p->text};
     if (p->kind == WM_KP_TEXT)
         return;
-    out->name = name_of(x, p->of, p->var);
+    out->name = wm_fuse_name(x, p->of, p->var);
     out->width = p->width;
     out->word = (struct wm_str *)p->word;
     out->nword = p->nword;
@@ -238,8 +230,8 @@ put_hole(struct wm_fuse *x, const struct wm_piece *p, struct wm_hole *out)
 }
 
 /* A key of the host, or (g) the guest's in the host's names. */
-static struct wm_template *
-make_key(struct wm_fuse *x, const struct wm_half *h, const struct wm_keylist *k, const struct wm_guest *g)
+struct wm_template *
+wm_fuse_key(struct wm_fuse *x, const struct wm_half *h, const struct wm_keylist *k, const struct wm_guest *g)
 {
     struct wm_keylist all = {0};
     struct wm_template *t = WM_NEW(x->cc->a, struct wm_template);
@@ -279,7 +271,7 @@ make_key(struct wm_fuse *x, const struct wm_half *h, const struct wm_keylist *k,
 }
 
 static void
-put_side(struct rule_out *o, int side, struct wm_half *h, const struct wm_guest *g)
+put_side(struct wm_rule_out *o, int side, struct wm_half *h, const struct wm_guest *g)
 {
     struct wm_fuse *x = o->x;
     bool mid = side == h->mid;
@@ -289,13 +281,13 @@ put_side(struct rule_out *o, int side, struct wm_half *h, const struct wm_guest 
     for (uint32_t t = 0; t < n; t++) {
         const struct wm_guest *who = mid ? &g[t] : NULL;
 
-        enter(x, h, NULL);
+        wm_fuse_enter(x, h, NULL);
         term[t] = (struct wm_term){.span = o->span};
         term[t].pattern = wm_flat_pattern(&x->flat, h->part, h->r->ast->side[side].term[t].pattern);
         if (who)
-            enter(x, who->half, who);
-        term[t].key = who ? make_key(x, who->half, &who->half->key[1 - who->half->mid][0], who)
-                          : make_key(x, h, &h->key[side][t], NULL);
+            wm_fuse_enter(x, who->half, who);
+        term[t].key = who ? wm_fuse_key(x, who->half, &who->half->key[1 - who->half->mid][0], who)
+                          : wm_fuse_key(x, h, &h->key[side][t], NULL);
         if (who)
             who->half->part->subst.n = 0;
     }
@@ -306,16 +298,16 @@ put_side(struct rule_out *o, int side, struct wm_half *h, const struct wm_guest 
 
 /* ---- the rule ---- */
 
-static bool
-meet_arrows(enum wm_arrow *a, enum wm_arrow b)
+bool
+wm_meet_arrows(enum wm_arrow *a, enum wm_arrow b)
 {
     if (*a == WM_AR_BOTH)
         *a = b;
     return b == WM_AR_BOTH || *a == b;
 }
 
-static void
-put_rule(struct rule_out *o)
+void
+wm_fuse_put(struct wm_rule_out *o)
 {
     struct wm_stmt *st = WM_NEW(o->x->cc->a, struct wm_stmt);
 
@@ -330,33 +322,33 @@ put_rule(struct rule_out *o)
 bool
 wm_fuse_emit(struct wm_fuse *x, struct wm_half *host, const struct wm_guest *guest, uint32_t nguest)
 {
-    struct rule_out o = {.x = x, .ast = WM_NEW(x->cc->a, struct wm_rule_ast), .span = host->r->span};
+    struct wm_rule_out o = {.x = x, .ast = WM_NEW(x->cc->a, struct wm_rule_ast), .span = host->r->span};
     struct wm_expr *only = NULL;
     bool optional;
 
     *o.ast = *host->r->ast;
     for (uint32_t i = 0; i < nguest; i++)
-        if (!meet_arrows(&o.ast->arrow, guest[i].half->r->arrow))
+        if (!wm_meet_arrows(&o.ast->arrow, guest[i].half->r->arrow))
             return wm_fuse_fail(x, host, guest[i].half, "they go in different directions");
     for (int s = 0; s < 2; s++)
         put_side(&o, s, host, guest);
-    enter(x, host, NULL);
-    add_conditions(&o, host);
+    wm_fuse_enter(x, host, NULL);
+    wm_fuse_conditions(&o, host);
     add_sizes(&o, host);
-    optional = optional_where(&o, host, &only);
+    optional = wm_fuse_optional(&o, host, &only);
     o.ast->op = wm_flat_ops(&x->flat, host->part, host->r->ast->op, host->r->ast->nop);
     for (int s = 0; s < 2; s++)
         o.ast->side[s].fill = wm_flat_fill(&x->flat, host->part, host->r->ast->side[s].fill);
     host->part->subst.n = 0;
     for (uint32_t i = 0; i < nguest; i++) {
-        enter(x, guest[i].half, &guest[i]);
-        add_conditions(&o, guest[i].half);
-        optional = optional_where(&o, guest[i].half, &only) && optional;
+        wm_fuse_enter(x, guest[i].half, &guest[i]);
+        wm_fuse_conditions(&o, guest[i].half);
+        optional = wm_fuse_optional(&o, guest[i].half, &only) && optional;
         guest[i].half->part->subst.n = 0;
     }
     if (optional)
-        add_clause(&o, WM_CL_OPTIONAL, only);
-    put_rule(&o);
+        wm_fuse_clause(&o, WM_CL_OPTIONAL, only);
+    wm_fuse_put(&o);
     return true;
 }
 
@@ -364,28 +356,28 @@ wm_fuse_emit(struct wm_fuse *x, struct wm_half *host, const struct wm_guest *gue
 bool
 wm_fuse_pipes(struct wm_fuse *x, struct wm_half *a, struct wm_half *b, const struct wm_guest *guest)
 {
-    struct rule_out o = {.x = x, .ast = WM_NEW(x->cc->a, struct wm_rule_ast), .span = b->r->span};
+    struct wm_rule_out o = {.x = x, .ast = WM_NEW(x->cc->a, struct wm_rule_ast), .span = b->r->span};
     uint32_t na = a->r->ast->nop, nb = b->r->ast->nop;
     struct wm_expr *only = NULL;
     struct wm_opcall *op[2];
     bool optional;
 
     *o.ast = *b->r->ast;
-    if (!meet_arrows(&o.ast->arrow, a->r->arrow))
+    if (!wm_meet_arrows(&o.ast->arrow, a->r->arrow))
         return wm_fuse_fail(x, a, b, "they go in different directions");
     put_side(&o, 1, b, NULL);
     o.ast->side[0].nterm = a->r->side[0].nterm;
     o.ast->side[0].term = WM_NEW_N(x->cc->a, struct wm_term, a->r->side[0].nterm);
-    enter(x, a, guest);
+    wm_fuse_enter(x, a, guest);
     for (uint32_t t = 0; t < a->r->side[0].nterm; t++)
-        o.ast->side[0].term[t] = (struct wm_term){.span = o.span, .key = make_key(x, a, &a->key[0][t], guest)};
-    add_conditions(&o, a);
-    optional = optional_where(&o, a, &only);
+        o.ast->side[0].term[t] = (struct wm_term){.span = o.span, .key = wm_fuse_key(x, a, &a->key[0][t], guest)};
+    wm_fuse_conditions(&o, a);
+    optional = wm_fuse_optional(&o, a, &only);
     op[0] = wm_flat_ops(&x->flat, a->part, a->r->ast->op, na);
     a->part->subst.n = 0;
-    enter(x, b, NULL);
-    add_conditions(&o, b);
-    optional = optional_where(&o, b, &only) && optional;
+    wm_fuse_enter(x, b, NULL);
+    wm_fuse_conditions(&o, b);
+    optional = wm_fuse_optional(&o, b, &only) && optional;
     op[1] = wm_flat_ops(&x->flat, b->part, b->r->ast->op, nb);
     b->part->subst.n = 0;
     o.ast->nop = na + nb;
@@ -393,7 +385,7 @@ wm_fuse_pipes(struct wm_fuse *x, struct wm_half *a, struct wm_half *b, const str
     memcpy(o.ast->op, op[0], na * sizeof(*op[0]));
     memcpy(o.ast->op + na, op[1], nb * sizeof(*op[1]));
     if (optional)
-        add_clause(&o, WM_CL_OPTIONAL, only);
-    put_rule(&o);
+        wm_fuse_clause(&o, WM_CL_OPTIONAL, only);
+    wm_fuse_put(&o);
     return true;
 }

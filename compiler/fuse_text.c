@@ -151,17 +151,6 @@ add_halves(struct wm_fuse *x, int which, const struct wm_module *m)
 
 /* ---- who meets whom ---- */
 
-struct link {
-    struct wm_half *h[2];
-    uint32_t t[2];               /* terms */
-    struct wm_guest guest[2];    /* [0]: the first map's half as a guest of the second's; [1]: the other way around */
-    bool fits[2];
-};
-
-struct links {
-    WM_VEC(struct link) at;
-};
-
 static bool
 is_generic(const struct wm_half *h)
 {
@@ -181,10 +170,10 @@ exclude_each_other(const struct wm_rule *a, const struct wm_rule *b)
 
 /* One pair of terms.  Returns false after a failure; *again where a rule was split. */
 static bool
-try_pair(struct wm_fuse *x, struct wm_half *a, uint32_t ta, struct wm_half *b, uint32_t tb, struct links *out,
+try_pair(struct wm_fuse *x, struct wm_half *a, uint32_t ta, struct wm_half *b, uint32_t tb, struct wm_links *out,
          bool *again)
 {
-    struct link l = {.h = {a, b}, .t = {ta, tb}};
+    struct wm_link l = {.h = {a, b}, .t = {ta, tb}};
     struct wm_half *h[2] = {a, b};
     const struct wm_keylist *k[2] = {&a->key[1][ta], &b->key[0][tb]};
     enum wm_meet m[2];
@@ -210,7 +199,7 @@ try_pair(struct wm_fuse *x, struct wm_half *a, uint32_t ta, struct wm_half *b, u
 }
 
 static bool
-find_links(struct wm_fuse *x, struct links *out, bool *again)
+find_links(struct wm_fuse *x, struct wm_links *out, bool *again)
 {
     out->at.n = 0;
     for (uint32_t i = 0; i < x->half[0].n; i++)
@@ -227,17 +216,17 @@ find_links(struct wm_fuse *x, struct links *out, bool *again)
 
 /* A weaker rule (with a capture) has what no stronger one claims. */
 static bool
-drop_claimed(struct wm_fuse *x, struct links *l)
+drop_claimed(struct wm_fuse *x, struct wm_links *l)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < l->at.n; i++) {
-        struct link *p = &l->at.item[i];
+        struct wm_link *p = &l->at.item[i];
         bool claimed = false;
 
         for (int g = 0; g < 2; g++)
             for (uint32_t k = 0; is_generic(p->h[g]) && !is_generic(p->h[1 - g]) && k < l->at.n; k++) {
-                const struct link *q = &l->at.item[k];
+                const struct wm_link *q = &l->at.item[k];
 
                 if (q->h[1 - g] != p->h[1 - g] || q->t[1 - g] != p->t[1 - g] || is_generic(q->h[g]) ||
                     exclude_each_other(q->h[g]->r, p->h[g]->r))
@@ -253,8 +242,8 @@ drop_claimed(struct wm_fuse *x, struct links *l)
     return true;
 }
 
-static uint32_t
-partners(const struct links *l, int which, const struct wm_half *h, uint32_t t)
+uint32_t
+wm_fuse_partners(const struct wm_links *l, int which, const struct wm_half *h, uint32_t t)
 {
     uint32_t n = 0;
 
@@ -266,11 +255,11 @@ partners(const struct links *l, int which, const struct wm_half *h, uint32_t t)
 /* ---- fusing ---- */
 
 /* Indices that stand in the same place must be the same, or the only ones there. */
-static bool
-check_indices(struct wm_fuse *x, const struct links *l, const struct link *p, int g)
+bool
+wm_fuse_check_indices(struct wm_fuse *x, const struct wm_links *l, const struct wm_link *p, int g)
 {
     const struct wm_half *guest = p->h[g], *host = p->h[1 - g];
-    bool only = partners(l, 0, p->h[0], p->t[0]) == 1 && partners(l, 1, p->h[1], p->t[1]) == 1;
+    bool only = wm_fuse_partners(l, 0, p->h[0], p->t[0]) == 1 && wm_fuse_partners(l, 1, p->h[1], p->t[1]) == 1;
 
     for (uint32_t v = 0; v < guest->r->var.n; v++) {
         const struct wm_keylist *k = &p->guest[g].var[v];
@@ -293,7 +282,7 @@ check_indices(struct wm_fuse *x, const struct links *l, const struct link *p, in
 }
 
 static bool
-fuse_pipelines(struct wm_fuse *x, const struct links *l, struct wm_half *a, struct wm_half *b)
+fuse_pipelines(struct wm_fuse *x, const struct wm_links *l, struct wm_half *a, struct wm_half *b)
 {
     const struct wm_guest *guest = NULL;
 
@@ -301,7 +290,7 @@ fuse_pipelines(struct wm_fuse *x, const struct links *l, struct wm_half *a, stru
         a->r->side[1].nterm != b->r->side[0].nterm)
         return wm_fuse_fail(x, a, b, "both change the tensor between them");
     for (uint32_t i = 0; i < l->at.n; i++) {
-        const struct link *p = &l->at.item[i];
+        const struct wm_link *p = &l->at.item[i];
 
         if (p->h[0] != a && p->h[1] != b)
             continue;
@@ -310,7 +299,7 @@ fuse_pipelines(struct wm_fuse *x, const struct links *l, struct wm_half *a, stru
         for (uint32_t v = 0; v < a->r->var.n; v++)
             if (a->r->var.item[v].kind == WM_VAR_WORDS || !a->r->var.item[v].common)
                 return wm_fuse_fail(x, a, b, "their lists of tensors differ");
-        if (!check_indices(x, l, p, 0))
+        if (!wm_fuse_check_indices(x, l, p, 0))
             return false;
         guest = &p->guest[0];
     }
@@ -319,24 +308,26 @@ fuse_pipelines(struct wm_fuse *x, const struct links *l, struct wm_half *a, stru
 
 /* A rule that does something to the tensors, with a renaming one for each of its terms. */
 static bool
-fuse_host(struct wm_fuse *x, const struct links *l, int which, struct wm_half *h)
+fuse_host(struct wm_fuse *x, const struct wm_links *l, int which, struct wm_half *h)
 {
     uint32_t n = h->r->side[h->mid].nterm, found = 0;
     struct wm_guest *guest = WM_NEW_N(x->cc->a, struct wm_guest, n);
 
     for (uint32_t i = 0; i < l->at.n; i++) {
-        const struct link *p = &l->at.item[i];
+        const struct wm_link *p = &l->at.item[i];
         struct wm_half *o = p->h[1 - which];
 
         if (p->h[which] != h)
             continue;
+        if (!o->whole && (h->r->has_pattern || o->r->has_pattern))
+            return wm_fuse_patterns(x, l, h);
         if (!o->whole)
             return which == 1 || fuse_pipelines(x, l, h, o); /* seen from the first map */
         if (!p->fits[1 - which])
             return wm_fuse_fail(x, p->h[0], p->h[1], "their words or captures can't be matched");
-        if (!check_indices(x, l, p, 1 - which))
+        if (!wm_fuse_check_indices(x, l, p, 1 - which))
             return false;
-        if (n > 1 && partners(l, which, h, p->t[which]) > 1)
+        if (n > 1 && wm_fuse_partners(l, which, h, p->t[which]) > 1)
             return wm_fuse_fail(x, p->h[0], p->h[1], "a tensor in the middle has several rules");
         guest[p->t[which]] = p->guest[1 - which];
         found++;
@@ -349,21 +340,21 @@ fuse_host(struct wm_fuse *x, const struct links *l, int which, struct wm_half *h
 }
 
 static bool
-fuse_whole(struct wm_fuse *x, const struct links *l, struct link *p)
+fuse_whole(struct wm_fuse *x, const struct wm_links *l, struct wm_link *p)
 {
     int g = p->fits[0] && !(is_generic(p->h[1]) && p->fits[1]) ? 0 : p->fits[1] ? 1 : 0;
 
-    return check_indices(x, l, p, g) && wm_fuse_emit(x, p->h[1 - g], &p->guest[g], 1);
+    return wm_fuse_check_indices(x, l, p, g) && wm_fuse_emit(x, p->h[1 - g], &p->guest[g], 1);
 }
 
 /* A rule without partner may only be one whose tensors may be absent. */
 static bool
-check_alone(struct wm_fuse *x, const struct links *l, int which, const struct wm_half *h, bool generic)
+check_alone(struct wm_fuse *x, const struct wm_links *l, int which, const struct wm_half *h, bool generic)
 {
     uint32_t n = h->r->side[h->mid].nterm, missing = 0;
 
     for (uint32_t t = 0; t < n; t++)
-        missing += partners(l, which, h, t) == 0;
+        missing += wm_fuse_partners(l, which, h, t) == 0;
     if (missing == 0)
         return true;
     if (missing == n && h->r->optional && h->r->optional_if.n == 0 && !generic)
@@ -383,7 +374,7 @@ check_alone(struct wm_fuse *x, const struct links *l, int which, const struct wm
 }
 
 static bool
-fuse_rules(struct wm_fuse *x, struct links *l)
+fuse_rules(struct wm_fuse *x, struct wm_links *l)
 {
     bool generic = false;
 
@@ -398,7 +389,7 @@ fuse_rules(struct wm_fuse *x, struct links *l)
                 return false;
             if (h->r->side[h->mid].nterm == 0 && !wm_fuse_emit(x, h, NULL, 0))
                 return false;
-            if (!h->whole && !fuse_host(x, l, w, h))
+            if (!h->whole && !h->fused && !fuse_host(x, l, w, h))
                 return false;
         }
     for (uint32_t i = 0; i < l->at.n; i++)
@@ -528,7 +519,7 @@ struct wm_file_ast *
 wm_fuse_text(struct wm_cc *cc, struct wm_module *m, struct wm_module *n, struct wm_str *why)
 {
     struct wm_fuse *x = WM_NEW(cc->a, struct wm_fuse);
-    struct links l = {0};
+    struct wm_links l = {0};
     bool again = true, ok;
 
     x->cc = cc;
