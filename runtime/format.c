@@ -28,11 +28,22 @@ wm_format_by_name(struct wm_str name, enum wm_format_id *id)
     return NULL;
 }
 
+bool
+wm_format_has_suffix(const struct wm_format *f, struct wm_str path)
+{
+    if (wm_str_ends(path, wm_str_c(f->suffix)))
+        return true;
+    for (const char *const *s = f->suffixes; s && *s; s++)
+        if (wm_str_ends(path, wm_str_c(*s)))
+            return true;
+    return false;
+}
+
 const struct wm_format *
 wm_format_by_suffix(struct wm_str path, enum wm_format_id *id)
 {
     for (int k = 0; k < WM_FMT_N; k++)
-        if (wm_str_ends(path, wm_str_c(wm_formats[k]->suffix)))
+        if (wm_format_has_suffix(wm_formats[k], path))
             return found(k, id);
     return NULL;
 }

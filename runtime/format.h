@@ -57,6 +57,7 @@ struct wm_wopts {
 
 struct wm_format {
     const char *name, *suffix;
+    const char *const *suffixes; /* further ones, NULL at the end; or NULL */
     const char *index_name;   /* "model.safetensors.index.json", or NULL */
     bool nests;               /* tensors may lie under a key of the container (wm_wopts.root, wm_open_opts.root) */
     /* Do the first bytes (and the size) look like this container?  [n] <= 4096 */
@@ -78,6 +79,8 @@ struct wm_format {
 extern const struct wm_format *const wm_formats[WM_FMT_N];
 
 const struct wm_format *wm_format_by_name(struct wm_str name, enum wm_format_id *id);
+/* Does a name end in one of its suffixes? */
+bool wm_format_has_suffix(const struct wm_format *f, struct wm_str path);
 /* By the suffix of a path ("out.safetensors"); NULL where unknown. */
 const struct wm_format *wm_format_by_suffix(struct wm_str path, enum wm_format_id *id);
 

@@ -60,6 +60,20 @@ wm_manifest_register(struct wm_manifest *m, uint32_t first, struct wm_err *err)
     return WM_OK;
 }
 
+void
+wm_manifest_note(struct wm_manifest *m, uint32_t file, struct wm_str text)
+{
+    enum { MOST = 600 };
+    struct wm_str name = m->is_dir && file != WM_NONE ? m->file.item[file].name : WM_STR("");
+
+    if (wm_str_ends(m->note, WM_STR("; ..")))
+        return;
+    if (m->note.n > MOST)
+        text = WM_STR(".."), name = WM_STR("");
+    m->note = wm_arena_printf(m->a, "%.*s%s%.*s%s%.*s", WM_STR_ARG(m->note), m->note.n ? "; " : "", WM_STR_ARG(name),
+                              name.n ? ": " : "", WM_STR_ARG(text));
+}
+
 /* The container of an open file: by its first bytes, else by its name; WM_FMT_N: none. */
 static enum wm_status
 find_format(const struct wm_sys *sys, int fd, const struct wm_mfile *f, enum wm_format_id *id,
@@ -194,7 +208,7 @@ pick_index(const struct wm_manifest *m, const struct wm_format *f, const struct 
 static bool
 is_of(struct wm_str name, const struct wm_format *f)
 {
-    return name.p[0] != '.' && wm_str_ends(name, wm_str_c(f->suffix));
+    return name.p[0] != '.' && wm_format_has_suffix(f, name);
 }
 
 static enum wm_status
@@ -277,6 +291,7 @@ wm_manifest_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str pat
         return wm_fail(err, WM_EUSAGE, NULL, "\"%.*s\" is not a path", WM_STR_ARG(path));
     m->a = a;
     m->path = wm_arena_str(a, path);
+    m->root = o->root;
     wm_map_init(&m->by_name, a, 0);
     if (sys->stat(m->path.p, &st) != 0)
         return wm_fail_sys(err, errno, m->path.p, "cannot open");

@@ -56,6 +56,7 @@ struct wm_manifest {
     bool repeats;           /* the same name may be in several files (`only` was given) */
     struct wm_str note;     /* e.g. "tensors were under \"model\""; empty */
     WM_VEC(struct wm_msum) sum;
+    struct wm_str root;     /* for the readers: what wm_open_opts asks for */
 };
 
 /* Which files of a directory to read. */
@@ -76,6 +77,10 @@ enum wm_status wm_manifest_open(struct wm_arena *a, const struct wm_sys *sys, st
 /* For the readers of containers: the tensors from `first` on were appended for one file; check their
  * names (UTF-8 is the reader's, no NUL, at most 16 MiB, not given twice) and count them. */
 enum wm_status wm_manifest_register(struct wm_manifest *m, uint32_t first, struct wm_err *err);
+
+/* Add to m->note what is worth knowing of a file: joined by "; ", with the file's name where there are several, and
+ * no more than a few hundred bytes in all. */
+void wm_manifest_note(struct wm_manifest *m, uint32_t file, struct wm_str text);
 
 /* Names of the regular files in a directory (relative, sorted bytewise, no recursion). */
 enum wm_status wm_list_dir(struct wm_arena *a, const struct wm_sys *sys, struct wm_str dir,

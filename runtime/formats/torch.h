@@ -1,0 +1,73 @@
+/* runtime/formats/torch.h -- PyTorch checkpoints, between the two containers (torch_zip.c, torch_legacy.c) and what they
+ * share: the pickled tree, its storages, its tensors.
+ *
+ * wm_torch_init(); wm_torch_parse() a pickle; the container says where each storage is; wm_torch_finish() makes
+ * the manifest's tensors. */
+#ifndef WM_RUNTIME_FORMATS_TORCH_H
+#define WM_RUNTIME_FORMATS_TORCH_H
+
+#include "runtime/formats/pickle.h"
+#include "runtime/manifest.h"
+
+/* What a listed name means: the low byte; of storages and dtypes the dtype is above it. */
+enum wm_torch_class {
+    WM_TC_OTHER,         /* no tensor */
+    WM_TC_TENSOR,        /* (storage, offset, size, stride) */
+    WM_TC_TENSOR_V2,     /* (storage, offset, size, stride, requires_grad, hooks[, metadata]) */
+    WM_TC_TENSOR_V3,     /* (storage, offset, size, stride, requires_grad, hooks, dtype[, metadata]) */
+    WM_TC_PARAMETER,     /* (tensor, requires_grad, hooks[, state]) */
+    WM_TC_FROM_TYPE,     /* (function, type, arguments, state) */
+    WM_TC_DEVICE_TENSOR, /* (tensor, dtype, device, requires_grad) */
+    WM_TC_TENSOR_TYPE,   /* torch.Tensor, Parameter: as the type of FROM_TYPE */
+    WM_TC_REFUSED,       /* a tensor of a kind that is not read */
+    WM_TC_STORAGE,
+    WM_TC_DTYPE
+};
+
+struct wm_torch_storage {
+    struct wm_str key;
+    uint16_t cls;          /* index of its class */
+    enum wm_dtype dtype;   /* WM_DT_N: none of ours */
+    uint64_t nbytes;       /* by its numel; the container compares */
+    uint64_t off;          /* in the file; the container sets it */
+};
+
+struct wm_torch {
+    struct wm_arena *a;
+    struct wm_manifest *m;
+    uint32_t file;
+    const char *path;
+    bool swap;             /* the file's byte order is not little-endian */
+    struct wm_pk_result tree;
+    struct wm_map by_key;  /* key -> storage */
+    WM_VEC(struct wm_torch_storage) storage;
+    struct wm_err *err;
+};
+
+extern const struct wm_pk_class wm_torch_classes[];
+extern const uint32_t wm_torch_nclass;
+
+void wm_torch_init(struct wm_torch *t, struct wm_manifest *m, uint32_t file, struct wm_err *err);
+
+/* The pickle at the start of `bytes`, and the storages that it refers to.  WM_EIO: it is longer. */
+enum wm_status wm_torch_parse(struct wm_torch *t, const char *part, struct wm_str bytes);
+
+/* The tensors of the tree; wm_manifest_register() is done. */
+enum wm_status wm_torch_finish(struct wm_torch *t);
+
+/* ---- between the parts ---- */
+
+/* Is this value a tensor, readable or not? */
+bool wm_torch_is_tensor(const struct wm_pk *v);
+/* Append it to the manifest under `name`. */
+enum wm_status wm_torch_add(struct wm_torch *t, struct wm_str name, const struct wm_pk *v);
+/* The storage that a REF stands for; *skip are its first elements (views of old files) and *n those from there on. */
+enum wm_status wm_torch_resolve(struct wm_torch *t, const struct wm_pk *ref, struct wm_torch_storage **out,
+                                uint64_t *skip, uint64_t *nbytes);
+
+/* The readers of the two containers. */
+bool wm_torch_legacy_probe(const unsigned char *p, size_t n);
+enum wm_status wm_torch_legacy_read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file,
+                                    struct wm_err *err);
+
+#endif

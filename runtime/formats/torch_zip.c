@@ -1,0 +1,140 @@
+/* runtime/formats/torch_zip.c -- what torch.save writes: a zip file with a pickle and an entry for each storage.
+ *
+ * In: such a file, or one of the older kind (torch_legacy.c).  Out: its tensors as views of entries.  Nothing of
+ * the pickle is run; the data are not read, their check sums are noted. */
+#include <inttypes.h>
+
+#include "runtime/format.h"
+#include "runtime/formats/torch.h"
+#include "runtime/formats/zip.h"
+
+struct reader {
+    const struct wm_sys *sys;
+    int fd;
+    struct wm_torch t;
+    struct wm_zip z;
+    struct wm_str folder; /* with its slash */
+    struct wm_err *err;
+};
+
+static bool
+probe(const unsigned char *p, size_t n, uint64_t size)
+{
+    (void)size;
+    return wm_zip_probe(p, n) || wm_torch_legacy_probe(p, n);
+}
+
+/* The entry of that name in the file's folder, or NULL. */
+static const struct wm_zip_entry *
+find(struct reader *r, struct wm_str name)
+{
+    return wm_zip_find(&r->z, wm_arena_printf(r->t.a, "%.*s%.*s", WM_STR_ARG(r->folder), WM_STR_ARG(name)));
+}
+
+/* All entries are in one folder, that of the pickle. */
+static enum wm_status
+check_folder(struct reader *r)
+{
+    const char *slash = r->z.n ? memchr(r->z.entry[0].name.p, '/', r->z.entry[0].name.n) : NULL;
+
+    if (!slash)
+        return wm_fail(r->err, WM_EFORMAT, r->t.path, "a zip file, but no PyTorch checkpoint: no folder with data.pkl");
+    r->folder = (struct wm_str){r->z.entry[0].name.p, (size_t)(slash - r->z.entry[0].name.p) + 1};
+    for (uint32_t k = 0; k < r->z.n; k++)
+        if (!wm_str_starts(r->z.entry[k].name, r->folder))
+            return wm_fail(r->err, WM_EFORMAT, r->t.path, "zip entry \"%.*s\": outside of the folder \"%.*s\"",
+                           WM_STR_ARG(r->z.entry[k].name), WM_STR_ARG(r->folder));
+    if (find(r, WM_STR("constants.pkl")))
+        return wm_fail(r->err, WM_ESUPPORT, r->t.path,
+                       "a TorchScript program, not a checkpoint: save its state_dict() with torch.save");
+    return WM_OK;
+}
+
+static enum wm_status
+read_byteorder(struct reader *r)
+{
+    const struct wm_zip_entry *e = find(r, WM_STR("byteorder"));
+    struct wm_str s;
+    enum wm_status st;
+
+    if (!e)
+        return WM_OK;
+    st = wm_zip_bytes(r->t.a, r->sys, r->fd, &r->z, e, 64, &s, r->err);
+    if (st != WM_OK)
+        return st;
+    r->t.swap = wm_str_eq(s, WM_STR("big"));
+    return r->t.swap || wm_str_eq(s, WM_STR("little"))
+               ? WM_OK
+               : wm_fail(r->err, WM_EFORMAT, r->t.path, "byteorder: \"%.*s\" is neither little nor big", WM_STR_ARG(s));
+}
+
+static enum wm_status
+place_storages(struct reader *r)
+{
+    for (uint32_t k = 0; k < r->t.storage.n; k++) {
+        struct wm_torch_storage *s = &r->t.storage.item[k];
+        const struct wm_zip_entry *e = find(r, wm_arena_printf(r->t.a, "data/%.*s", WM_STR_ARG(s->key)));
+
+        if (!e)
+            return wm_fail(r->err, WM_EFORMAT, r->t.path, "storage \"%.*s\" has no entry \"%.*sdata/%.*s\"",
+                           WM_STR_ARG(s->key), WM_STR_ARG(r->folder), WM_STR_ARG(s->key));
+        if (s->dtype != WM_DT_N && e->size != s->nbytes)
+            return wm_fail(r->err, WM_EFORMAT, r->t.path,
+                           "storage \"%.*s\": its entry has %" PRIu64 " bytes, its elements need %" PRIu64,
+                           WM_STR_ARG(s->key), e->size, s->nbytes);
+        s->off = e->off;
+        wm_zip_add_sum(r->t.m, r->t.file, &r->z, e);
+    }
+    return WM_OK;
+}
+
+static enum wm_status
+read_zip(struct reader *r)
+{
+    const struct wm_zip_entry *e;
+    struct wm_str pickle;
+    enum wm_status st = wm_zip_open(r->t.a, r->sys, r->fd, r->t.path, r->t.m->file.item[r->t.file].size, &r->z, r->err);
+
+    if (st == WM_OK)
+        st = check_folder(r);
+    if (st == WM_OK)
+        st = read_byteorder(r);
+    if (st != WM_OK)
+        return st;
+    e = find(r, WM_STR("data.pkl"));
+    if (!e)
+        return wm_fail(r->err, WM_EFORMAT, r->t.path, "a zip file, but no PyTorch checkpoint: no \"%.*sdata.pkl\"",
+                       WM_STR_ARG(r->folder));
+    st = wm_zip_bytes(r->t.a, r->sys, r->fd, &r->z, e, WM_PK_MAX_BYTES, &pickle, r->err);
+    if (st == WM_OK)
+        st = wm_torch_parse(&r->t, "data.pkl", pickle);
+    if (st == WM_EIO) {
+        r->err->status = WM_EFORMAT;
+        return WM_EFORMAT;
+    }
+    if (st == WM_OK && r->t.tree.used != pickle.n)
+        return wm_fail(r->err, WM_EFORMAT, r->t.path, "data.pkl: %zu bytes behind its end", pickle.n - r->t.tree.used);
+    if (st == WM_OK)
+        st = place_storages(r);
+    return st == WM_OK ? wm_torch_finish(&r->t) : st;
+}
+
+static enum wm_status
+read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file, struct wm_err *err)
+{
+    struct reader r = {.sys = sys, .fd = fd, .err = err};
+
+    wm_torch_init(&r.t, m, file, err);
+    return read_zip(&r);
+}
+
+static const char *const suffixes[] = {".pt", ".bin", NULL};
+
+const struct wm_format wm_format_pth = {
+    .name = "pth",
+    .suffix = ".pth",
+    .suffixes = suffixes,
+    .index_name = "pytorch_model.bin.index.json",
+    .probe = probe,
+    .read = read,
+};
