@@ -81,6 +81,8 @@ enum wm_codec {
 };
 enum { WM_CODEC_INDEX_STEP = 1 << 14 }; /* elements between two entries of an index */
 
+enum { WM_INFILE_STREAM = 1 }; /* comes in pieces (runtime/push.h); `path` is for messages */
+
 /* A file that is read; or with a codec, what one stretch of it decodes to: to the executor a file of its own, of
  * `nbytes` decoded bytes, that is read like any other. */
 struct wm_plan_infile {
@@ -88,7 +90,7 @@ struct wm_plan_infile {
     uint64_t size; /* as seen at bind; a change is an error at run */
     int64_t mtime_sec, mtime_nsec;
     uint32_t codec;
-    uint32_t pad;
+    uint32_t flags;   /* WM_INFILE_* */
     uint64_t lo, len; /* the stretch, of all codecs but RAW: in the file, or in BLOB */
     uint64_t nbytes;  /* of all codecs: RAW size; else of the decoded stretch */
     struct wm_plan_bytes index; /* of MSGPACK_MIXED: uint64_t offsets from `lo` of elements 0, STEP, 2 STEP, .. */
