@@ -138,6 +138,11 @@ bool wm_shape_splice(struct wm_opx *x, const struct wm_shape *in, uint32_t at, u
 bool wm_sizes_solve(struct wm_opx *x, const int64_t *size, uint32_t n, uint32_t hole, int64_t total,
                     int64_t *out);
 
+/* Shapes and boxes of repeat (outer) and repeat_interleave: arguments dim, n. */
+bool wm_copies_shape(struct wm_opx *x, const struct wm_shape *in, struct wm_shape *out);
+bool wm_copies_unshape(struct wm_opx *x, const struct wm_shape *out, struct wm_shape *in);
+bool wm_copies_boxes(struct wm_opx *x, const struct wm_shape *in, const struct wm_shape *out, bool outer,
+                     struct wm_imap *map);
 /* One box: it writes extent[rank] with strides dst from dst_base, and reads `slot`. */
 void wm_index_box(struct wm_imap *map, uint32_t slot, uint32_t rank, const int64_t *extent,
                   int64_t dst_base, const int64_t *dst, int64_t src_base, const int64_t *src);
