@@ -211,16 +211,18 @@ static enum wm_status
 produce_slabs(struct wm_worker *w, const struct wm_plan_out *o, uint64_t off, uint64_t n, char *to)
 {
     const struct wm_slab *slab = &w->x->slab[o->geom];
-    uint64_t step = (uint64_t)slab->units * w->x->geom[o->geom].unit;
+    const struct wm_plan_geom *g = &w->x->geom[o->geom];
     enum wm_status st = WM_OK;
 
-    if (slab->units == 0)
+    if (!slab->held)
         return wm_window_bytes(w, o, off, n, to);
     while (n > 0 && st == WM_OK) {
-        int64_t lo = (int64_t)(off / step) * slab->units, hi = lo + slab->units;
-        uint64_t m = step - off % step < n ? step - off % step : n;
+        int64_t lo, hi;
+        uint64_t m;
 
-        hi = hi < w->x->geom[o->geom].nunit ? hi : w->x->geom[o->geom].nunit;
+        wm_slab_range(slab, g->nunit, (int64_t)(off / g->unit), &lo, &hi);
+        m = (uint64_t)hi * g->unit - off;
+        m = m < n ? m : n;
         if (w->held_out != o || w->held_lo != lo)
             st = wm_slab_begin(w, o, lo, hi);
         if (st == WM_OK)

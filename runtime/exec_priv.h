@@ -75,10 +75,13 @@ struct wm_input {
     uint64_t used; /* when, by the worker's clock */
 };
 
-/* How a geometry is best produced where single windows would read the source in tiny runs, or again
- * and again: `units` at a time (0: windows are fine), in windows of whole `row`s where they fit. */
+/* How a geometry is best produced where windows at any place would read the source in tiny runs, or
+ * again and again: `units` at a time (0: windows are fine).  `held`: that is more than a window, of
+ * which the input is read at once; windows are whole `row`s where they fit.  `period`: slabs begin
+ * anew at its multiples (0: only at the beginning). */
 struct wm_slab {
-    int64_t units, row;
+    int64_t units, row, period;
+    bool held;
 };
 
 struct wm_exec {
@@ -158,6 +161,8 @@ enum wm_status wm_window_bytes(struct wm_worker *w, const struct wm_plan_out *ou
 /* Choose the slabs of all geometries for workers with that much scratch memory and windows of that
  * size. */
 void wm_slab_choose(struct wm_exec *x, uint64_t scratch, uint64_t window);
+/* The slab [lo, hi) of nunit units in which `at` is. */
+void wm_slab_range(const struct wm_slab *s, int64_t nunit, int64_t at, int64_t *lo, int64_t *hi);
 /* Read blocks for units [lo, hi) of an output, as far as they fit: wm_window_units() then takes
  * them from memory. */
 enum wm_status wm_slab_begin(struct wm_worker *w, const struct wm_plan_out *out, int64_t lo,

@@ -20,9 +20,10 @@ struct stretch {
     uint64_t lo, hi; /* offsets in the file, or units */
     uint64_t origin; /* where step `first` begins; at or before lo */
     uint64_t step;   /* bytes, or units */
+    uint64_t period; /* steps begin anew at its multiples; 0: never */
     uint64_t out, end;
     uint32_t file; /* WM_NONE: a check */
-    bool is_slab;
+    bool is_held;
 };
 
 struct run {
@@ -57,7 +58,27 @@ add_stretch(struct run *r, const struct stretch *s)
         return;
     r->stretch[r->nstretch] = *s;
     r->stretch[r->nstretch++].first = r->nwindow;
-    r->nwindow += (s->hi - s->origin - 1) / s->step + 1;
+    if (s->period)
+        r->nwindow += (s->hi - s->origin) / s->period * ((s->period - 1) / s->step + 1);
+    else
+        r->nwindow += (s->hi - s->origin - 1) / s->step + 1;
+}
+
+/* Where step `id` of a stretch begins and ends. */
+static void
+step_range(const struct stretch *s, uint64_t id, uint64_t *lo, uint64_t *hi)
+{
+    uint64_t begin = s->origin, end = s->hi, per;
+
+    if (s->period) {
+        per = (s->period - 1) / s->step + 1;
+        begin += id / per * s->period;
+        end = begin + s->period;
+        id %= per;
+    }
+    *lo = begin + id * s->step;
+    *hi = end - *lo < s->step ? end : *lo + s->step;
+    *lo = *lo > s->lo ? *lo : s->lo;
 }
 
 /* The part of a file from OUT `a` to OUT `b`, in windows. */
@@ -100,10 +121,11 @@ make_stretches(struct run *r, struct wm_err *err)
                                .origin = o->off,
                                .hi = o->off + o->nbytes,
                                .step = (uint64_t)slab->units * x->geom[o->geom].unit,
+                               .period = (uint64_t)slab->period * x->geom[o->geom].unit,
                                .out = k,
                                .end = k + 1,
                                .file = (uint32_t)i,
-                               .is_slab = true,
+                               .is_held = slab->held,
                            });
             done = k + 1;
         }
@@ -197,12 +219,10 @@ do_step(struct run *r, struct wm_worker *w, uint64_t id)
             b = mid;
     }
     s = &r->stretch[a];
-    lo = s->origin + (id - s->first) * s->step;
-    hi = s->hi - lo < s->step ? s->hi : lo + s->step;
-    lo = lo > s->lo ? lo : s->lo;
+    step_range(s, id - s->first, &lo, &hi);
     if (s->file == WM_NONE)
         return wm_window_units(w, &w->x->out[s->out], (int64_t)lo, (int64_t)hi, NULL);
-    return s->is_slab ? do_slab(r, w, s, lo, hi) : do_window(r, w, s, lo, hi);
+    return s->is_held ? do_slab(r, w, s, lo, hi) : do_window(r, w, s, lo, hi);
 }
 
 static void

@@ -11,6 +11,8 @@
 /* A slab must beat single windows by this much, in percent of their cost, and a longer one a
  * shorter one. */
 enum { WORTH = 80 };
+/* Windows that hold more boxes than that need not begin where a box does. */
+enum { FEW_PARTS = 16 };
 /* A block that is larger than the cache goes through memory twice more. */
 enum { CACHED = 1 << 20, UNCACHED_COST = 100 };
 
@@ -54,16 +56,16 @@ sample(const struct wm_exec *x, const struct wm_plan_box *b, int64_t units, stru
     return n;
 }
 
-/* What it costs to read for a slab of `units`, in percent of what is read; UINT64_MAX where it does
- * not fit. */
+/* What it costs to read for a slab of `units` of the first n boxes, in percent of what is read;
+ * UINT64_MAX where it does not fit. */
 static uint64_t
-cost_of(const struct wm_exec *x, const struct wm_plan_out *o, int64_t units, uint64_t room,
-        int64_t *row)
+cost_of(const struct wm_exec *x, const struct wm_plan_out *o, uint64_t nbox, int64_t units,
+        uint64_t room, int64_t *row)
 {
     const struct wm_plan_geom *g = &x->geom[o->geom];
     uint64_t cost = 0, bytes = 0, used = 0;
 
-    for (uint64_t i = 0; i < g->nbox; i++) {
+    for (uint64_t i = 0; i < nbox; i++) {
         const struct wm_plan_box *b = &x->box[g->box + i];
         struct wm_piece piece;
         struct wm_fetch f;
@@ -90,32 +92,96 @@ cost_of(const struct wm_exec *x, const struct wm_plan_out *o, int64_t units, uin
     return cost * 100 / bytes + (used > CACHED && room != UINT64_MAX ? UNCACHED_COST : 0);
 }
 
+/* Units of each box where they are equal parts of the output, one after the other; else 0. */
+static int64_t
+part_of(const struct wm_exec *x, const struct wm_plan_geom *g)
+{
+    int64_t part = g->nbox ? g->nunit / (int64_t)g->nbox : 0;
+
+    if (g->nbox < 2 || part * (int64_t)g->nbox != g->nunit)
+        return 0;
+    for (uint64_t i = 0; i < g->nbox; i++) {
+        const struct wm_plan_box *b = &x->box[g->box + i];
+        int64_t reach = 0;
+
+        for (uint32_t k = 0; k < b->rank; k++)
+            reach += (x->dim[b->dim + k].extent - 1) * x->dim[b->dim + k].dst;
+        if (b->dst_base != (int64_t)i * part || reach >= part)
+            return 0;
+    }
+    return part;
+}
+
+/* Are all movable boxes read as they are, in long runs? */
+static bool
+is_direct(const struct wm_exec *x, const struct wm_plan_out *o, int64_t units)
+{
+    const struct wm_plan_geom *g = &x->geom[o->geom];
+
+    for (uint64_t i = 0; i < g->nbox; i++) {
+        const struct wm_plan_box *b = &x->box[g->box + i];
+        struct wm_piece piece;
+        struct wm_fetch f;
+        uint32_t order[WM_PLAN_RANK];
+        int64_t row;
+
+        if (!is_movable(x, b))
+            continue;
+        (void)sample(x, b, units, &piece, &row);
+        wm_fetch_source(x, o, b, &piece, 0, &f, order);
+        if (!wm_fetch_is_direct(&f))
+            return false;
+    }
+    return true;
+}
+
 static void
 choose(struct wm_exec *x, const struct wm_plan_out *o, uint64_t scratch, uint64_t window)
 {
     const struct wm_plan_geom *g = &x->geom[o->geom];
     struct wm_slab *slab = &x->slab[o->geom];
-    int64_t units = (int64_t)(window / g->unit), row = 1;
-    uint64_t least;
+    int64_t units = (int64_t)(window / g->unit), row = 1, whole = g->nunit, part = part_of(x, g);
+    uint64_t nbox = part ? 1 : g->nbox, least;
 
-    if (units < 1 || g->nunit <= units || g->nbox > WM_HELD / 4)
+    if (units < 1 || g->nunit <= units)
         return;
-    least = cost_of(x, o, units, UINT64_MAX, &row);
+    if (part && part <= units) { /* windows of whole boxes */
+        if (units / part <= FEW_PARTS && !is_direct(x, o, part))
+            slab->units = units / part * part;
+        return;
+    }
+    if (part)
+        whole = part;
+    else if (nbox > WM_HELD / 4)
+        return;
+    least = cost_of(x, o, nbox, units, UINT64_MAX, &row);
     for (units *= 2; least > 110; units *= 2) {
         uint64_t cost;
 
-        units = units < g->nunit ? units : g->nunit;
-        cost = cost_of(x, o, units, scratch, &row);
+        units = units < whole ? units : whole;
+        cost = cost_of(x, o, nbox, units, scratch, &row);
         if (cost == UINT64_MAX)
             break;
         if (cost < least * WORTH / 100) {
             least = cost;
-            slab->row = row;
-            slab->units = units < row ? units : units / row * row;
+            *slab = (struct wm_slab){.units = units < row ? units : units / row * row,
+                                     .row = row,
+                                     .period = part,
+                                     .held = true};
         }
-        if (units == g->nunit)
+        if (units == whole)
             break;
     }
+}
+
+void
+wm_slab_range(const struct wm_slab *s, int64_t nunit, int64_t at, int64_t *lo, int64_t *hi)
+{
+    int64_t begin = s->period ? at / s->period * s->period : 0;
+    int64_t end = s->period ? begin + s->period : nunit;
+
+    *lo = begin + (at - begin) / s->units * s->units;
+    *hi = end - *lo < s->units ? end : *lo + s->units;
 }
 
 void
