@@ -1,7 +1,8 @@
 /* runtime/kernels/kernel.h -- movement and conversion of elements in memory.
  *
  * Strides and sizes are bytes; nothing needs to be aligned.  Kernels never look beyond the elements
- * that they are given.  The two sides of a movement never overlap. */
+ * that they are given; what is between elements of the output they may write again as it was.  The
+ * two sides of a movement never overlap. */
 #ifndef WM_RUNTIME_KERNEL_H
 #define WM_RUNTIME_KERNEL_H
 

@@ -16,6 +16,8 @@ const struct wm_kernel_info wm_kernel_table[WM_K_N] = {
 
 /* A dimension this short is not worth blocks. */
 enum { MIN_TILE = 8 };
+/* A stream this short is not worth the set-up of `spread`. */
+enum { MIN_SPREAD = 32 };
 
 struct nest {
     struct wm_kdim dim[WM_PLAN_RANK + 1];
@@ -140,6 +142,8 @@ choose(struct nest *x, struct wm_kdim *outer, struct wm_kdim *inner)
         }
     }
     x->rank--;
+    if (inner->n >= MIN_SPREAD && inner->src == x->run && inner->dst == 2 * (int64_t)x->run)
+        return sized(WM_K_spread_1, x->run, line_kernel(x->run));
     return line_kernel(x->run);
 }
 

@@ -1,6 +1,6 @@
 /* runtime/kernels/tile.c -- transposes: the source is contiguous along the outer dimension, the
- * output along the inner one.  Block by block (runtime/kernels/tile_loops.h); and two streams woven
- * into one. */
+ * output along the inner one.  Block by block (runtime/kernels/tile_loops.h); two streams woven
+ * into one; one spread to every second place. */
 #include "runtime/kernels/tile_table.h"
 
 static const struct wm_tile_loops *
@@ -28,6 +28,12 @@ tiles(char *dst, const char *src, const struct wm_kdim *outer, const struct wm_k
         for (int64_t k = 0; k < outer->n; k += WM_TILE) {
             int64_t nb = outer->n - k < WM_TILE ? outer->n - k : WM_TILE;
 
+            if (k + WM_TILE < outer->n)
+                for (int64_t r = 0; r < na; r++) {
+                    const char *p = src + (k + WM_TILE) * size + (i + r) * inner->src;
+                    for (int64_t q = 0; q < WM_TILE * (int64_t)size; q += 64)
+                        __builtin_prefetch(p + q);
+                }
             loops->block(dst + k * outer->dst + i * size, outer->dst,
                          src + k * size + i * inner->src, inner->src, na, nb);
         }
@@ -42,6 +48,17 @@ zip(char *dst, const char *src, const struct wm_kdim *outer, const struct wm_kdi
     loops_of(size)->zip(dst, src, src + inner->src, outer->n);
 }
 
+/* inner: neighbours in src, every second element in dst. */
+static void
+spread(char *dst, const char *src, const struct wm_kdim *outer, const struct wm_kdim *inner,
+       uint32_t size)
+{
+    const struct wm_tile_loops *loops = loops_of(size);
+
+    for (int64_t i = 0; i < outer->n; i++)
+        loops->spread(dst + i * outer->dst, src + i * outer->src, inner->n);
+}
+
 #define KERNELS(e)                                                                                 \
     void wm_kernel_tile_##e(char *dst, const char *src, const struct wm_kdim *outer,               \
                             const struct wm_kdim *inner, uint32_t size)                            \
@@ -54,6 +71,12 @@ zip(char *dst, const char *src, const struct wm_kdim *outer, const struct wm_kdi
     {                                                                                              \
         (void)size;                                                                                \
         zip(dst, src, outer, inner, e);                                                            \
+    }                                                                                              \
+    void wm_kernel_spread_##e(char *dst, const char *src, const struct wm_kdim *outer,             \
+                              const struct wm_kdim *inner, uint32_t size)                          \
+    {                                                                                              \
+        (void)size;                                                                                \
+        spread(dst, src, outer, inner, e);                                                         \
     }
 KERNELS(1)
 KERNELS(2)

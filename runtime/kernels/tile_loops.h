@@ -19,6 +19,19 @@ typedef __attribute__((vector_size(WM_WIDTH))) uint16_t vec_2;
 typedef __attribute__((vector_size(WM_WIDTH))) uint32_t vec_4;
 typedef __attribute__((vector_size(WM_WIDTH))) uint64_t vec_8;
 
+/* The same at any address: a memcpy of that size may become two of half of it, through memory. */
+typedef vec_1 any_1 __attribute__((aligned(1), may_alias));
+typedef vec_2 any_2 __attribute__((aligned(1), may_alias));
+typedef vec_4 any_4 __attribute__((aligned(1), may_alias));
+typedef vec_8 any_8 __attribute__((aligned(1), may_alias));
+typedef __attribute__((vector_size(16), aligned(1), may_alias)) uint8_t group;
+
+#ifdef __clang__
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* Lower and upper halves of each group of a and b, interleaved; n is the number of elements of a
  * vector. */
 #if WM_WIDTH == 16
@@ -48,7 +61,8 @@ typedef __attribute__((vector_size(WM_WIDTH))) uint64_t vec_8;
 
 /* One round of interleaving; `rows` is the side of a square. */
 #define STAGE(e, rows, from, to)                                                                   \
-    for (int k = 0; k < (rows) / 2; k++) {                                                         \
+    UNROLL for (int k = 0; k < (rows) / 2; k++)                                                    \
+    {                                                                                              \
         (to)[2 * k] = PICK_##e((from)[k], (from)[k + (rows) / 2], WM_WIDTH / e, 0);                \
         (to)[2 * k + 1] = PICK_##e((from)[k], (from)[k + (rows) / 2], WM_WIDTH / e, 8 / e);        \
     }
@@ -67,15 +81,19 @@ typedef __attribute__((vector_size(WM_WIDTH))) uint64_t vec_8;
     INLINE void square_##e(char *dst, int64_t d, const char *src, int64_t s)                       \
     {                                                                                              \
         vec_##e a[rows], b[rows];                                                                  \
-        for (int k = 0; k < (rows); k++)                                                           \
-            memcpy(&FIRST_##e(a, b)[k], src + k * s, WM_WIDTH);                                    \
-        STAGES_##e(a, b) for (int g = 0; g < GROUPS; g++) for (int k = 0; k < (rows); k++)         \
-            memcpy(dst + (g * (rows) + k) * d, (const char *)&b[k] + 16 * g, 16);                  \
+        UNROLL for (int k = 0; k < (rows); k++) FIRST_##e(a, b)[k] =                               \
+            *(const any_##e *)(src + k * s);                                                       \
+        STAGES_##e(a, b) UNROLL for (int k = 0; k < (rows); k++)                                   \
+        {                                                                                          \
+            const group *part = (const group *)&b[k];                                              \
+            UNROLL for (int g = 0; g < GROUPS; g++)                                                \
+                *(group *)(dst + (g * (rows) + k) * d) = part[g];                                  \
+        }                                                                                          \
     }                                                                                              \
     static void block_##e(char *dst, int64_t d, const char *src, int64_t s, int64_t na,            \
                           int64_t nb)                                                              \
     {                                                                                              \
-        char tile[WM_TILE * WM_TILE * (e)];                                                        \
+        char tile[WM_TILE * WM_TILE * (e)] __attribute__((aligned(64)));                                                       \
         const int64_t row = WM_TILE * (e), cols = (rows)*GROUPS, wa = na / (rows) * (rows),        \
                       wb = nb / cols * cols;                                                       \
         for (int64_t i = 0; i < wa; i += (rows))                                                   \
@@ -86,7 +104,8 @@ typedef __attribute__((vector_size(WM_WIDTH))) uint64_t vec_8;
                 memcpy(tile + k * row + i * (e), src + i * s + k * (e), e);                        \
         if (na == WM_TILE)                                                                         \
             for (int64_t k = 0; k < nb; k++)                                                       \
-                memcpy(dst + k * d, tile + k * row, WM_TILE * (e));                                \
+                UNROLL for (int i = 0; i < WM_TILE * (e); i += WM_WIDTH)                           \
+                    *(any_##e *)(dst + k * d + i) = *(const any_##e *)(tile + k * row + i);        \
         else                                                                                       \
             for (int64_t k = 0; k < nb; k++)                                                       \
                 memcpy(dst + k * d, tile + k * row, (size_t)(na * (e)));                           \
@@ -99,19 +118,43 @@ typedef __attribute__((vector_size(WM_WIDTH))) uint64_t vec_8;
         int64_t i = 0;                                                                             \
         for (; i + WM_WIDTH / (e) <= n; i += WM_WIDTH / (e)) {                                     \
             vec_##e a, b, lo, hi;                                                                  \
-            memcpy(&a, x + i * (e), WM_WIDTH);                                                     \
-            memcpy(&b, y + i * (e), WM_WIDTH);                                                     \
+            a = *(const any_##e *)(x + i * (e));                                                   \
+            b = *(const any_##e *)(y + i * (e));                                                   \
             lo = PICK_##e(a, b, WM_WIDTH / e, 0);                                                  \
             hi = PICK_##e(a, b, WM_WIDTH / e, 8 / e);                                              \
             for (int g = 0; g < GROUPS; g++) {                                                     \
-                memcpy(dst + 2 * i * (e) + 32 * g, (const char *)&lo + 16 * g, 16);                \
-                memcpy(dst + 2 * i * (e) + 32 * g + 16, (const char *)&hi + 16 * g, 16);           \
+                *(group *)(dst + 2 * i * (e) + 32 * g) = ((const group *)&lo)[g];                  \
+                *(group *)(dst + 2 * i * (e) + 32 * g + 16) = ((const group *)&hi)[g];             \
             }                                                                                      \
         }                                                                                          \
         for (; i < n; i++) {                                                                       \
             memcpy(dst + 2 * i * (e), x + i * (e), e);                                             \
             memcpy(dst + 2 * i * (e) + (e), y + i * (e), e);                                       \
         }                                                                                          \
+    }
+
+/* One stream to every second place; what is between keeps its value.  The last element is stored
+ * alone: nothing behind it is touched. */
+#define SPREAD(e)                                                                                  \
+    static void spread_##e(char *dst, const char *x, int64_t n)                                    \
+    {                                                                                              \
+        group keep;                                                                                \
+        int64_t i = 0;                                                                             \
+        for (int k = 0; k < 16; k++)                                                               \
+            keep[k] = k % (2 * (e)) < (e) ? 0 : 0xff;                                              \
+        for (; i + WM_WIDTH / (e) < n; i += WM_WIDTH / (e)) {                                      \
+            vec_##e a = *(const any_##e *)(x + i * (e)), none = {0}, lo, hi;                       \
+            lo = PICK_##e(a, none, WM_WIDTH / e, 0);                                               \
+            hi = PICK_##e(a, none, WM_WIDTH / e, 8 / e);                                           \
+            UNROLL for (int g = 0; g < GROUPS; g++)                                                \
+            {                                                                                      \
+                group *to = (group *)(dst + 2 * i * (e) + 32 * g);                                 \
+                to[0] = (to[0] & keep) | ((const group *)&lo)[g];                                  \
+                to[1] = (to[1] & keep) | ((const group *)&hi)[g];                                  \
+            }                                                                                      \
+        }                                                                                          \
+        for (; i < n; i++)                                                                         \
+            memcpy(dst + 2 * i * (e), x + i * (e), e);                                             \
     }
 
 BLOCK(1, 16)
@@ -122,6 +165,13 @@ ZIP(1)
 ZIP(2)
 ZIP(4)
 ZIP(8)
+SPREAD(1)
+SPREAD(2)
+SPREAD(4)
+SPREAD(8)
 
 const struct wm_tile_loops WM_LOOPS[4] = {
-    {block_1, zip_1}, {block_2, zip_2}, {block_4, zip_4}, {block_8, zip_8}};
+    {block_1, zip_1, spread_1},
+    {block_2, zip_2, spread_2},
+    {block_4, zip_4, spread_4},
+    {block_8, zip_8, spread_8}};

@@ -12,6 +12,8 @@ struct wm_tile_loops {
     void (*block)(char *dst, int64_t d, const char *src, int64_t s, int64_t na, int64_t nb);
     /* Streams of n elements: a b a b ... */
     void (*zip)(char *dst, const char *a, const char *b, int64_t n);
+    /* A stream of n elements to every second place. */
+    void (*spread)(char *dst, const char *a, int64_t n);
 };
 
 /* By the logarithm of the element size: 1, 2, 4, 8 bytes. */
