@@ -85,13 +85,14 @@ wmap_status
 wmap_run(wmap_plan *p, const wmap_run_options *o, wmap_run_result *result)
 {
     struct run r;
-    struct wm_exec_sink sink = {write_window, &r};
+    struct wm_exec_sink sink = {write_window, &r, NULL};
     struct wm_output_opts opts = {
         .force = o && o->force, .fsync = o && o->fsync, .is_dir = !p->bind.out_is_file};
     struct wmap_ctx *ctx = p->map->ctx;
     enum wm_status st;
 
     begin(&r, p, o);
+    sink.sum = wm_view_sums(&r.v, &r.a);
     if (p->output.n == 0 || p->stream)
         return end(&r, wm_fail(&ctx->err, WM_EUSAGE, NULL, "the plan has no output to write to"),
                    result);
@@ -102,8 +103,10 @@ wmap_run(wmap_plan *p, const wmap_run_options *o, wmap_run_result *result)
         st = wm_exec_run(&p->plan, ctx->sys, &r.exec, &sink, &r.stats, &ctx->err);
     if (st == WM_OK && wm_ctx_stopped(ctx, &ctx->err))
         st = WM_ELIMIT;
-    if (st == WM_OK)
+    if (st == WM_OK) {
+        wm_output_sums(ctx->running, sink.sum);
         st = wm_output_commit(ctx->running, &ctx->err);
+    }
     wm_output_abort(ctx->running); /* lets go of the lock; removes what is not committed */
     ctx->running = NULL;
     return end(&r, st, result);
@@ -129,7 +132,7 @@ put_tensor(struct run *r, struct wm_exec *x, uint32_t id, void *window, const wm
         uint64_t n = nbytes - at < STREAM_WINDOW ? nbytes - at : STREAM_WINDOW;
         enum wm_status st;
 
-        if ((st = wm_exec_produce(x, id, at, n, window, &r->ctx->err)) != WM_OK ||
+        if ((st = wm_exec_encode(x, id, at, n, window, &r->ctx->err)) != WM_OK ||
             (st = put(r, sink, window, n)) != WM_OK)
             return st;
         at += n;
@@ -177,6 +180,12 @@ wmap_run_stream(wmap_plan *p, const wmap_run_options *o, wmap_sink sink, wmap_ru
                    wm_fail(&ctx->err, WM_EUSAGE, NULL,
                            "a stream takes one file, but the output has %llu",
                            (unsigned long long)r.v.noutfile),
+                   result);
+    if (r.v.nsum)
+        return end(&r,
+                   wm_fail(&ctx->err, WM_EUSAGE, NULL,
+                           "this container has check sums in front of the bytes they are of, and a stream can not "
+                           "go back: write it to a file"),
                    result);
     window = wm_arena_alloc(&r.a, STREAM_WINDOW);
     st = wm_exec_open(&p->plan, ctx->sys, &r.exec, &x, &ctx->err);

@@ -25,6 +25,7 @@ wm_view_init(struct wm_view *v, struct wm_arena *a, const struct wm_plan *p)
     v->step = wm_plan_section(p, WM_PS_STEP, &n);
     v->shape = wm_plan_section(p, WM_PS_SHAPE, &n);
     v->blob = wm_plan_section(p, WM_PS_BLOB, &n);
+    wm_plan_section(p, WM_PS_SUM, &v->nsum);
     for (uint64_t k = 0; k < v->nbox; k++)
         if (v->box[k].rank > rank)
             rank = v->box[k].rank;
@@ -42,6 +43,12 @@ wm_view_ntensor(const struct wm_view *v)
     return n;
 }
 
+uint32_t *
+wm_view_sums(const struct wm_view *v, struct wm_arena *a)
+{
+    return WM_NEW_N(a, uint32_t, v->nsum);
+}
+
 enum wm_status
 wm_view_checks(const struct wm_view *v, struct wm_exec *x, struct wm_err *err)
 {
@@ -52,7 +59,7 @@ wm_view_checks(const struct wm_view *v, struct wm_exec *x, struct wm_err *err)
             n = v->out[k].nbytes - at < CHECK_UNITS ? v->out[k].nbytes - at : CHECK_UNITS;
             st = wm_exec_produce(x, (uint32_t)k, at, n, NULL, err);
         }
-    return st;
+    return st == WM_OK ? wm_exec_check_sums(x, err) : st;
 }
 
 int64_t

@@ -23,7 +23,7 @@ struct wm_view {
     const struct wm_plan_step *step;
     const int64_t *shape;
     const unsigned char *blob;
-    uint64_t ninfile, noutfile, nin, nout, ngeom, nbox;
+    uint64_t ninfile, noutfile, nin, nout, ngeom, nbox, nsum;
     struct wm_box_axis
         *axis; /* room for solving the box of the highest rank: one thread at a time */
     int64_t *tail;
@@ -48,7 +48,10 @@ bool wm_box_source(const struct wm_view *v, const struct wm_plan_box *b, uint32_
 void wm_box_targets(const struct wm_view *v, const struct wm_plan_box *b, uint32_t k, int64_t src,
                     bool (*found)(void *user, int64_t dst), void *user);
 
-/* Make the plan's checks (replicas, aliases, padding).  WM_NO: one fails, err says which. */
+/* Room for the values of the plan's check sums. */
+uint32_t *wm_view_sums(const struct wm_view *v, struct wm_arena *a);
+
+/* Make the plan's checks (replicas, aliases, padding), those of check sums of inputs last.  WM_NO: one fails, err says which. */
 enum wm_status wm_view_checks(const struct wm_view *v, struct wm_exec *x, struct wm_err *err);
 
 #endif

@@ -37,7 +37,7 @@ static uint32_t
 in_file(struct build *b, uint32_t file)
 {
     const struct wm_mfile *f = &b->g->manifest->file.item[file];
-    struct wm_plan_infile rec = {.size = f->size, .mtime_sec = f->mtime_sec, .mtime_nsec = f->mtime_nsec};
+    struct wm_plan_infile rec = {.size = f->size, .nbytes = f->size, .mtime_sec = f->mtime_sec, .mtime_nsec = f->mtime_nsec};
 
     if (b->file_of[file] == WM_NONE) {
         rec.path = wm_plan_add_text(&b->pb, f->path);
@@ -50,7 +50,8 @@ static uint32_t
 in_tensor(struct build *b, uint32_t t)
 {
     const struct wm_mtensor *mt = &b->g->manifest->tensor.item[t];
-    struct wm_plan_in rec = {.dtype = mt->dtype, .off = mt->off, .nbytes = mt->nbytes, .rank = mt->rank};
+    struct wm_plan_in rec = {.dtype = mt->dtype, .off = mt->off, .nbytes = mt->nbytes, .rank = mt->rank,
+                             .stride = WM_NONE};
 
     if (b->in_of[t] == WM_NONE) {
         rec.name = wm_plan_add_text(&b->pb, mt->name);

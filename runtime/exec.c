@@ -23,16 +23,16 @@ enum {
 };
 
 static uint64_t
-fixed_bytes(void)
+fixed_bytes(const struct wm_exec *x)
 {
-    return WM_READS * (sizeof(struct wm_read) + sizeof(struct iovec)) + WM_GAP +
+    return (x->needs_codec ? 2 * (WM_STRETCH + PAGE) : 0) + WM_READS * (sizeof(struct wm_read) + sizeof(struct iovec)) + WM_GAP +
            WM_HELD * sizeof(struct wm_held) + 8 * PAGE;
 }
 
 uint64_t
 wm_worker_least(const struct wm_exec *x, uint64_t window)
 {
-    return fixed_bytes() + (window ? window : LEAST_WINDOW) + LEAST_SCRATCH +
+    return fixed_bytes(x) + (window ? window : LEAST_WINDOW) + LEAST_SCRATCH +
            (x->needs_pair ? 2 * LEAST_PAIR : 0);
 }
 
@@ -60,14 +60,14 @@ wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget, struct wm_wo
     if (!window)
         for (w->stage_n = WINDOW; w->stage_n > LEAST_WINDOW && w->stage_n > budget / 4;)
             w->stage_n /= 2;
-    rest = budget - fixed_bytes() - w->stage_n;
+    rest = budget - fixed_bytes(x) - w->stage_n;
     if (x->needs_pair) {
         for (w->pair_n = PAIR; w->pair_n > LEAST_PAIR && w->pair_n > rest / 8;)
             w->pair_n /= 2;
         rest -= 2 * w->pair_n;
     }
     w->scratch_n = rest < MOST_SCRATCH ? rest / PAGE * PAGE : MOST_SCRATCH;
-    rest = fixed_bytes() + w->stage_n + 2 * w->pair_n + w->scratch_n;
+    rest = fixed_bytes(x) + w->stage_n + 2 * w->pair_n + w->scratch_n;
     at = w->memory = x->sys->malloc(rest);
     if (!at)
         return wm_fail(err, WM_ENOMEM, NULL, "out of memory (%" PRIu64 " bytes of buffers)", rest);
@@ -78,6 +78,11 @@ wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget, struct wm_wo
     w->stage = take(&at, w->stage_n);
     w->pair[0] = take(&at, w->pair_n);
     w->pair[1] = take(&at, w->pair_n);
+    w->block_file = WM_NONE;
+    if (x->needs_codec) {
+        w->raw = take(&at, WM_STRETCH);
+        w->plain = take(&at, WM_STRETCH);
+    }
     w->scratch = take(&at, w->scratch_n);
     w->stats.peak_buffers = rest;
     return WM_OK;
@@ -139,7 +144,7 @@ sections(struct wm_exec *x)
 
     x->infile = wm_plan_section(p, WM_PS_INFILE, &x->ninfile);
     x->outfile = wm_plan_section(p, WM_PS_OUTFILE, &x->noutfile);
-    x->in = wm_plan_section(p, WM_PS_IN, NULL);
+    x->in = wm_plan_section(p, WM_PS_IN, &x->nin);
     x->out = wm_plan_section(p, WM_PS_OUT, &x->nout);
     x->geom = wm_plan_section(p, WM_PS_GEOM, &x->ngeom);
     x->box = wm_plan_section(p, WM_PS_BOX, NULL);
@@ -148,6 +153,9 @@ sections(struct wm_exec *x)
     x->elem = wm_plan_section(p, WM_PS_ELEM, &x->nelem);
     x->step = wm_plan_section(p, WM_PS_STEP, NULL);
     x->shape = wm_plan_section(p, WM_PS_SHAPE, NULL);
+    x->insum = wm_plan_section(p, WM_PS_INSUM, &x->ninsum);
+    for (uint64_t i = 0; i < x->ninfile; i++)
+        x->needs_codec = x->needs_codec || x->infile[i].codec > WM_CODEC_BLOB;
     for (uint64_t i = 0; i < x->nelem; i++)
         x->needs_pair = x->needs_pair || x->elem[i].kind >= WM_EL_CHAIN;
 }
@@ -208,25 +216,28 @@ own_worker(struct wm_exec *x, struct wm_err *err)
 /* Bytes of an output: by its slabs, each of which stays in memory until another one is asked for.
  */
 static enum wm_status
-produce_slabs(struct wm_worker *w, const struct wm_plan_out *o, uint64_t off, uint64_t n, char *to)
+produce_slabs(struct wm_worker *w, const struct wm_plan_out *o, bool encoded, uint64_t off, uint64_t n, char *to)
 {
+    enum wm_status (*make)(struct wm_worker *, const struct wm_plan_out *, uint64_t, uint64_t, char *) =
+        encoded ? wm_window_encoded : wm_window_bytes;
     const struct wm_slab *slab = &w->x->slab[o->geom];
     const struct wm_plan_geom *g = &w->x->geom[o->geom];
+    uint64_t unit = encoded ? wm_out_unit(w->x, o) : g->unit;
     enum wm_status st = WM_OK;
 
     if (!slab->held)
-        return wm_window_bytes(w, o, off, n, to);
+        return make(w, o, off, n, to);
     while (n > 0 && st == WM_OK) {
         int64_t lo, hi;
         uint64_t m;
 
-        wm_slab_range(slab, g->nunit, (int64_t)(off / g->unit), &lo, &hi);
-        m = (uint64_t)hi * g->unit - off;
+        wm_slab_range(slab, g->nunit, (int64_t)(off / unit), &lo, &hi);
+        m = (uint64_t)hi * unit - off;
         m = m < n ? m : n;
         if (w->held_out != o || w->held_lo != lo)
             st = wm_slab_begin(w, o, lo, hi);
         if (st == WM_OK)
-            st = wm_window_bytes(w, o, off, m, to);
+            st = make(w, o, off, m, to);
         off += m;
         to += m;
         n -= m;
@@ -234,9 +245,8 @@ produce_slabs(struct wm_worker *w, const struct wm_plan_out *o, uint64_t off, ui
     return st;
 }
 
-enum wm_status
-wm_exec_produce(struct wm_exec *x, uint32_t out, uint64_t off, uint64_t n, void *p,
-                struct wm_err *err)
+static enum wm_status
+produce(struct wm_exec *x, uint32_t out, bool encoded, uint64_t off, uint64_t n, void *p, struct wm_err *err)
 {
     const struct wm_plan_out *o = &x->out[out];
     enum wm_status st = own_worker(x, err);
@@ -247,12 +257,43 @@ wm_exec_produce(struct wm_exec *x, uint32_t out, uint64_t off, uint64_t n, void 
     if (o->file == WM_NONE)
         st = wm_window_units(x->own, o, (int64_t)off, (int64_t)(off + n), NULL);
     else
-        st = produce_slabs(x->own, o, off, n, p);
+        st = produce_slabs(x->own, o, encoded, off, n, p);
     if (st == WM_OK)
         st = wm_reads_flush(x->own);
     x->own->reads.n = 0;
     if (st != WM_OK)
         wm_slab_end(x->own);
+    return st;
+}
+
+enum wm_status
+wm_exec_produce(struct wm_exec *x, uint32_t out, uint64_t off, uint64_t n, void *p,
+                struct wm_err *err)
+{
+    return produce(x, out, false, off, n, p, err);
+}
+
+enum wm_status
+wm_exec_encode(struct wm_exec *x, uint32_t out, uint64_t off, uint64_t n, void *p,
+               struct wm_err *err)
+{
+    return produce(x, out, true, off, n, p, err);
+}
+
+enum wm_status
+wm_exec_check_sums(struct wm_exec *x, struct wm_err *err)
+{
+    enum wm_status st = x->ninsum ? own_worker(x, err) : WM_OK;
+
+    if (x->ninsum && st == WM_OK)
+        x->own->err = err;
+    for (uint64_t i = 0; i < x->ninsum && st == WM_OK; i++) {
+        uint32_t crc;
+
+        st = wm_insum_part(x->own, &x->insum[i], x->insum[i].lo, x->insum[i].hi, &crc);
+        if (st == WM_OK)
+            st = wm_insum_check(x, &x->insum[i], crc, err);
+    }
     return st;
 }
 

@@ -34,14 +34,16 @@ struct wm_exec_sink {
     enum wm_status (*write)(void *user, uint32_t outfile, uint64_t off, const void *p, uint64_t n,
                             struct wm_err *err);
     void *user;
+    uint32_t *sum; /* [number of SUM] filled when all is written; NULL where there is none */
 };
 
-/* Produce all tensor bytes of all output files (not heads and tails), and make the checks. */
+/* Produce all tensor bytes of all output files (not heads and tails), and make the checks, of check
+ * sums, too. */
 enum wm_status wm_exec_run(const struct wm_plan *p, const struct wm_sys *sys,
                            const struct wm_exec_opts *opts, const struct wm_exec_sink *sink,
                            struct wm_exec_stats *stats, struct wm_err *err);
 
-/* Produce bytes [off, off + n) of output tensor `out` (an index of OUT) into p, or make units [off,
+/* Produce bytes [off, off + n) of output tensor `out` (an index of OUT) into p, before its codec, or make units [off,
  * off + n) of a check (WM_NO: it fails).  Used alone for slices, trace and verify.  Inputs are
  * opened at first use and closed by the handle, which serves one thread at a time. */
 struct wm_exec;
@@ -50,6 +52,11 @@ enum wm_status wm_exec_open(const struct wm_plan *p, const struct wm_sys *sys,
                             struct wm_err *err);
 enum wm_status wm_exec_produce(struct wm_exec *x, uint32_t out, uint64_t off, uint64_t n, void *p,
                                struct wm_err *err);
+/* The same of its bytes in the file, behind its codec. */
+enum wm_status wm_exec_encode(struct wm_exec *x, uint32_t out, uint64_t off, uint64_t n, void *p,
+                              struct wm_err *err);
+/* Do the check sums of the inputs hold? */
+enum wm_status wm_exec_check_sums(struct wm_exec *x, struct wm_err *err);
 /* Inputs unchanged (size, mtime) since bind? */
 enum wm_status wm_exec_check_inputs(struct wm_exec *x, struct wm_err *err);
 void wm_exec_close(struct wm_exec *x);

@@ -97,20 +97,16 @@ struct text {
     char s[256];
 };
 
-/* "[3, 5]": element n of a shape; "" for a scalar. */
+/* "[3, 5]": the element of an input whose place is n; "" for a scalar. */
 static struct text
-index_text(const struct wm_exec *x, uint32_t shape, uint32_t rank, int64_t n)
+index_text(const struct wm_exec *x, const struct wm_plan_in *in, int64_t n)
 {
     int64_t idx[WM_PLAN_RANK];
+    uint32_t rank = in->rank;
     struct text t = {""};
     size_t at = 0;
 
-    for (uint32_t k = rank; k-- > 0;) {
-        int64_t e = x->shape[shape + k];
-
-        idx[k] = e > 0 ? n % e : 0;
-        n = e > 0 ? n / e : 0;
-    }
+    wm_plan_index(&x->plan, in, n, idx);
     for (uint32_t k = 0; k < rank && at + 24 < sizeof(t.s); k++)
         at += (size_t)snprintf(t.s + at, sizeof(t.s) - at, "%s%" PRId64 "%s", k ? ", " : "[",
                                idx[k], k + 1 == rank ? "]" : "");
@@ -203,7 +199,7 @@ not_survived(const struct job *j, const struct wm_piece *p, const struct wm_plan
         wm_slab_end(j->w);
         return wm_window_units(j->w, j->out, u, u + 1, unit);
     }
-    at = index_text(x, in->shape, in->rank, unit_of(p, i, 0));
+    at = index_text(x, in, unit_of(p, i, 0));
     return wm_fail(
         j->w->err, WM_NO, where(j, &file),
         "'%.*s'%s has a value that does not survive the way from %s to %s (write: lossy)",
@@ -270,7 +266,7 @@ equal(const struct job *j, const struct wm_piece *p)
     while (memcmp(a + i * j->unit, b + i * j->unit, j->unit) == 0)
         i++;
     for (int s = 0; s < 2; s++)
-        at[s] = index_text(x, in[s]->shape, in[s]->rank, unit_of(p, i, s));
+        at[s] = index_text(x, in[s], unit_of(p, i, s));
     return wm_fail(j->w->err, WM_NO, where(j, &file), "%.*s%s'%.*s'%s and '%.*s'%s differ",
                    WM_STR_ARG(note), note.n ? ": " : "",
                    WM_STR_ARG(wm_plan_str(&x->plan, in[0]->name)), at[0].s,
@@ -293,7 +289,7 @@ is_fill(const struct job *j, const struct wm_piece *p)
     i = (int64_t)wm_fill_differs(j->w->pair[0], (uint64_t)n, j->elem->pattern, j->unit);
     if (i == n)
         return WM_OK;
-    at = index_text(x, in->shape, in->rank, unit_of(p, i, 0));
+    at = index_text(x, in, unit_of(p, i, 0));
     return wm_fail(j->w->err, WM_NO, where(j, &file),
                    "%.*s%s'%.*s'%s is not the value it should be filled with", WM_STR_ARG(note),
                    note.n ? ": " : "", WM_STR_ARG(wm_plan_str(&x->plan, in->name)), at.s);

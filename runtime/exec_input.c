@@ -99,6 +99,8 @@ wm_exec_check_inputs(struct wm_exec *x, struct wm_err *err)
         struct stat st;
         char *path;
 
+        if (x->infile[i].codec != WM_CODEC_RAW)
+            continue;
         if ((rc = path_of(x, i, &path, err)) != WM_OK)
             return rc;
         if (x->sys->stat(path, &st) != 0)

@@ -7,6 +7,8 @@
  *   exec_elem.c    a piece by its element operation: copies, fills, chains, checks
  *   exec_fetch.c   a piece of an operand into memory: how it is read
  *   exec_read.c    the queue of reads
+ *   exec_codec.c   what virtual files decode to
+ *   exec_sum.c     check sums of inputs
  *   exec_input.c   the files that are read
  *
  * A worker is what one thread needs; nothing of it is shared. */
@@ -16,6 +18,7 @@
 #include "base/nest.h"
 #include "runtime/exec.h"
 #include "runtime/kernels/kernel.h"
+#include "runtime/sums.h"
 
 /* A read that waits. */
 struct wm_read {
@@ -68,6 +71,9 @@ struct wm_held {
 
 enum { WM_HELD = 16, WM_INPUTS = 32 };
 
+/* Bytes of a stretch that is decoded at a time: all that an index step of MSGPACK_MIXED can take. */
+enum { WM_STRETCH = 9 * WM_CODEC_INDEX_STEP };
+
 /* An open input file. */
 struct wm_input {
     uint32_t file;
@@ -100,11 +106,13 @@ struct wm_exec {
     const struct wm_plan_elem *elem;
     const struct wm_plan_step *step;
     const int64_t *shape;
-    uint64_t ninfile, noutfile, nout, ngeom, nelem;
+    const struct wm_plan_insum *insum;
+    uint64_t ninfile, noutfile, nin, nout, ngeom, nelem, ninsum;
     struct wm_ranges *range; /* [ngeom] of geometries with many boxes; others have n = 0 */
     int64_t *range_room;
     struct wm_slab *slab;  /* [ngeom] */
     bool needs_pair;       /* there are chains or checks */
+    bool needs_codec;      /* there are inputs to be decoded */
     struct wm_worker *own; /* for wm_exec_produce */
 };
 
@@ -117,6 +125,9 @@ struct wm_worker {
     uint64_t stage_n;
     char *pair[2];   /* operands of a chunk of a chain or check */
     uint64_t pair_n; /* bytes of each */
+    char *raw, *plain; /* [WM_STRETCH] each, where inputs are decoded */
+    uint32_t block_file; /* `plain` holds this block of a MSGPACK_MIXED file; WM_NONE: no whole block */
+    uint64_t block;
     char *scratch;   /* blocks of input that are permuted */
     uint64_t scratch_n, scratch_used;
     struct wm_held *held; /* [WM_HELD] */
@@ -152,9 +163,14 @@ typedef enum wm_status wm_piece_fn(void *user, struct wm_piece *piece);
 enum wm_status wm_cut_box(const struct wm_plan_dim *dim, uint32_t rank, int64_t base,
                           const int64_t *src, int64_t lo, int64_t hi, wm_piece_fn *each,
                           void *user);
-/* Bytes [off, off + n) of an output, any alignment. */
+/* Bytes [off, off + n) of an output's elements, any alignment; and of the output as its file has
+ * it, which is the same where it has no codec (else they are there without a flush). */
 enum wm_status wm_window_bytes(struct wm_worker *w, const struct wm_plan_out *out, uint64_t off,
                                uint64_t n, char *to);
+enum wm_status wm_window_encoded(struct wm_worker *w, const struct wm_plan_out *out, uint64_t off,
+                                 uint64_t n, char *to);
+/* Bytes in the file of one unit. */
+uint32_t wm_out_unit(const struct wm_exec *x, const struct wm_plan_out *out);
 
 /* ---- exec_slab.c ---- */
 
@@ -203,5 +219,24 @@ bool wm_fetch_is_direct(const struct wm_fetch *f);
 
 enum wm_status wm_reads_add(struct wm_worker *w, uint32_t file, uint64_t off, uint64_t n, char *to);
 enum wm_status wm_reads_flush(struct wm_worker *w);
+/* At once: exactly the iovecs at `off` of a file (RAW); they are changed. */
+enum wm_status wm_read_raw(struct wm_worker *w, uint32_t file, uint64_t off, struct iovec *iov,
+                           int n);
+/* The name of a file in messages; of a virtual one that of the file it is in. */
+const char *wm_input_name(const struct wm_exec *x, uint32_t file, char *buf, size_t n);
+
+/* ---- exec_codec.c ---- */
+
+/* The same of a virtual file: what its stretch decodes to. */
+enum wm_status wm_read_virtual(struct wm_worker *w, uint32_t file, uint64_t off, struct iovec *iov,
+                               int n);
+
+/* ---- exec_sum.c ---- */
+
+/* What bytes [lo, hi) of the file of a check sum (both inside of its range) contribute to it. */
+enum wm_status wm_insum_part(struct wm_worker *w, const struct wm_plan_insum *s, uint64_t lo,
+                             uint64_t hi, uint32_t *part);
+enum wm_status wm_insum_check(const struct wm_exec *x, const struct wm_plan_insum *s, uint32_t crc,
+                              struct wm_err *err);
 
 #endif

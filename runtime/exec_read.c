@@ -11,10 +11,11 @@
 
 enum { MAX_LEN = 1 << 30 };
 
-static const char *
-path_of(struct wm_worker *w, uint32_t file, char *buf, size_t n)
+const char *
+wm_input_name(const struct wm_exec *x, uint32_t file, char *buf, size_t n)
 {
-    struct wm_str s = wm_plan_str(&w->x->plan, w->x->infile[file].path);
+    const struct wm_plan_infile *f = &x->infile[file];
+    struct wm_str s = wm_plan_str(&x->plan, f->codec > WM_CODEC_BLOB ? x->infile[f->of].path : f->path);
     size_t len = s.n < n - 1 ? s.n : n - 1;
 
     memcpy(buf, s.p, len);
@@ -22,9 +23,8 @@ path_of(struct wm_worker *w, uint32_t file, char *buf, size_t n)
     return buf;
 }
 
-/* Read exactly the iovecs at off; they are changed. */
-static enum wm_status
-read_all(struct wm_worker *w, uint32_t file, uint64_t off, struct iovec *iov, int n)
+enum wm_status
+wm_read_raw(struct wm_worker *w, uint32_t file, uint64_t off, struct iovec *iov, int n)
 {
     const struct wm_sys *sys = w->x->sys;
     char path[1024];
@@ -41,10 +41,10 @@ read_all(struct wm_worker *w, uint32_t file, uint64_t off, struct iovec *iov, in
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return wm_fail_sys(w->err, errno, path_of(w, file, path, sizeof(path)),
+            return wm_fail_sys(w->err, errno, wm_input_name(w->x, file, path, sizeof(path)),
                                "cannot read at %" PRIu64, off);
         if (got == 0)
-            return wm_fail(w->err, WM_EIO, path_of(w, file, path, sizeof(path)),
+            return wm_fail(w->err, WM_EIO, wm_input_name(w->x, file, path, sizeof(path)),
                            "the file ends at %" PRIu64 ", where more bytes were expected", off);
         off += (uint64_t)got;
         w->stats.bytes_read += (uint64_t)got;
@@ -126,7 +126,10 @@ wm_reads_flush(struct wm_worker *w)
             end = next->off + next->len;
             total += next->len;
         }
-        if ((st = read_all(w, first->file, first->off, r->iov, n)) != WM_OK) {
+        st = w->x->infile[first->file].codec == WM_CODEC_RAW
+                 ? wm_read_raw(w, first->file, first->off, r->iov, n)
+                 : wm_read_virtual(w, first->file, first->off, r->iov, n);
+        if (st != WM_OK) {
             r->n = 0;
             return st;
         }

@@ -24,6 +24,7 @@ struct stretch {
     uint64_t out, end;
     uint32_t file; /* WM_NONE: a check */
     bool is_held;
+    bool is_sum; /* of check sum `out` of an input */
 };
 
 struct run {
@@ -35,6 +36,8 @@ struct run {
     struct wm_worker *worker;
     struct wm_err *err; /* [threads] */
     uint64_t *failed;   /* [threads] its window; UINT64_MAX: none */
+    struct wm_sums sums;       /* of the outputs */
+    _Atomic uint32_t *insum;   /* [x->ninsum] */
     _Atomic uint64_t next, done;
     _Atomic bool stop;
 };
@@ -102,7 +105,7 @@ make_stretches(struct run *r, struct wm_err *err)
     struct wm_exec *x = r->x;
     uint64_t done = 0;
 
-    r->stretch = x->sys->malloc((2 * x->nout + x->noutfile + 1) * sizeof(r->stretch[0]));
+    r->stretch = x->sys->malloc((2 * x->nout + x->noutfile + x->ninsum + 1) * sizeof(r->stretch[0]));
     if (!r->stretch)
         return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
     for (uint64_t i = 0; i < x->noutfile; i++) {
@@ -113,15 +116,16 @@ make_stretches(struct run *r, struct wm_err *err)
             const struct wm_plan_out *o = &x->out[k];
             const struct wm_slab *slab = &x->slab[o->geom];
 
-            if (slab->units == 0 || o->nbytes <= r->window)
+            if (slab->units == 0 || o->nbytes <= r->window ||
+                (!slab->held && (uint64_t)slab->units * wm_out_unit(x, o) > r->window))
                 continue;
             add_windows(r, i, done, k);
             add_stretch(r, &(struct stretch){
                                .lo = o->off,
                                .origin = o->off,
                                .hi = o->off + o->nbytes,
-                               .step = (uint64_t)slab->units * x->geom[o->geom].unit,
-                               .period = (uint64_t)slab->period * x->geom[o->geom].unit,
+                               .step = (uint64_t)slab->units * wm_out_unit(x, o),
+                               .period = (uint64_t)slab->period * wm_out_unit(x, o),
                                .out = k,
                                .end = k + 1,
                                .file = (uint32_t)i,
@@ -139,6 +143,14 @@ make_stretches(struct run *r, struct wm_err *err)
                                              .out = i,
                                              .end = i + 1,
                                              .file = WM_NONE});
+    for (uint64_t i = 0; i < x->ninsum; i++)
+        add_stretch(r, &(struct stretch){.lo = x->insum[i].lo,
+                                         .hi = x->insum[i].hi,
+                                         .origin = x->insum[i].lo / r->window * r->window,
+                                         .step = r->window,
+                                         .out = i,
+                                         .file = WM_NONE,
+                                         .is_sum = true});
     return WM_OK;
 }
 
@@ -164,7 +176,7 @@ fill_window(struct wm_worker *w, const struct stretch *s, uint64_t lo, uint64_t 
 
         if (end <= at)
             continue;
-        if ((st = wm_window_bytes(w, o, at - o->off, end - at, w->stage + (at - lo))) != WM_OK)
+        if ((st = wm_window_encoded(w, o, at - o->off, end - at, w->stage + (at - lo))) != WM_OK)
             return st;
         at = end;
     }
@@ -180,10 +192,23 @@ do_window(struct run *r, struct wm_worker *w, const struct stretch *s, uint64_t 
     if ((st = fill_window(w, s, lo, hi)) != WM_OK ||
         (st = r->sink->write(r->sink->user, s->file, lo, w->stage, hi - lo, w->err)) != WM_OK)
         return st;
+    wm_sums_add(&r->sums, s->file, lo, w->stage, hi - lo);
     w->stats.bytes_written += hi - lo;
     w->stats.syscalls++;
     atomic_fetch_add_explicit(&r->done, hi - lo, memory_order_relaxed);
     return WM_OK;
+}
+
+/* A part of the range of an input's check sum. */
+static enum wm_status
+do_sum(struct run *r, struct wm_worker *w, const struct stretch *s, uint64_t lo, uint64_t hi)
+{
+    uint32_t part;
+    enum wm_status st = wm_insum_part(w, &r->x->insum[s->out], lo, hi, &part);
+
+    if (st == WM_OK)
+        atomic_fetch_xor_explicit(&r->insum[s->out], part, memory_order_relaxed);
+    return st;
 }
 
 /* A slab of one tensor, in windows of whole rows where a row is not longer than a window. */
@@ -191,7 +216,7 @@ static enum wm_status
 do_slab(struct run *r, struct wm_worker *w, const struct stretch *s, uint64_t lo, uint64_t hi)
 {
     const struct wm_plan_out *o = &w->x->out[s->out];
-    uint64_t unit = w->x->geom[o->geom].unit;
+    uint64_t unit = wm_out_unit(w->x, o);
     uint64_t row = (uint64_t)w->x->slab[o->geom].row * unit, step = r->window;
     enum wm_status st =
         wm_slab_begin(w, o, (int64_t)((lo - o->off) / unit), (int64_t)((hi - o->off) / unit));
@@ -220,6 +245,8 @@ do_step(struct run *r, struct wm_worker *w, uint64_t id)
     }
     s = &r->stretch[a];
     step_range(s, id - s->first, &lo, &hi);
+    if (s->is_sum)
+        return do_sum(r, w, s, lo, hi);
     if (s->file == WM_NONE)
         return wm_window_units(w, &w->x->out[s->out], (int64_t)lo, (int64_t)hi, NULL);
     return s->is_held ? do_slab(r, w, s, lo, hi) : do_window(r, w, s, lo, hi);
@@ -297,6 +324,33 @@ gather(struct run *r, unsigned threads, struct wm_exec_stats *stats, enum wm_sta
     }
 }
 
+static enum wm_status
+open_sums(struct run *r, struct wm_err *err)
+{
+    struct wm_exec *x = r->x;
+    enum wm_status st = wm_sums_open(&r->sums, &x->plan, x->sys, err);
+
+    r->insum = x->sys->malloc((x->ninsum + 1) * sizeof(r->insum[0]));
+    if (st == WM_OK && !r->insum)
+        st = wm_fail(err, WM_ENOMEM, NULL, "out of memory");
+    for (uint64_t i = 0; i < x->ninsum && st == WM_OK; i++)
+        atomic_init(&r->insum[i], 0);
+    return st;
+}
+
+/* All bytes were seen: what the sums are, and whether those of the inputs are as stated. */
+static enum wm_status
+end_sums(struct run *r, struct wm_err *err)
+{
+    enum wm_status st = WM_OK;
+
+    if (r->sink->sum)
+        wm_sums_take(&r->sums, r->sink->sum);
+    for (uint64_t i = 0; i < r->x->ninsum && st == WM_OK; i++)
+        st = wm_insum_check(r->x, &r->x->insum[i], atomic_load(&r->insum[i]), err);
+    return st;
+}
+
 /* Everything that depends on the number of threads. */
 static enum wm_status
 run_threads(struct run *r, unsigned threads, uint64_t budget, struct wm_exec_stats *stats,
@@ -349,9 +403,12 @@ wm_exec_run(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_e
         return st;
     stats = stats ? stats : &ignored;
     memset(stats, 0, sizeof(*stats));
-    if ((st = share(&r, &threads, &budget, err)) == WM_OK &&
-        (st = run_threads(&r, threads, budget, stats, err)) == WM_OK)
+    if ((st = share(&r, &threads, &budget, err)) == WM_OK && (st = open_sums(&r, err)) == WM_OK &&
+        (st = run_threads(&r, threads, budget, stats, err)) == WM_OK &&
+        (st = end_sums(&r, err)) == WM_OK)
         st = wm_exec_check_inputs(r.x, err);
+    wm_sums_close(&r.sums);
+    sys->free(r.insum);
     wm_exec_close(r.x);
     return st;
 }

@@ -4,6 +4,7 @@
  * along the outermost dim, whole ones in the middle, and at most one that is cut on each side. */
 #include <string.h>
 
+#include "runtime/codec.h"
 #include "runtime/exec_priv.h"
 
 struct cut {
@@ -181,4 +182,59 @@ wm_window_bytes(struct wm_worker *w, const struct wm_plan_out *out, uint64_t off
     if (n == tail)
         return WM_OK;
     return wm_window_units(w, out, (int64_t)(off / unit), (int64_t)((off + n - tail) / unit), to);
+}
+
+/* ---- outputs with a codec ---- */
+
+uint32_t
+wm_out_unit(const struct wm_exec *x, const struct wm_plan_out *out)
+{
+    const struct wm_codec_info *c = &wm_codec_info[out->codec];
+
+    return x->geom[out->geom].unit / c->plain * c->raw;
+}
+
+/* Units [lo, hi), encoded: made at the end of their room, then spread over it. */
+static enum wm_status
+encode_units(struct wm_worker *w, const struct wm_plan_out *out, int64_t lo, int64_t hi, char *to)
+{
+    const struct wm_codec_info *c = &wm_codec_info[out->codec];
+    uint64_t n = (uint64_t)(hi - lo) * (w->x->geom[out->geom].unit / c->plain);
+    char *plain = to + n * (uint64_t)(c->raw - c->plain);
+    enum wm_status st = wm_window_units(w, out, lo, hi, plain);
+
+    if (st == WM_OK)
+        st = wm_reads_flush(w);
+    if (st == WM_OK)
+        wm_codec_encode(out->codec, to, plain, n);
+    return st;
+}
+
+enum wm_status
+wm_window_encoded(struct wm_worker *w, const struct wm_plan_out *out, uint64_t off, uint64_t n,
+                  char *to)
+{
+    uint32_t unit = wm_out_unit(w->x, out);
+    char whole[64]; /* one unit */
+    enum wm_status st = WM_OK;
+
+    if (out->codec == WM_CODEC_RAW)
+        return wm_window_bytes(w, out, off, n, to);
+    while (n > 0 && st == WM_OK) {
+        int64_t at = (int64_t)(off / unit);
+        uint64_t skip = off % unit, m = n - n % unit;
+
+        if (skip == 0 && m > 0) {
+            st = encode_units(w, out, at, at + (int64_t)(m / unit), to);
+        } else {
+            m = unit - skip < n ? unit - skip : n;
+            st = encode_units(w, out, at, at + 1, whole);
+            if (st == WM_OK)
+                memcpy(to, whole + skip, m);
+        }
+        off += m;
+        to += m;
+        n -= m;
+    }
+    return st;
 }

@@ -204,6 +204,12 @@ wm_output_fd(struct wm_output *o, uint32_t i)
     return o->of_file[i]->fd;
 }
 
+void
+wm_output_sums(struct wm_output *o, const uint32_t *sum)
+{
+    o->sum = sum;
+}
+
 /* ---- ending ---- */
 
 void

@@ -27,6 +27,8 @@ enum wm_status wm_output_open(struct wm_arena *a, const struct wm_sys *sys, stru
                               struct wm_output **out, struct wm_err *err);
 /* The descriptor to write OUTFILE number i at. */
 int wm_output_fd(struct wm_output *o, uint32_t i);
+/* The plan's check sums [number of SUM], which a commit writes: to be set before it where there are any. */
+void wm_output_sums(struct wm_output *o, const uint32_t *sum);
 /* Sidecars, headers and index files are written by this; then everything is committed (renamed). */
 enum wm_status wm_output_commit(struct wm_output *o, struct wm_err *err);
 /* Close and remove everything that is not committed, and let go of the lock.  Safe after a commit, failed or not (NULL:

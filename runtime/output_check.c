@@ -106,8 +106,11 @@ check_sidecar(struct wm_output *o, const struct wm_plan_sidecar *s, struct wm_er
     if (S_ISLNK(mine.st_mode) && o->sys->stat(path.p, &mine) != 0)
         return WM_OK; /* leads nowhere: the link is replaced */
     for (uint64_t i = 0; i < n; i++) {
-        char *file = wm_arena_cstr(o->a, wm_plan_str(o->plan, in[i].path));
+        char *file;
 
+        if (in[i].codec != WM_CODEC_RAW)
+            continue;
+        file = wm_arena_cstr(o->a, wm_plan_str(o->plan, in[i].path));
         if (o->sys->stat(file, &theirs) == 0 && theirs.st_dev == mine.st_dev &&
             theirs.st_ino == mine.st_ino)
             return wm_fail(err, WM_EUSAGE, path.p, "this output is the input %s", file);
@@ -125,7 +128,8 @@ wm_output_check(struct wm_output *o, struct wm_err *err)
     if (st == WM_OK)
         st = check_names(o, err);
     for (uint64_t i = 0; st == WM_OK && i < n; i++)
-        st = check_input(o, wm_arena_cstr(o->a, wm_plan_str(o->plan, in[i].path)), err);
+        if (in[i].codec == WM_CODEC_RAW)
+            st = check_input(o, wm_arena_cstr(o->a, wm_plan_str(o->plan, in[i].path)), err);
     for (uint64_t i = 0; st == WM_OK && i < o->nsidecar; i++) {
         struct wm_str from = wm_plan_str(o->plan, o->sidecar[i].from);
 

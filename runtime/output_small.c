@@ -1,4 +1,4 @@
-/* runtime/output_small.c -- the bytes around the tensors, and the small files that go along.
+/* runtime/output_small.c -- the bytes around the tensors, check sums, and the small files that go along.
  *
  * In: constants of the plan and paths of sidecars.  Out: complete temporaries, ready to be
  * committed. */
@@ -91,6 +91,28 @@ write_sidecar(struct wm_output *o, const struct wm_plan_sidecar *s, struct wm_er
     return st == WM_OK ? write_blob(o, t, s->bytes, 0, err) : st;
 }
 
+/* The check sums to their fields, over heads and tails. */
+static enum wm_status
+write_sums(struct wm_output *o, struct wm_err *err)
+{
+    uint64_t n;
+    const struct wm_plan_sum *s = wm_plan_section(o->plan, WM_PS_SUM, &n);
+    enum wm_status st = WM_OK;
+
+    if (n && !o->sum)
+        return wm_fail(err, WM_EUSAGE, o->place.path, "the check sums of the plan are not known");
+    for (uint64_t i = 0; i < n; i++) {
+        const struct wm_temp *t = o->of_file[s[i].file];
+        unsigned char le[4];
+
+        for (int k = 0; k < 4; k++)
+            le[k] = (unsigned char)(o->sum[i] >> (8 * k) & 0xff);
+        for (uint32_t k = 0; k < s[i].nfield && st == WM_OK; k++)
+            st = wm_io_pwrite(o->sys, t->fd, t->path, le, sizeof(le), s[i].field[k], err);
+    }
+    return st;
+}
+
 enum wm_status
 wm_output_write_small(struct wm_output *o, struct wm_err *err)
 {
@@ -106,6 +128,8 @@ wm_output_write_small(struct wm_output *o, struct wm_err *err)
         if (st == WM_OK)
             st = write_blob(o, o->of_file[i], f->tail, f->size - f->tail.len, err);
     }
+    if (st == WM_OK)
+        st = write_sums(o, err);
     for (uint64_t i = 0; st == WM_OK && i < o->nsidecar; i++)
         st = write_sidecar(o, &o->sidecar[i], err);
     return st;

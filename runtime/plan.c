@@ -58,6 +58,44 @@ wm_plan_src_unit(const struct wm_plan_elem *e, uint32_t unit)
     return e->kind == WM_EL_CHAIN ? e->src_unit : unit;
 }
 
+/* Of a view, the dims by descending strides: each takes what is left as often as it fits. */
+static void
+view_index(const int64_t *shape, const int64_t *stride, uint32_t rank, int64_t at, int64_t *index)
+{
+    uint64_t done = 0;
+
+    memset(index, 0, rank * sizeof(*index));
+    for (uint32_t n = 0; n < rank; n++) {
+        uint32_t best = WM_NONE;
+
+        for (uint32_t k = 0; k < rank; k++)
+            if (!(done >> k & 1) && (best == WM_NONE || stride[k] > stride[best]))
+                best = k;
+        done |= UINT64_C(1) << best;
+        if (stride[best] <= 0)
+            continue;
+        index[best] = at / stride[best] < shape[best] ? at / stride[best] : shape[best] - 1;
+        at -= index[best] * stride[best];
+    }
+}
+
+void
+wm_plan_index(const struct wm_plan *p, const struct wm_plan_in *in, int64_t at, int64_t *index)
+{
+    const int64_t *shape = wm_plan_section(p, WM_PS_SHAPE, NULL);
+
+    if (in->stride != WM_NONE) {
+        view_index(shape + in->shape, shape + in->stride, in->rank, at, index);
+        return;
+    }
+    for (uint32_t k = in->rank; k-- > 0;) {
+        int64_t e = shape[in->shape + k];
+
+        index[k] = e > 0 ? at % e : 0;
+        at = e > 0 ? at / e : 0;
+    }
+}
+
 /* ---- making ---- */
 
 void

@@ -83,15 +83,17 @@ enum { WM_CODEC_INDEX_STEP = 1 << 14 }; /* elements between two entries of an in
 
 enum { WM_INFILE_STREAM = 1 }; /* comes in pieces (runtime/push.h); `path` is for messages */
 
-/* A file that is read; or with a codec, what one stretch of it decodes to: to the executor a file of its own, of
+/* A file that is read; or with a codec, what one stretch of a file decodes to: to the executor a file of its own, of
  * `nbytes` decoded bytes, that is read like any other. */
 struct wm_plan_infile {
-    struct wm_plan_text path; /* empty: BLOB */
-    uint64_t size; /* as seen at bind; a change is an error at run */
+    struct wm_plan_text path; /* of RAW only */
+    uint64_t size; /* of RAW: as seen at bind; a change is an error at run */
     int64_t mtime_sec, mtime_nsec;
     uint32_t codec;
     uint32_t flags;   /* WM_INFILE_* */
-    uint64_t lo, len; /* the stretch, of all codecs but RAW: in the file, or in BLOB */
+    uint32_t of;      /* of all codecs but RAW and BLOB: the INFILE (RAW) that the stretch is in */
+    uint32_t pad;
+    uint64_t lo, len; /* the stretch, of all codecs but RAW: in that file, or in BLOB */
     uint64_t nbytes;  /* of all codecs: RAW size; else of the decoded stretch */
     struct wm_plan_bytes index; /* of MSGPACK_MIXED: uint64_t offsets from `lo` of elements 0, STEP, 2 STEP, .. */
 };
@@ -113,6 +115,9 @@ struct wm_plan_in {
     uint32_t dtype;
     uint64_t off, nbytes; /* in the file */
     uint32_t shape, rank; /* first index in SHAPE */
+    uint32_t stride;      /* of a view: first index in SHAPE of its strides in elements, for messages; the boxes have
+                             them already, and `nbytes` is what it spans.  WM_NONE: row-major */
+    uint32_t pad;
 };
 
 /* Outputs tile the part of a file between head and tail.  One without a name is no tensor but what a container has
@@ -240,6 +245,10 @@ struct wm_str wm_plan_str(const struct wm_plan *p, struct wm_plan_text t);
 const uint8_t *wm_plan_blob(const struct wm_plan *p, struct wm_plan_bytes b);
 /* Bytes of an operand's unit of a box with this element operation, in a geometry with this unit. */
 uint32_t wm_plan_src_unit(const struct wm_plan_elem *e, uint32_t unit);
+
+/* The index [rank] of the element of an input whose place is `at` (elements from its first; of several at one place,
+ * the first). */
+void wm_plan_index(const struct wm_plan *p, const struct wm_plan_in *in, int64_t at, int64_t *index);
 
 /* Stable text of the whole plan, for `dump --stage=plan`. */
 void wm_plan_print(const struct wm_plan *p, struct wm_buf *out);

@@ -26,6 +26,17 @@ static const char *const step_name[] = {
     [WM_SP_NEG] = "neg",   [WM_SP_EXP] = "exp",       [WM_SP_LOG] = "log",
 };
 
+static const char *const codec_name[] = {
+    [WM_CODEC_RAW] = "raw",
+    [WM_CODEC_BLOB] = "constants",
+    [WM_CODEC_SWAP2] = "swap 2",
+    [WM_CODEC_SWAP4] = "swap 4",
+    [WM_CODEC_SWAP8] = "swap 8",
+    [WM_CODEC_MSGPACK_F32] = "msgpack float32",
+    [WM_CODEC_MSGPACK_F64] = "msgpack float64",
+    [WM_CODEC_MSGPACK_MIXED] = "msgpack numbers",
+};
+
 static void
 put_text(struct print *x, struct wm_plan_text t)
 {
@@ -125,8 +136,14 @@ print_out(struct print *x, const struct wm_plan_out *o)
         wm_buf_putz(x->out, "check ");
     else
         wm_buf_printf(x->out, "  at %" PRIu64 ": ", o->off);
-    put_text(x, o->name);
-    put_shape(x, o->dtype, o->shape, o->rank);
+    if (o->name.len || o->file == WM_NONE) {
+        put_text(x, o->name);
+        put_shape(x, o->dtype, o->shape, o->rank);
+    } else {
+        wm_buf_printf(x->out, "%" PRIu64 " bytes between tensors", o->nbytes);
+    }
+    if (o->codec != WM_CODEC_RAW)
+        wm_buf_printf(x->out, " as %s", codec_name[o->codec]);
     wm_buf_printf(x->out, " = geometry %u (", o->geom);
     for (uint32_t s = 0; s < geom[o->geom].nslot; s++) {
         wm_buf_putz(x->out, s ? ", " : "");
@@ -149,15 +166,63 @@ print_inputs(struct print *x)
 
     for (uint64_t i = 0; i < nfile; i++) {
         wm_buf_printf(x->out, "input file %" PRIu64 ": ", i);
-        put_text(x, file[i].path);
-        wm_buf_printf(x->out, " %" PRIu64 " bytes\n", file[i].size);
+        if (file[i].codec == WM_CODEC_RAW) {
+            put_text(x, file[i].path);
+            wm_buf_printf(x->out, " %" PRIu64 " bytes\n", file[i].size);
+            continue;
+        }
+        wm_buf_printf(x->out, "%s", codec_name[file[i].codec]);
+        if (file[i].codec != WM_CODEC_BLOB)
+            wm_buf_printf(x->out, " of file %u at %" PRIu64 ", %" PRIu64 " bytes,", file[i].of, file[i].lo,
+                          file[i].len);
+        wm_buf_printf(x->out, " %" PRIu64 " bytes\n", file[i].nbytes);
     }
     for (uint64_t i = 0; i < nin; i++) {
         wm_buf_putz(x->out, "input ");
         put_text(x, in[i].name);
         put_shape(x, in[i].dtype, in[i].shape, in[i].rank);
+        if (in[i].stride != WM_NONE) {
+            wm_buf_putz(x->out, " strides [");
+            for (uint32_t k = 0; k < in[i].rank; k++)
+                wm_buf_printf(x->out, "%s%" PRId64, k ? ", " : "", x->shape[in[i].stride + k]);
+            wm_buf_putc(x->out, ']');
+        }
         wm_buf_printf(x->out, ": file %u at %" PRIu64 ", %" PRIu64 " bytes\n", in[i].file,
                       in[i].off, in[i].nbytes);
+    }
+}
+
+/* Further names of outputs, and check sums. */
+static void
+print_small(struct print *x)
+{
+    uint64_t nshared, nsum, ninsum;
+    const struct wm_plan_shared *shared = wm_plan_section(x->p, WM_PS_SHARED, &nshared);
+    const struct wm_plan_sum *sum = wm_plan_section(x->p, WM_PS_SUM, &nsum);
+    const struct wm_plan_insum *insum = wm_plan_section(x->p, WM_PS_INSUM, &ninsum);
+    const struct wm_plan_out *out = wm_plan_section(x->p, WM_PS_OUT, NULL);
+
+    for (uint64_t i = 0; i < nshared; i++) {
+        const struct wm_plan_out *o = &out[shared[i].of];
+
+        wm_buf_putz(x->out, "shared ");
+        put_text(x, shared[i].name);
+        put_shape(x, o->dtype, shared[i].shape, shared[i].rank);
+        wm_buf_putz(x->out, " = ");
+        put_text(x, o->name);
+        wm_buf_putc(x->out, '\n');
+    }
+    for (uint64_t i = 0; i < nsum; i++) {
+        wm_buf_printf(x->out, "crc-32 of file %u [%" PRIu64 ", %" PRIu64 ") to", sum[i].file, sum[i].lo, sum[i].hi);
+        for (uint32_t k = 0; k < sum[i].nfield; k++)
+            wm_buf_printf(x->out, "%s %" PRIu64, k ? "," : "", sum[i].field[k]);
+        wm_buf_putc(x->out, '\n');
+    }
+    for (uint64_t i = 0; i < ninsum; i++) {
+        wm_buf_printf(x->out, "crc-32 of input file %u [%" PRIu64 ", %" PRIu64 ") is %08" PRIx32 " ", insum[i].file,
+                      insum[i].lo, insum[i].hi, insum[i].crc);
+        put_text(x, insum[i].name);
+        wm_buf_putc(x->out, '\n');
     }
 }
 
@@ -180,6 +245,7 @@ print_outputs(struct print *x)
     }
     for (uint64_t k = done; k < nout; k++)
         print_out(x, &out[k]);
+    print_small(x);
     for (uint64_t i = 0; i < nside; i++) {
         wm_buf_putz(x->out, "sidecar ");
         put_text(x, side[i].name);

@@ -2,15 +2,17 @@
  *
  * In: any bytes.  Afterwards every index and text range holds, every box stays inside its operands
  * and its output, every unit of an output is written exactly once, output names are distinct plain
- * relative paths, and the heads, tensors and tails of a file cover it without overlap.  All
+ * relative paths, and the heads, tensors and tails of a file cover it without overlap; shared
+ * tensors and check sums (plan_verify_sums.c) name what is there.  All
  * arithmetic is checked; work on boxes is bounded by a budget. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "base/nest.h"
+#include "runtime/codec.h"
 #include "runtime/manifest.h"
-#include "runtime/plan.h"
+#include "runtime/plan_verify.h"
 
 struct verify {
     struct wm_arena *a;
@@ -110,13 +112,55 @@ verify_names(struct verify *v)
     return WM_OK;
 }
 
+/* The index of a stretch of elements that differ in length: where each block of them begins, and how long it can be. */
+static bool
+index_fits(const struct verify *v, const struct wm_plan_infile *f)
+{
+    uint64_t n = f->nbytes / 4, nblock = n / WM_CODEC_INDEX_STEP + (n % WM_CODEC_INDEX_STEP != 0), lo, hi;
+
+    if (f->nbytes % 4 != 0 || f->index.len % 8 != 0 || f->index.len / 8 != nblock || !is_blob(v, f->index))
+        return false;
+    for (uint64_t k = 0; k < nblock; k++) {
+        const uint8_t *at = wm_plan_blob(v->p, f->index) + 8 * k;
+        uint64_t m = k + 1 < nblock ? WM_CODEC_INDEX_STEP : n - k * WM_CODEC_INDEX_STEP;
+
+        memcpy(&lo, at, sizeof(lo));
+        hi = f->len;
+        if (k + 1 < nblock)
+            memcpy(&hi, at + 8, sizeof(hi));
+        if ((k == 0 && lo != 0) || hi < lo || hi - lo < m || hi - lo > 9 * m)
+            return false;
+    }
+    return nblock > 0 || f->len == 0;
+}
+
+/* A file by its path, or what a stretch of one (or of the constants) decodes to. */
+static bool
+infile_fits(const struct verify *v, const struct wm_plan_infile *f)
+{
+    const struct wm_codec_info *c;
+
+    if (f->codec >= WM_CODEC_N || !is_text(v, f->path))
+        return false;
+    if (f->codec == WM_CODEC_RAW)
+        return f->path.len > 0 && !has_nul(wm_plan_str(v->p, f->path)) && f->nbytes == f->size;
+    if (f->codec == WM_CODEC_BLOB)
+        return is_blob(v, (struct wm_plan_bytes){f->lo, f->len}) && f->nbytes == f->len;
+    if (f->of >= v->n[WM_PS_INFILE] || v->infile[f->of].codec != WM_CODEC_RAW ||
+        !wm_ck_range(f->lo, f->len, v->infile[f->of].size))
+        return false;
+    if (f->codec == WM_CODEC_MSGPACK_MIXED)
+        return index_fits(v, f);
+    c = &wm_codec_info[f->codec];
+    return f->len % c->raw == 0 && f->nbytes == f->len / c->raw * c->plain;
+}
+
 static enum wm_status
 verify_inputs(struct verify *v)
 {
     for (uint64_t i = 0; i < v->n[WM_PS_INFILE]; i++)
-        if (!is_text(v, v->infile[i].path) || v->infile[i].path.len == 0 ||
-            has_nul(wm_plan_str(v->p, v->infile[i].path)))
-            return BAD(v, "path of input file %llu", (unsigned long long)i);
+        if (!infile_fits(v, &v->infile[i]))
+            return BAD(v, "input file %llu", (unsigned long long)i);
     for (uint64_t i = 0; i < v->n[WM_PS_SIDECAR]; i++)
         if (!is_text(v, v->sidecar[i].from) || has_nul(wm_plan_str(v->p, v->sidecar[i].from)) ||
             !is_blob(v, v->sidecar[i].bytes))
@@ -126,7 +170,8 @@ verify_inputs(struct verify *v)
 
         if (!is_text(v, in->name) || in->file >= v->n[WM_PS_INFILE] || in->dtype >= WM_DT_N ||
             in->rank > WM_PLAN_RANK || !wm_ck_range(in->shape, in->rank, v->n[WM_PS_SHAPE]) ||
-            !wm_ck_range(in->off, in->nbytes, v->infile[in->file].size))
+            (in->stride != WM_NONE && !wm_ck_range(in->stride, in->rank, v->n[WM_PS_SHAPE])) ||
+            !wm_ck_range(in->off, in->nbytes, v->infile[in->file].nbytes))
             return BAD(v, "input tensor %llu is out of range", (unsigned long long)i);
     }
     return WM_OK;
@@ -315,6 +360,21 @@ verify_geom(struct verify *v, uint64_t id)
 
 /* ---- outputs ---- */
 
+/* Bytes of one unit in the file; 0: it can't be written so. */
+static uint32_t
+encoded_unit(const struct wm_plan_out *o, uint32_t unit)
+{
+    const struct wm_codec_info *c;
+
+    if (o->codec >= WM_CODEC_N || o->codec == WM_CODEC_BLOB || o->codec == WM_CODEC_MSGPACK_MIXED ||
+        (o->file == WM_NONE && o->codec != WM_CODEC_RAW))
+        return 0;
+    c = &wm_codec_info[o->codec];
+    if (c->raw != c->plain)
+        return unit == c->plain ? c->raw : 0;
+    return unit % c->plain == 0 ? unit : 0;
+}
+
 static enum wm_status
 verify_out(struct verify *v, uint64_t i)
 {
@@ -322,15 +382,17 @@ verify_out(struct verify *v, uint64_t i)
     const struct wm_plan_geom *g;
     bool check = o->file == WM_NONE;
     uint64_t nbytes;
+    uint32_t unit;
 
     if (!is_text(v, o->name) || !is_text(v, o->where) || o->dtype >= WM_DT_N ||
         o->rank > WM_PLAN_RANK || !wm_ck_range(o->shape, o->rank, v->n[WM_PS_SHAPE]) ||
         o->geom >= v->n[WM_PS_GEOM])
         return BAD(v, "output %llu is out of range", (unsigned long long)i);
     g = &v->geom[o->geom];
-    if (!wm_ck_range(o->slot, g->nslot, v->n[WM_PS_SLOT]) ||
+    unit = encoded_unit(o, g->unit);
+    if (unit == 0 || !wm_ck_range(o->slot, g->nslot, v->n[WM_PS_SLOT]) ||
         (v->use[o->geom] & (check ? MAKES : CHECKS)) ||
-        !wm_ck_umul((uint64_t)g->nunit, check ? 1 : g->unit, &nbytes) || nbytes != o->nbytes ||
+        !wm_ck_umul((uint64_t)g->nunit, check ? 1 : unit, &nbytes) || nbytes != o->nbytes ||
         (check && o->off != 0))
         return BAD(v, "output '%.*s' does not fit its geometry",
                    WM_STR_ARG(wm_plan_str(v->p, o->name)));
@@ -417,7 +479,8 @@ wm_plan_open(struct wm_arena *scratch, const void *block, uint64_t size, struct 
     for (uint64_t i = 0; i < v.n[WM_PS_GEOM]; i++)
         if ((st = verify_geom(&v, i)) != WM_OK)
             return st;
-    if ((st = verify_outputs(&v)) != WM_OK)
+    if ((st = verify_outputs(&v)) != WM_OK || (st = wm_plan_verify_shared(&p, err)) != WM_OK ||
+        (st = wm_plan_verify_sums(&p, scratch, err)) != WM_OK)
         return st;
     *out = p;
     return WM_OK;

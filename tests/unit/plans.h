@@ -38,6 +38,7 @@ mk_infile(struct mk *m, const char *path)
     if (stat(path, &st) != 0)
         abort();
     f.size = (uint64_t)st.st_size;
+    f.nbytes = f.size;
     f.mtime_sec = st.st_mtim.tv_sec;
     f.mtime_nsec = st.st_mtim.tv_nsec;
     return (uint32_t)wm_plan_add(&m->b, WM_PS_INFILE, &f, sizeof(f), 1);
@@ -58,7 +59,8 @@ mk_in(struct mk *m, const char *name, uint32_t file, enum wm_dtype t, uint64_t o
                             .off = off,
                             .nbytes = (uint64_t)n * wm_dtype_info[t].bits / 8,
                             .shape = mk_shape(m, n),
-                            .rank = 1};
+                            .rank = 1,
+                            .stride = WM_NONE};
 
     m->nin++;
     return (uint32_t)wm_plan_add(&m->b, WM_PS_IN, &in, sizeof(in), 1);
