@@ -69,6 +69,7 @@ copy_options(struct wmap_ctx *ctx, struct wmap_plan *p, const wmap_bind_options 
                                     .allow_unmapped = o->allow_unmapped,
                                     .allow_missing = o->allow_missing,
                                     .trust_replicas = o->trust_replicas,
+                                    .trust_checksums = o->trust_checksums,
                                     .strict_pad = o->strict_pad,
                                     .lint = o->lint,
                                     .format = wm_ctx_str(ctx, o->format),

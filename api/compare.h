@@ -39,6 +39,8 @@ struct wm_compare {
 
 enum wm_status wm_compare_run(struct wm_compare *c, struct wm_err *err);
 
+enum { WM_READER_THREADS = 1024 }; /* at most: see wm_work_threads() */
+
 /* A reader of a checkpoint's tensors: its files opened for reading, checked to be those of the
  * manifest. */
 struct wm_file_reader {
@@ -46,6 +48,11 @@ struct wm_file_reader {
     const struct wm_manifest *m;
     int *fd;           /* [m->file.n]; -1: not open */
     const char **path; /* [m->file.n] */
+    /* tensors with strides or a codec are the outputs of a plan */
+    struct wm_plan plan;
+    uint32_t *out;           /* [m->tensor.n] WM_NONE: read as it is */
+    uint32_t nout;
+    struct wm_exec **exec;   /* [WM_READER_THREADS], each opened by its thread */
 };
 enum wm_status wm_file_reader_open(struct wm_file_reader *r, struct wm_arena *a,
                                    const struct wm_sys *sys, const struct wm_manifest *m,

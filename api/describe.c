@@ -46,8 +46,8 @@ gather(struct facts *f)
     struct wm_view *v = &f->v;
     uint64_t(*by_geom)[NRUN];
 
-    f->ntensor = wm_view_ntensor(v);
-    f->ncheck = v->nout - f->ntensor;
+    f->ntensor = v->ntensor;
+    f->ncheck = v->ncheck;
     f->in_bytes = f->p->plan.head->in_bytes;
     f->out_bytes = f->p->plan.head->out_bytes;
     for (uint64_t k = 0; k < v->noutfile; k++)
@@ -56,9 +56,13 @@ gather(struct facts *f)
     for (uint64_t k = 0; k < v->ngeom; k++)
         count_runs(v, &v->geom[k], by_geom[k]);
     for (uint64_t k = 0; k < f->ntensor; k++) {
-        f->nbox += v->geom[v->out[k].geom].nbox;
+        uint32_t geom = v->out[v->tensor[k].out].geom;
+
+        if (v->tensor[k].is_shared)
+            continue;
+        f->nbox += v->geom[geom].nbox;
         for (uint32_t r = 0; r < NRUN; r++)
-            f->run[r] += by_geom[v->out[k].geom][r];
+            f->run[r] += by_geom[geom][r];
     }
 }
 
@@ -70,15 +74,17 @@ in_name(const struct wm_view *v, const struct wm_plan_out *out, uint32_t slot)
 
 /* The operand that has the output's name, dtype and shape: its input; WM_NONE where none has. */
 static uint32_t
-find_namesake(const struct wm_view *v, const struct wm_plan_out *t)
+find_namesake(const struct wm_view *v, const struct wm_view_tensor *t)
 {
-    for (uint32_t s = 0; s < v->geom[t->geom].nslot; s++) {
-        uint32_t i = v->slot[t->slot + s];
+    const struct wm_plan_out *o = &v->out[t->out];
+
+    for (uint32_t s = 0; s < v->geom[o->geom].nslot; s++) {
+        uint32_t i = v->slot[o->slot + s];
         const struct wm_plan_in *in = &v->in[i];
 
-        if (wm_str_eq(wm_plan_str(v->p, in->name), wm_plan_str(v->p, t->name)) &&
-            in->dtype == t->dtype && in->rank == t->rank &&
-            memcmp(v->shape + in->shape, v->shape + t->shape, t->rank * sizeof(*v->shape)) == 0)
+        if (wm_str_eq(wm_plan_str(v->p, in->name), t->name) && in->dtype == t->dtype &&
+            in->rank == t->rank && in->stride == WM_NONE &&
+            memcmp(v->shape + in->shape, t->shape, t->rank * sizeof(*v->shape)) == 0)
             return i;
     }
     return WM_NONE;
@@ -86,15 +92,16 @@ find_namesake(const struct wm_view *v, const struct wm_plan_out *t)
 
 /* Is the output an input as it is: name, dtype, shape and bytes? */
 static bool
-is_same(const struct wm_view *v, const struct wm_plan_out *t)
+is_same(const struct wm_view *v, const struct wm_view_tensor *t)
 {
-    const struct wm_plan_geom *g = &v->geom[t->geom];
+    const struct wm_plan_out *o = &v->out[t->out];
+    const struct wm_plan_geom *g = &v->geom[o->geom];
     uint32_t in = find_namesake(v, t);
 
     for (uint64_t k = 0; k < g->nbox; k++) {
         const struct wm_plan_box *b = &v->box[g->box + k];
 
-        if (v->elem[b->elem].kind != WM_EL_COPY || v->slot[t->slot + b->slot[0]] != in ||
+        if (v->elem[b->elem].kind != WM_EL_COPY || v->slot[o->slot + b->slot[0]] != in ||
             b->src_base[0] != b->dst_base)
             return false;
         for (uint32_t d = 0; d < b->rank; d++)
@@ -110,10 +117,10 @@ is_identity(const struct facts *f)
 {
     const struct wm_view *v = &f->v;
 
-    if (f->ntensor != f->p->in->tensor.n || v->nin != f->ntensor)
+    if (f->ntensor != f->p->in->tensor.n || v->nread != f->ntensor)
         return false;
     for (uint64_t k = 0; k < f->ntensor; k++)
-        if (!is_same(v, &v->out[k]))
+        if (!is_same(v, &v->tensor[k]))
             return false;
     return true;
 }
@@ -191,7 +198,7 @@ sources_of(void *user, const uint32_t *member, uint32_t n)
 
     wm_map_init(&seen, f->a, 16);
     for (uint32_t k = 0; k < n; k++) {
-        const struct wm_plan_out *out = &v->out[member[k]];
+        const struct wm_plan_out *out = &v->out[v->tensor[member[k]].out];
 
         for (uint32_t s = 0; s < v->geom[out->geom].nslot; s++) {
             struct wm_str name = in_name(v, out, s);
@@ -214,14 +221,10 @@ tensor_lines(struct facts *f, struct wm_out *o)
     struct wm_listed *list = WM_NEW_N(f->a, struct wm_listed, f->ntensor);
 
     for (uint64_t k = 0; k < f->ntensor; k++) {
-        const struct wm_plan_out *t = &v->out[k];
+        const struct wm_view_tensor *t = &v->tensor[k];
 
-        list[k] = (struct wm_listed){wm_plan_str(v->p, t->name),
-                                     (enum wm_dtype)t->dtype,
-                                     v->shape + t->shape,
-                                     t->rank,
-                                     t->nbytes,
-                                     t->geom};
+        list[k] = (struct wm_listed){t->name,  (enum wm_dtype)t->dtype, t->shape,
+                                     t->rank,  t->nbytes,               v->out[t->out].geom};
     }
     wm_list_tensors(f->a, list, (uint32_t)f->ntensor, sources_of, f, o);
 }
@@ -257,8 +260,8 @@ describe_text(struct facts *f, struct wm_out *o)
     }
     wm_buf_putc(&o->b, '\n');
     size_line(o, "input", in->path, in->tensor.n, in->file.n, in->nbytes);
-    if (f->v.nin != in->tensor.n)
-        wm_buf_printf(&o->b, "%-8s%" PRIu64 " of its tensors are read\n", "", f->v.nin);
+    if (f->v.nread != in->tensor.n)
+        wm_buf_printf(&o->b, "%-8s%" PRIu64 " of its tensors are read\n", "", f->v.nread);
     size_line(o, "output", f->p->output, f->ntensor, f->v.noutfile, f->file_bytes);
     wm_buf_printf(&o->b, "%-8s", "pieces");
     if (!f->out_bytes)
@@ -293,20 +296,23 @@ tensors_json(struct facts *f, struct wm_out *o)
 
     wm_js_array(o, "tensors");
     for (uint64_t k = 0; k < f->ntensor; k++) {
-        const struct wm_plan_out *t = &v->out[k];
+        const struct wm_view_tensor *as = &v->tensor[k];
+        const struct wm_plan_out *t = &v->out[as->out];
 
         wm_js_object(o, NULL);
-        wm_js_str(o, "name", wm_plan_str(v->p, t->name));
+        wm_js_str(o, "name", as->name);
         wm_js_str(o, "file", wm_plan_str(v->p, v->outfile[t->file].name));
         wm_js_str(o, "dtype", wm_str_c(wm_dtype_info[t->dtype].name));
-        wm_js_shape(o, "shape", v->shape + t->shape, t->rank);
-        wm_js_uint(o, "nbytes", t->nbytes);
+        wm_js_shape(o, "shape", as->shape, as->rank);
+        wm_js_uint(o, "nbytes", as->nbytes);
+        if (as->is_shared)
+            wm_js_str(o, "shares", wm_plan_str(v->p, t->name));
         wm_js_uint(o, "boxes", v->geom[t->geom].nbox);
         wm_js_array(o, "from");
         for (uint32_t s = 0; s < v->geom[t->geom].nslot; s++)
             wm_js_str(o, NULL, in_name(v, t, s));
         wm_js_close(o);
-        wm_js_str(o, "rule", wm_plan_str(v->p, t->where));
+        wm_js_str(o, "rule", as->where);
         wm_js_close(o);
     }
     wm_js_close(o);
@@ -316,13 +322,16 @@ static void
 files_json(struct facts *f, struct wm_out *o)
 {
     const struct wm_view *v = &f->v;
+    uint64_t *in_file = WM_NEW_N(f->a, uint64_t, v->noutfile);
 
+    for (uint64_t k = 0; k < v->ntensor; k++)
+        in_file[v->out[v->tensor[k].out].file]++;
     wm_js_array(o, "files");
     for (uint64_t k = 0; k < v->noutfile; k++) {
         wm_js_object(o, NULL);
         wm_js_str(o, "name", wm_plan_str(v->p, v->outfile[k].name));
         wm_js_uint(o, "size", v->outfile[k].size);
-        wm_js_uint(o, "ntensor", v->outfile[k].ntensor);
+        wm_js_uint(o, "ntensor", in_file[k]);
         wm_js_close(o);
     }
     wm_js_close(o);
@@ -341,7 +350,7 @@ describe_json(struct facts *f, struct wm_out *o)
     wm_js_uint(o, "ntensor", in->tensor.n);
     wm_js_uint(o, "nfile", in->file.n);
     wm_js_uint(o, "nbytes", in->nbytes);
-    wm_js_uint(o, "ntensor_read", f->v.nin);
+    wm_js_uint(o, "ntensor_read", f->v.nread);
     wm_js_uint(o, "nbytes_read", f->in_bytes);
     wm_js_close(o);
     wm_js_object(o, "output");

@@ -1,9 +1,7 @@
 /* api/mini_result.c -- what a plan makes, and what files hold, in memory: for small checkpoints. */
-#include <fcntl.h>
-
+#include "api/compare.h"
 #include "api/mini_result.h"
 #include "api/view.h"
-#include "runtime/io.h"
 
 static struct wm_str
 full_name(struct wm_arena *a, struct wm_str file, struct wm_str name)
@@ -35,43 +33,28 @@ wm_result_of_plan(struct wm_result *r, struct wm_arena *a, const struct wm_sys *
     enum wm_status st;
 
     wm_view_init(&v, a, plan);
-    r->n = (uint32_t)wm_view_ntensor(&v);
+    r->n = (uint32_t)v.ntensor;
     r->tensor = WM_NEW_N(a, struct wm_made, r->n);
     st = wm_exec_open(plan, sys, &o, &x, err);
-    for (uint32_t i = 0; i < v.nout && st == WM_OK; i++) {
-        const struct wm_plan_out *t = &v.out[i];
-        unsigned char *p = i < r->n ? wm_arena_alloc(a, t->nbytes) : NULL;
+    for (uint32_t i = 0; i < r->n && st == WM_OK; i++) {
+        const struct wm_view_tensor *t = &v.tensor[i];
+        const struct wm_plan_outfile *f = &v.outfile[v.out[t->out].file];
+        unsigned char *p = wm_arena_alloc(a, t->nbytes);
 
-        st = wm_exec_produce(x, i, 0, t->nbytes, p, err);
-        if (i < r->n)
-            r->tensor[i] =
-                (struct wm_made){by_file ? wm_plan_str(plan, v.outfile[t->file].name) : WM_STR(""),
-                                 wm_plan_str(plan, t->name),
-                                 (enum wm_dtype)t->dtype,
-                                 v.shape + t->shape,
-                                 t->rank,
-                                 p,
-                                 t->nbytes};
+        st = wm_exec_produce(x, t->out, 0, t->nbytes, p, err);
+        r->tensor[i] = (struct wm_made){by_file ? wm_plan_str(plan, f->name) : WM_STR(""),
+                                        t->name,
+                                        (enum wm_dtype)t->dtype,
+                                        t->shape,
+                                        t->rank,
+                                        p,
+                                        t->nbytes};
     }
+    if (st == WM_OK)
+        st = wm_view_checks(&v, x, err);
     if (x)
         wm_exec_close(x);
     index_names(r, a);
-    return st;
-}
-
-static enum wm_status
-read_tensor(const struct wm_sys *sys, const struct wm_manifest *m, uint32_t i, unsigned char *p,
-            struct wm_err *err)
-{
-    const struct wm_mtensor *t = &m->tensor.item[i];
-    struct wm_str path = m->file.item[t->file].path;
-    enum wm_status st;
-    int fd = sys->open(path.p, O_RDONLY | O_CLOEXEC, 0);
-
-    if (fd < 0)
-        return wm_fail(err, WM_EIO, path.p, "can't be opened again");
-    st = wm_io_pread(sys, fd, path.p, p, t->nbytes, t->off, err);
-    sys->close(fd);
     return st;
 }
 
@@ -79,15 +62,18 @@ enum wm_status
 wm_result_of_manifest(struct wm_result *r, struct wm_arena *a, const struct wm_sys *sys,
                       const struct wm_manifest *m, bool by_file, struct wm_err *err)
 {
-    enum wm_status st = WM_OK;
+    struct wm_file_reader file;
+    struct wm_reader reader;
+    enum wm_status st = wm_file_reader_open(&file, a, sys, m, err), closed;
 
+    reader = wm_file_reader(&file);
     r->n = m->tensor.n;
     r->tensor = WM_NEW_N(a, struct wm_made, r->n);
     for (uint32_t i = 0; i < r->n && st == WM_OK; i++) {
         const struct wm_mtensor *t = &m->tensor.item[i];
         unsigned char *p = wm_arena_alloc(a, t->nbytes);
 
-        st = read_tensor(sys, m, i, p, err);
+        st = reader.read(reader.user, 0, i, 0, t->nbytes, p, err);
         r->tensor[i] = (struct wm_made){by_file ? m->file.item[t->file].name : WM_STR(""),
                                         t->name,
                                         t->dtype,
@@ -96,8 +82,9 @@ wm_result_of_manifest(struct wm_result *r, struct wm_arena *a, const struct wm_s
                                         p,
                                         t->nbytes};
     }
+    closed = wm_file_reader_close(&file, err);
     index_names(r, a);
-    return st;
+    return st == WM_OK ? closed : st;
 }
 
 const struct wm_made *

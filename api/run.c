@@ -58,7 +58,7 @@ end(struct run *r, enum wm_status st, wmap_run_result *result)
         wm_ctx_stopped(r->ctx, &r->ctx->err);
     }
     if (result && st == WM_OK)
-        *result = (wmap_run_result){.ntensor = wm_view_ntensor(&r->v),
+        *result = (wmap_run_result){.ntensor = r->v.ntensor,
                                     .nfile = r->v.noutfile,
                                     .bytes_written = r->p->plan.head->out_bytes,
                                     .bytes_read = r->stats.bytes_read,

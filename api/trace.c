@@ -23,6 +23,7 @@ struct trace {
     uint64_t found; /* tensors of that name, either side */
     /* while the boxes of one output tensor are asked */
     const struct wm_plan_out *out;
+    const struct wm_view_tensor *as; /* the name by which it is asked; NULL: a check */
     const struct wm_plan_geom *geom;
     const struct wm_plan_box *box;
     uint64_t ngoal; /* places an input element goes to */
@@ -69,10 +70,10 @@ parse_element(struct trace *t, struct wm_str s)
     return WM_OK;
 }
 
-/* Byte offset of the element in a row-major tensor. */
+/* Byte offset of the element in a tensor: row-major, or with strides. */
 static enum wm_status
-element_at(struct trace *t, const char *side, uint32_t dtype, const int64_t *shape, uint32_t rank,
-           uint64_t *byte)
+element_at(struct trace *t, const char *side, uint32_t dtype, const int64_t *shape,
+           const int64_t *stride, uint32_t rank, uint64_t *byte)
 {
     uint64_t at = 0;
 
@@ -88,7 +89,8 @@ element_at(struct trace *t, const char *side, uint32_t dtype, const int64_t *sha
                            " of \"%.*s\" of the %s, whose size "
                            "is %" PRId64,
                            t->index[k], k, WM_STR_ARG(t->key), side, shape[k]);
-        at = at * (uint64_t)shape[k] + (uint64_t)t->index[k];
+        at = stride ? at + (uint64_t)(t->index[k] * stride[k])
+                    : at * (uint64_t)shape[k] + (uint64_t)t->index[k];
     }
     *byte = at * wm_dtype_info[dtype].bits / 8;
     return WM_OK;
@@ -98,16 +100,34 @@ element_at(struct trace *t, const char *side, uint32_t dtype, const int64_t *sha
 
 /* NAME[3, 5] of a tensor, the element at byte offset `byte`. */
 static struct wm_str
-place(struct trace *t, struct wm_plan_text name, uint32_t dtype, uint32_t shape, uint32_t rank,
+place(struct trace *t, struct wm_str name, uint32_t dtype, const int64_t *shape, uint32_t rank,
       uint64_t byte)
 {
     struct wm_buf b;
 
     wm_buf_init(&b, t->o.b.a);
-    wm_buf_safe(&b, wm_plan_str(t->v.p, name), 400);
-    wm_print_index(&b, (enum wm_dtype)dtype, t->v.shape + shape, rank,
+    wm_buf_safe(&b, name, 400);
+    wm_print_index(&b, (enum wm_dtype)dtype, shape, rank,
                    byte / wm_element_unit((enum wm_dtype)dtype));
     return wm_buf_str(&b);
+}
+
+/* The same of an input, which may be a view: the number of the element in its own order is asked for. */
+static struct wm_str
+in_place(struct trace *t, const struct wm_plan_in *in, uint64_t byte)
+{
+    const int64_t *shape = t->v.shape + in->shape;
+    int64_t index[WM_MAX_RANK];
+    uint32_t bits = wm_dtype_info[in->dtype].bits;
+    uint64_t at = 0;
+
+    if (in->stride != WM_NONE) {
+        wm_plan_index(t->v.p, in, (int64_t)(byte * 8 / bits), index);
+        for (uint32_t k = 0; k < in->rank; k++)
+            at = at * (uint64_t)shape[k] + (uint64_t)index[k];
+        byte = at * bits / 8;
+    }
+    return place(t, wm_plan_str(t->v.p, in->name), in->dtype, shape, in->rank, byte);
 }
 
 static const char *
@@ -154,7 +174,7 @@ tail(struct trace *t)
 static void
 line(struct trace *t, const char *arrow, struct wm_str element, const struct wm_plan_elem *e)
 {
-    struct wm_str rule = wm_plan_str(t->v.p, t->out->where);
+    struct wm_str rule = t->as ? t->as->where : wm_plan_str(t->v.p, t->out->where);
 
     if (t->json) {
         wm_js_object(&t->o, NULL);
@@ -195,27 +215,25 @@ sources_of_unit(struct trace *t, int64_t dst)
             uint64_t part = unit == t->geom->unit ? t->part : 0;
 
             wm_box_source(v, b, s, dst, &src);
-            line(t, "<-",
-                 place(t, in->name, in->dtype, in->shape, in->rank, (uint64_t)src * unit + part),
-                 e);
+            line(t, "<-", in_place(t, in, (uint64_t)src * unit + part), e);
         }
     }
 }
 
 static enum wm_status
-trace_output(struct trace *t, const struct wm_plan_out *out)
+trace_output(struct trace *t, const struct wm_view_tensor *as)
 {
     uint64_t byte;
-    enum wm_status st =
-        element_at(t, "output", out->dtype, t->v.shape + out->shape, out->rank, &byte);
+    enum wm_status st = element_at(t, "output", as->dtype, as->shape, NULL, as->rank, &byte);
 
     if (st != WM_OK)
         return st;
     t->found++;
-    t->out = out;
-    t->geom = &t->v.geom[out->geom];
+    t->as = as;
+    t->out = &t->v.out[as->out];
+    t->geom = &t->v.geom[t->out->geom];
     t->part = byte % t->geom->unit;
-    head(t, "output", place(t, out->name, out->dtype, out->shape, out->rank, byte));
+    head(t, "output", place(t, as->name, as->dtype, as->shape, as->rank, byte));
     sources_of_unit(t, (int64_t)(byte / t->geom->unit));
     tail(t);
     return WM_OK;
@@ -232,9 +250,9 @@ goal(void *user, int64_t dst)
 
     if (t->ngoal++ < SHOW) {
         uint64_t part = wm_plan_src_unit(e, t->geom->unit) == t->geom->unit ? t->part : 0;
-        struct wm_str where = out->file == WM_NONE
+        struct wm_str where = !t->as
                                   ? wm_plan_str(t->v.p, out->name)
-                                  : place(t, out->name, out->dtype, out->shape, out->rank,
+                                  : place(t, t->as->name, t->as->dtype, t->as->shape, t->as->rank,
                                           (uint64_t)dst * t->geom->unit + part);
 
         line(t, "->", where, e);
@@ -243,10 +261,12 @@ goal(void *user, int64_t dst)
 }
 
 static void
-goals_in(struct trace *t, const struct wm_plan_out *out, uint32_t in, uint64_t byte)
+goals_in(struct trace *t, const struct wm_plan_out *out, const struct wm_view_tensor *as,
+         uint32_t in, uint64_t byte)
 {
     const struct wm_view *v = &t->v;
 
+    t->as = as;
     t->out = out;
     t->geom = &v->geom[out->geom];
     for (uint64_t k = 0; k < t->geom->nbox; k++) {
@@ -268,20 +288,24 @@ trace_input(struct trace *t, uint32_t id)
     const struct wm_view *v = &t->v;
     const struct wm_plan_in *in = &v->in[id];
     uint64_t byte;
-    enum wm_status st = element_at(t, "input", in->dtype, v->shape + in->shape, in->rank, &byte);
+    enum wm_status st =
+        element_at(t, "input", in->dtype, v->shape + in->shape,
+                   in->stride == WM_NONE ? NULL : v->shape + in->stride, in->rank, &byte);
 
     if (st != WM_OK)
         return st;
     t->found++;
     t->ngoal = 0;
-    head(t, "input", place(t, in->name, in->dtype, in->shape, in->rank, byte));
-    for (uint64_t k = 0; k < v->nout && t->ngoal < COUNT_TO; k++) {
-        const struct wm_plan_out *out = &v->out[k];
+    head(t, "input", in_place(t, in, byte));
+    for (uint64_t k = 0; k < v->ntensor + v->ncheck && t->ngoal < COUNT_TO; k++) {
+        const struct wm_view_tensor *as = k < v->ntensor ? &v->tensor[k] : NULL;
+        const struct wm_plan_out *out =
+            &v->out[as ? as->out : v->nout - v->ncheck + (k - v->ntensor)];
         uint32_t nslot = v->geom[out->geom].nslot;
 
         for (uint32_t s = 0; s < nslot; s++)
             if (v->slot[out->slot + s] == id) {
-                goals_in(t, out, id, byte);
+                goals_in(t, out, as, id, byte);
                 break;
             }
     }
@@ -300,7 +324,7 @@ static enum wm_status
 not_found(struct trace *t, struct wmap_plan *p)
 {
     struct wm_arena *a = t->o.b.a;
-    uint64_t ntensor = wm_view_ntensor(&t->v);
+    uint64_t ntensor = t->v.ntensor;
     struct wm_str *name = WM_NEW_N(a, struct wm_str, ntensor + p->in->tensor.n), near;
 
     for (uint32_t k = 0; k < p->in->tensor.n; k++)
@@ -309,7 +333,7 @@ not_found(struct trace *t, struct wmap_plan *p)
                            "tensor \"%.*s\" of the input is not used by the map",
                            WM_STR_ARG(t->key));
     for (uint64_t k = 0; k < ntensor; k++)
-        name[k] = wm_plan_str(t->v.p, t->v.out[k].name);
+        name[k] = t->v.tensor[k].name;
     for (uint32_t k = 0; k < p->in->tensor.n; k++)
         name[ntensor + k] = p->in->tensor.item[k].name;
     near = wm_suggest(a, t->key, name, (uint32_t)(ntensor + p->in->tensor.n));
@@ -332,9 +356,9 @@ trace_all(struct trace *t, struct wmap_plan *p, struct wm_str element)
         wm_js_result(&t->o, "wmap.trace/1", WMAP_OK);
         wm_js_array(&t->o, "traces");
     }
-    for (uint64_t k = 0, n = wm_view_ntensor(&t->v); k < n; k++)
-        if (wm_str_eq(wm_plan_str(t->v.p, t->v.out[k].name), t->key) &&
-            (st = trace_output(t, &t->v.out[k])) != WM_OK)
+    for (uint64_t k = 0; k < t->v.ntensor; k++)
+        if (wm_str_eq(t->v.tensor[k].name, t->key) &&
+            (st = trace_output(t, &t->v.tensor[k])) != WM_OK)
             return st;
     for (uint64_t k = 0; k < t->v.nin; k++)
         if (wm_str_eq(wm_plan_str(t->v.p, t->v.in[k].name), t->key) &&

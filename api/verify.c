@@ -40,7 +40,7 @@ produce(void *user, unsigned thread, uint32_t id, uint64_t off, uint64_t n, void
 {
     struct maker *m = user;
 
-    return wm_exec_produce(m->exec[thread], id, off, n, p, err);
+    return wm_exec_produce(m->exec[thread], m->v.tensor[id].out, off, n, p, err);
 }
 
 static enum wm_status
@@ -81,17 +81,17 @@ side_of_plan(struct wm_side *s, struct verify *f, struct maker *m)
 {
     const struct wm_view *v = &m->v;
 
-    s->n = (uint32_t)wm_view_ntensor(v);
+    s->n = (uint32_t)v->ntensor;
     s->tensor = WM_NEW_N(&f->a, struct wm_listed, s->n);
     s->id = WM_NEW_N(&f->a, uint32_t, s->n);
     s->reader = (struct wm_reader){produce, m};
     for (uint32_t k = 0; k < s->n; k++) {
-        const struct wm_plan_out *t = &v->out[k];
+        const struct wm_view_tensor *t = &v->tensor[k];
 
         s->tensor[k] = (struct wm_listed){
-            label(f, wm_plan_str(v->p, v->outfile[t->file].name), wm_plan_str(v->p, t->name)),
+            label(f, wm_plan_str(v->p, v->outfile[v->out[t->out].file].name), t->name),
             (enum wm_dtype)t->dtype,
-            v->shape + t->shape,
+            t->shape,
             t->rank,
             t->nbytes,
             0};
@@ -134,12 +134,11 @@ compare(struct verify *f, struct wm_delta *d, const struct wm_plan *plan, struct
 static bool
 has_equal_names(struct verify *f, const struct wm_view *v)
 {
-    uint64_t n = wm_view_ntensor(v);
     struct wm_map seen;
 
-    wm_map_init(&seen, &f->a, (uint32_t)n);
-    for (uint64_t k = 0; k < n; k++)
-        if (wm_map_put(&seen, wm_plan_str(v->p, v->out[k].name), (uint32_t)k) != k)
+    wm_map_init(&seen, &f->a, (uint32_t)v->ntensor);
+    for (uint64_t k = 0; k < v->ntensor; k++)
+        if (wm_map_put(&seen, v->tensor[k].name, (uint32_t)k) != k)
             return true;
     return false;
 }
@@ -249,7 +248,7 @@ set_lossy_apart(struct verify *f, const struct wm_plan *plan)
     for (uint32_t k = 0; k < d->pair.n; k++) {
         struct wm_pair *p = &d->pair.item[k];
 
-        if (p->ndiff == 0 || !is_lossy(&v, &v.out[p->a]))
+        if (p->ndiff == 0 || !is_lossy(&v, &v.out[v.tensor[p->a].out]))
             continue;
         p->ndiff = 0;
         d->ndifferent--;

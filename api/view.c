@@ -6,6 +6,34 @@
 
 enum { CHECK_UNITS = 1 << 18 }; /* of a check at a time */
 
+static void
+list_tensors(struct wm_view *v, struct wm_arena *a)
+{
+    uint64_t nshared, n = 0;
+    const struct wm_plan_shared *shared = wm_plan_section(v->p, WM_PS_SHARED, &nshared);
+    struct wm_view_tensor *t = WM_NEW_N(a, struct wm_view_tensor, v->nout + nshared);
+
+    for (uint64_t k = 0; k < v->nout + nshared; k++) {
+        const struct wm_plan_shared *s = k < v->nout ? NULL : &shared[k - v->nout];
+        uint64_t id = s ? s->of : k;
+        const struct wm_plan_out *o = &v->out[id];
+        const struct wm_plan_geom *g = &v->geom[o->geom];
+
+        if (o->file == WM_NONE || o->name.len == 0)
+            continue;
+        t[n++] = (struct wm_view_tensor){.name = wm_plan_str(v->p, s ? s->name : o->name),
+                                         .where = wm_plan_str(v->p, s ? s->where : o->where),
+                                         .out = (uint32_t)id,
+                                         .dtype = o->dtype,
+                                         .rank = s ? s->rank : o->rank,
+                                         .shape = v->shape + (s ? s->shape : o->shape),
+                                         .nbytes = (uint64_t)g->nunit * g->unit,
+                                         .is_shared = s != NULL};
+    }
+    v->tensor = t;
+    v->ntensor = n;
+}
+
 void
 wm_view_init(struct wm_view *v, struct wm_arena *a, const struct wm_plan *p)
 {
@@ -26,21 +54,16 @@ wm_view_init(struct wm_view *v, struct wm_arena *a, const struct wm_plan *p)
     v->shape = wm_plan_section(p, WM_PS_SHAPE, &n);
     v->blob = wm_plan_section(p, WM_PS_BLOB, &n);
     wm_plan_section(p, WM_PS_SUM, &v->nsum);
+    while (v->ncheck < v->nout && v->out[v->nout - v->ncheck - 1].file == WM_NONE)
+        v->ncheck++;
+    for (uint64_t k = 0; k < v->nin; k++)
+        v->nread += v->in[k].name.len > 0;
+    list_tensors(v, a);
     for (uint64_t k = 0; k < v->nbox; k++)
         if (v->box[k].rank > rank)
             rank = v->box[k].rank;
     v->axis = WM_NEW_N(a, struct wm_box_axis, (size_t)rank + 1);
     v->tail = WM_NEW_N(a, int64_t, (size_t)rank + 1);
-}
-
-uint64_t
-wm_view_ntensor(const struct wm_view *v)
-{
-    uint64_t n = v->nout;
-
-    while (n > 0 && v->out[n - 1].file == WM_NONE)
-        n--;
-    return n;
 }
 
 uint32_t *
@@ -54,7 +77,7 @@ wm_view_checks(const struct wm_view *v, struct wm_exec *x, struct wm_err *err)
 {
     enum wm_status st = WM_OK;
 
-    for (uint64_t k = wm_view_ntensor(v); k < v->nout && st == WM_OK; k++)
+    for (uint64_t k = v->nout - v->ncheck; k < v->nout && st == WM_OK; k++)
         for (uint64_t at = 0, n; at < v->out[k].nbytes && st == WM_OK; at += n) {
             n = v->out[k].nbytes - at < CHECK_UNITS ? v->out[k].nbytes - at : CHECK_UNITS;
             st = wm_exec_produce(x, (uint32_t)k, at, n, NULL, err);

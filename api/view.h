@@ -9,6 +9,16 @@ struct wm_box_axis {
     int64_t extent, stride, other;
 };
 
+/* A tensor of an output file: one that has bytes of its own, or one more name of another's. */
+struct wm_view_tensor {
+    struct wm_str name, where;
+    uint32_t out;
+    uint32_t dtype, rank;
+    const int64_t *shape;
+    uint64_t nbytes; /* of its elements */
+    bool is_shared;
+};
+
 struct wm_view {
     const struct wm_plan *p;
     const struct wm_plan_infile *infile;
@@ -24,15 +34,16 @@ struct wm_view {
     const int64_t *shape;
     const unsigned char *blob;
     uint64_t ninfile, noutfile, nin, nout, ngeom, nbox, nsum;
+    uint64_t ncheck;                     /* the last of `out` */
+    uint64_t nread;                      /* tensors among `in`; the others are bytes between tensors */
+    const struct wm_view_tensor *tensor; /* in the order of the files, then shared ones */
+    uint64_t ntensor;
     struct wm_box_axis
         *axis; /* room for solving the box of the highest rank: one thread at a time */
     int64_t *tail;
 };
 
 void wm_view_init(struct wm_view *v, struct wm_arena *a, const struct wm_plan *p);
-
-/* Output tensors come first, then the checks: how many have a file. */
-uint64_t wm_view_ntensor(const struct wm_view *v);
 
 /* Length in dst units of the pieces in which a box lies contiguous in its output and its first
  * operand. */

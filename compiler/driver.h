@@ -66,6 +66,8 @@ struct wm_bind_opts {
     const struct wm_str *only;       /* templates of names: make these tensors only; [nonly] */
     uint32_t nonly;
     const struct wm_parts *parts;    /* only these files of a side that has begin, mid.N and end; or NULL */
+    bool trust_checksums;            /* do not look whether the input has the check sums that its container states */
+    const struct wm_manifest *like;  /* a template for the output's files (struct wm_wopts), or NULL */
 };
 
 /* A map bound to the headers of an input: every tensor of both sides, and how they are made (compiler/graph.h). */

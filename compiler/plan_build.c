@@ -1,67 +1,12 @@
 /* compiler/plan_build.c -- from the bound graph to the plan: files of the output, offsets, records.
  *
  * Enters: one fused stage.  Leaves: a plan block (runtime/plan.h).  Geometries are written once for each size of unit
- * that uses them; tensors of a sub-byte dtype are counted in bytes from here on. */
+ * that uses them (and for each view that they read through); tensors of a sub-byte dtype are counted in bytes from here
+ * on. */
 #include "base/checked.h"
-#include "compiler/bind.h"
 #include "compiler/emit.h"
+#include "compiler/plan_build.h"
 #include "compiler/scalar.h"
-#include "compiler/shards.h"
-#include "runtime/format.h"
-
-struct build {
-    struct wm_cc *cc;
-    const struct wm_graph *g;
-    const struct wm_bind_opts *o;
-    struct wm_plan_builder pb;
-    const struct wm_format *fmt;
-    enum wm_format_id fmt_id;
-    struct wm_err *err;
-    uint32_t *file_of;           /* manifest file -> INFILE, WM_NONE */
-    uint32_t *in_of;             /* manifest tensor -> IN, WM_NONE */
-    struct wm_map geoms;         /* (geometry, bits, units) -> GEOM */
-    struct wm_map wheres;        /* span -> where text */
-    WM_VEC(struct wm_plan_text) where_text;
-    struct wm_buf sig;
-};
-
-/* ---- inputs ---- */
-
-static uint32_t
-shape_at(struct build *b, const int64_t *shape, uint32_t rank)
-{
-    return (uint32_t)wm_plan_add(&b->pb, WM_PS_SHAPE, shape, sizeof(*shape), rank);
-}
-
-static uint32_t
-in_file(struct build *b, uint32_t file)
-{
-    const struct wm_mfile *f = &b->g->manifest->file.item[file];
-    struct wm_plan_infile rec = {.size = f->size, .nbytes = f->size, .mtime_sec = f->mtime_sec, .mtime_nsec = f->mtime_nsec};
-
-    if (b->file_of[file] == WM_NONE) {
-        rec.path = wm_plan_add_text(&b->pb, f->path);
-        b->file_of[file] = (uint32_t)wm_plan_add(&b->pb, WM_PS_INFILE, &rec, sizeof(rec), 1);
-    }
-    return b->file_of[file];
-}
-
-static uint32_t
-in_tensor(struct build *b, uint32_t t)
-{
-    const struct wm_mtensor *mt = &b->g->manifest->tensor.item[t];
-    struct wm_plan_in rec = {.dtype = mt->dtype, .off = mt->off, .nbytes = mt->nbytes, .rank = mt->rank,
-                             .stride = WM_NONE};
-
-    if (b->in_of[t] == WM_NONE) {
-        rec.name = wm_plan_add_text(&b->pb, mt->name);
-        rec.file = in_file(b, mt->file);
-        rec.shape = shape_at(b, mt->shape, mt->rank);
-        b->in_of[t] = (uint32_t)wm_plan_add(&b->pb, WM_PS_IN, &rec, sizeof(rec), 1);
-        b->pb.in_bytes += mt->nbytes;
-    }
-    return b->in_of[t];
-}
 
 /* ---- geometries ---- */
 
@@ -102,7 +47,7 @@ box_to_bytes(struct wm_plan_box *box, struct wm_plan_dim *dim, uint32_t bits)
 }
 
 static bool
-add_boxes(struct build *b, const struct wm_imap *m, uint32_t bits)
+add_boxes(struct wm_build *b, const struct wm_imap *m, uint32_t bits)
 {
     for (uint32_t i = 0; i < m->box.n; i++) {
         const struct wm_box *x = &m->box.item[i];
@@ -131,20 +76,25 @@ add_boxes(struct build *b, const struct wm_imap *m, uint32_t bits)
     return true;
 }
 
+/* `views`: its operands are tensors of the input, which may be views. */
 static bool
-geometry(struct build *b, const struct wm_make *mk, enum wm_dtype dtype, uint32_t *out, int64_t *nunit)
+geometry(struct wm_build *b, const struct wm_make *mk, enum wm_dtype dtype, bool views, uint32_t *out, int64_t *nunit)
 {
     uint32_t bits = wm_dtype_info[dtype].bits, seen;
     const struct wm_geom *ge = &b->g->geom.item[mk->geom];
     struct wm_plan_geom rec = {.nslot = ge->nslot, .unit = bits < 8 ? 1 : bits / 8, .nunit = mk->nunit};
-    struct wm_imap identity;
+    struct wm_imap identity, composed;
     const struct wm_imap *m = &ge->map;
     int64_t key[3] = {mk->geom, bits, mk->nunit};
 
     if (bits < 8 && !to_bytes(&rec.nunit, bits))
         return false;
     *nunit = rec.nunit;
-    seen = wm_map_get(&b->geoms, (struct wm_str){(const char *)key, sizeof(key)});
+    b->sig.n = 0;
+    wm_build_key(b, key, sizeof(key));
+    if (views)
+        wm_build_views_key(b, mk, ge->nslot);
+    seen = wm_map_get(&b->geoms, wm_buf_str(&b->sig));
     if (seen != WM_NONE) {
         *out = seen;
         return true;
@@ -155,17 +105,37 @@ geometry(struct build *b, const struct wm_make *mk, enum wm_dtype dtype, uint32_
         wm_imap_canon(&identity);
         m = &identity;
     }
+    if (b->sig.n > sizeof(key)) {
+        wm_imap_init(&composed, b->cc->a);
+        if (!wm_build_through_views(b, mk, ge->nslot, m, &composed))
+            return false;
+        m = &composed;
+    }
     rec.box = b->pb.section[WM_PS_BOX].n / sizeof(struct wm_plan_box);
     rec.nbox = m->box.n;
     if (!add_boxes(b, m, bits))
         return false;
     *out = (uint32_t)wm_plan_add(&b->pb, WM_PS_GEOM, &rec, sizeof(rec), 1);
-    wm_map_put(&b->geoms, wm_arena_str(b->cc->a, (struct wm_str){(const char *)key, sizeof(key)}), *out);
+    wm_map_put(&b->geoms, wm_arena_str(b->cc->a, wm_buf_str(&b->sig)), *out);
     return true;
 }
 
+bool
+wm_build_geometry(struct wm_build *b, const struct wm_make *mk, enum wm_dtype dtype, uint32_t *out, int64_t *nunit)
+{
+    return geometry(b, mk, dtype, true, out, nunit);
+}
+
+bool
+wm_build_bytes_geometry(struct wm_build *b, int64_t n, uint32_t *out)
+{
+    const struct wm_make mk = {.geom = WM_GEOM_IDENTITY, .nunit = n};
+
+    return geometry(b, &mk, WM_DT_U8, false, out, &n);
+}
+
 static void
-add_elems(struct build *b)
+add_elems(struct wm_build *b)
 {
     for (uint32_t i = 0; i < b->g->elem.n; i++) {
         const struct wm_elem *e = &b->g->elem.item[i];
@@ -183,8 +153,8 @@ add_elems(struct build *b)
 
 /* ---- outputs ---- */
 
-static struct wm_plan_text
-where_of(struct build *b, const struct wm_make *mk)
+struct wm_plan_text
+wm_build_where(struct wm_build *b, const struct wm_make *mk)
 {
     struct wm_str key = {(const char *)&mk->span, sizeof(mk->span)};
     uint32_t id = wm_map_get(&b->wheres, key), line, col;
@@ -204,12 +174,12 @@ where_of(struct build *b, const struct wm_make *mk)
 }
 
 static uint32_t
-slots_of(struct build *b, const struct wm_make *mk)
+slots_of(struct wm_build *b, const struct wm_make *mk)
 {
     uint32_t n = b->g->geom.item[mk->geom].nslot, first = 0;
 
     for (uint32_t s = 0; s < n; s++) {
-        uint32_t in = in_tensor(b, b->g->stage->slot.item[mk->slot + s]);
+        uint32_t in = wm_build_input(b, b->g->stage->slot.item[mk->slot + s]);
         uint32_t at = (uint32_t)wm_plan_add(&b->pb, WM_PS_SLOT, &in, sizeof(in), 1);
 
         first = s ? first : at;
@@ -218,7 +188,7 @@ slots_of(struct build *b, const struct wm_make *mk)
 }
 
 static enum wm_status
-subbyte(struct build *b, const struct wm_make *mk, struct wm_str name)
+subbyte(struct wm_build *b, const struct wm_make *mk, struct wm_str name)
 {
     wm_report(&b->cc->diags, WM_E_SUBBYTE, mk->span,
               "`%s` has a dtype of less than a byte, and the rule would cut inside of bytes",
@@ -226,27 +196,27 @@ subbyte(struct build *b, const struct wm_make *mk, struct wm_str name)
     return WM_NO;
 }
 
-static enum wm_status
-add_tensor(struct build *b, uint32_t t, const struct wm_wtensor *w, uint32_t file)
+enum wm_status
+wm_build_tensor(struct wm_build *b, const struct wm_wtensor *w, uint32_t file)
 {
-    const struct wm_make *mk = &b->g->stage->make.item[t];
+    const struct wm_make *mk = &b->g->stage->make.item[w->user];
     struct wm_plan_out rec = {.file = file, .dtype = w->dtype, .off = w->off, .nbytes = w->nbytes,
-                              .rank = w->rank};
+                              .rank = w->rank, .codec = w->codec};
     int64_t nunit;
 
-    if (!geometry(b, mk, w->dtype, &rec.geom, &nunit))
+    if (!wm_build_geometry(b, mk, w->dtype, &rec.geom, &nunit))
         return subbyte(b, mk, w->name);
     rec.name = wm_plan_add_text(&b->pb, w->name);
-    rec.shape = shape_at(b, w->shape, w->rank);
+    rec.shape = wm_build_shape(b, w->shape, w->rank);
     rec.slot = slots_of(b, mk);
-    rec.where = where_of(b, mk);
+    rec.where = wm_build_where(b, mk);
     wm_plan_add(&b->pb, WM_PS_OUT, &rec, sizeof(rec), 1);
     b->pb.out_bytes += w->nbytes;
     return WM_OK;
 }
 
 static enum wm_status
-add_checks(struct build *b)
+add_checks(struct wm_build *b)
 {
     for (uint32_t i = 0; i < b->g->stage->check.n; i++) {
         const struct wm_make *mk = &b->g->stage->check.item[i];
@@ -257,12 +227,12 @@ add_checks(struct build *b)
         if ((mk->replica && b->o->trust_replicas) || (mk->pad && !b->o->strict_pad) || m->box.n == 0)
             continue;
         rec.dtype = b->g->elem.item[m->box.item[0].elem].from;
-        if (!geometry(b, mk, rec.dtype, &rec.geom, &nunit))
+        if (!wm_build_geometry(b, mk, rec.dtype, &rec.geom, &nunit))
             return subbyte(b, mk, WM_STR("a check"));
         rec.nbytes = (uint64_t)nunit;
         rec.name = wm_plan_add_text(&b->pb, b->g->elem.item[m->box.item[0].elem].note);
         rec.slot = slots_of(b, mk);
-        rec.where = where_of(b, mk);
+        rec.where = wm_build_where(b, mk);
         wm_plan_add(&b->pb, WM_PS_OUT, &rec, sizeof(rec), 1);
     }
     return WM_OK;
@@ -270,31 +240,8 @@ add_checks(struct build *b)
 
 /* ---- files ---- */
 
-static enum wm_status
-add_file(struct build *b, struct wm_shard_file *f, uint32_t order)
-{
-    struct wm_wfile w;
-    struct wm_plan_outfile rec = {.order = order, .format = b->fmt_id};
-    enum wm_status st = b->fmt->layout(b->cc->a, f->tensor, f->n, 
-                                       &(struct wm_wopts){.name = f->name, .root = b->g->out_root}, &w, b->err);
-    uint32_t id;
-
-    if (st != WM_OK)
-        return st;
-    rec.name = wm_plan_add_text(&b->pb, f->name);
-    rec.size = w.size;
-    rec.head = wm_plan_add_bytes(&b->pb, w.head.p, w.head.n);
-    rec.tail = wm_plan_add_bytes(&b->pb, w.tail.p, w.tail.n);
-    rec.first = b->pb.section[WM_PS_OUT].n / sizeof(struct wm_plan_out);
-    rec.ntensor = f->n;
-    id = (uint32_t)wm_plan_add(&b->pb, WM_PS_OUTFILE, &rec, sizeof(rec), 1);
-    for (uint32_t i = 0; i < f->n && st == WM_OK; i++)
-        st = add_tensor(b, f->tensor[i].user, &f->tensor[i], id);
-    return st;
-}
-
 static void
-add_index(struct build *b, const struct wm_shard_list *files)
+add_index(struct wm_build *b, const struct wm_shard_list *files)
 {
     struct wm_str *tensor = WM_NEW_N(b->cc->a, struct wm_str, files->ntensor);
     struct wm_str *file = WM_NEW_N(b->cc->a, struct wm_str, files->ntensor), text;
@@ -315,20 +262,20 @@ add_index(struct build *b, const struct wm_shard_list *files)
 }
 
 static enum wm_status
-add_files(struct build *b)
+add_files(struct wm_build *b)
 {
     struct wm_shard_list files;
     enum wm_status st = wm_shard_files(b->cc, b->g, b->o, b->fmt, &files, b->err);
 
     for (uint32_t f = 0; f < files.n && st == WM_OK; f++)
-        st = add_file(b, &files.file[f], f);
+        st = wm_build_file(b, &files.file[f], f);
     if (st == WM_OK && files.indexed && b->fmt->index)
         add_index(b, &files);
     return st;
 }
 
 static enum wm_status
-add_sidecars(struct build *b)
+add_sidecars(struct wm_build *b)
 {
     for (uint32_t i = 0; i < b->g->carry.n; i++) {
         struct wm_plan_sidecar rec = {0};
@@ -348,7 +295,7 @@ add_sidecars(struct build *b)
 }
 
 static enum wm_status
-find_format(struct build *b)
+find_format(struct wm_build *b)
 {
     struct wm_str name = b->o->format.n ? b->o->format : b->g->out_format;
 
@@ -371,7 +318,7 @@ enum wm_status
 wm_plan_build(struct wm_cc *cc, const struct wm_graph *g, const struct wm_bind_opts *o, void **block,
               uint64_t *size, struct wm_err *err)
 {
-    struct build b = {.cc = cc, .g = g, .o = o, .err = err};
+    struct wm_build b = {.cc = cc, .g = g, .o = o, .err = err};
     enum wm_status st;
 
     if ((st = find_format(&b)) != WM_OK)
@@ -379,13 +326,13 @@ wm_plan_build(struct wm_cc *cc, const struct wm_graph *g, const struct wm_bind_o
     wm_plan_builder_init(&b.pb, cc->a);
     wm_map_init(&b.geoms, cc->a, 64);
     wm_map_init(&b.wheres, cc->a, 64);
-    b.file_of = WM_NEW_N(cc->a, uint32_t, g->manifest->file.n);
-    memset(b.file_of, 0xff, g->manifest->file.n * sizeof(*b.file_of));
-    b.in_of = WM_NEW_N(cc->a, uint32_t, g->manifest->tensor.n);
-    memset(b.in_of, 0xff, g->manifest->tensor.n * sizeof(*b.in_of));
+    wm_buf_init(&b.sig, cc->a);
+    wm_build_inputs_init(&b);
     add_elems(&b);
     if ((st = add_files(&b)) != WM_OK || (st = add_checks(&b)) != WM_OK || (st = add_sidecars(&b)) != WM_OK)
         return st;
+    if (!o->trust_checksums)
+        wm_build_insums(&b);
     *block = wm_plan_finish(&b.pb, size);
     return WM_OK;
 }

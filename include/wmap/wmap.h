@@ -175,6 +175,7 @@ typedef struct {
     uint64_t max_shard_size; /* bytes; 0: 5 000 000 000 */
     bool allow_unmapped, allow_missing, no_symlinks;
     bool trust_replicas, strict_pad;
+    bool trust_checksums; /* do not look whether the input has the check sums that its container states */
     bool lint; /* also warn of what fits but may be meant otherwise */
     /* Make only tensors of the output whose names one of these templates matches ("{x*}.weight",
      * "model.layers.{i}.{x*}"), and read only what they need; a template that matches nothing fails

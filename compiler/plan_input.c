@@ -1,0 +1,199 @@
+/* compiler/plan_input.c -- what a plan reads: files, stretches of them that are decoded, tensors.
+ *
+ * Enters: tensors of the manifest, by number.  Leaves: records of each that is used, once.  A tensor with a codec is a
+ * virtual file of its own.  A view (a tensor with strides) is read through its strides: they become boxes between the
+ * geometry and the storage. */
+#include <stdlib.h>
+
+#include "base/checked.h"
+#include "compiler/plan_build.h"
+#include "runtime/manifest_plan.h"
+
+void
+wm_build_inputs_init(struct wm_build *b)
+{
+    const struct wm_manifest *m = b->g->manifest;
+
+    b->file_of = WM_NEW_N(b->cc->a, uint32_t, m->file.n);
+    memset(b->file_of, 0xff, m->file.n * sizeof(*b->file_of));
+    b->in_of = WM_NEW_N(b->cc->a, uint32_t, m->tensor.n);
+    memset(b->in_of, 0xff, m->tensor.n * sizeof(*b->in_of));
+    b->like = WM_NONE;
+}
+
+uint32_t
+wm_build_shape(struct wm_build *b, const int64_t *shape, uint32_t rank)
+{
+    return (uint32_t)wm_plan_add(&b->pb, WM_PS_SHAPE, shape, sizeof(*shape), rank);
+}
+
+static uint32_t
+file_of(struct wm_build *b, uint32_t file)
+{
+    if (b->file_of[file] == WM_NONE)
+        b->file_of[file] = wm_plan_add_mfile(&b->pb, &b->g->manifest->file.item[file]);
+    return b->file_of[file];
+}
+
+uint32_t
+wm_build_input(struct wm_build *b, uint32_t t)
+{
+    const struct wm_mtensor *mt = &b->g->manifest->tensor.item[t];
+
+    if (b->in_of[t] == WM_NONE) {
+        b->in_of[t] = wm_plan_add_mtensor(&b->pb, mt, file_of(b, mt->file));
+        b->pb.in_bytes += mt->nbytes;
+    }
+    return b->in_of[t];
+}
+
+/* ---- views ---- */
+
+static const struct wm_mtensor *
+operand(const struct wm_build *b, const struct wm_make *mk, uint32_t slot)
+{
+    return &b->g->manifest->tensor.item[b->g->stage->slot.item[mk->slot + slot]];
+}
+
+void
+wm_build_views_key(struct wm_build *b, const struct wm_make *mk, uint32_t nslot)
+{
+    for (uint32_t s = 0; s < nslot; s++) {
+        const struct wm_mtensor *t = operand(b, mk, s);
+        int64_t head[2] = {s, t->rank};
+
+        if (!t->stride)
+            continue;
+        wm_build_key(b, head, sizeof(head));
+        wm_build_key(b, t->shape, t->rank * sizeof(*t->shape));
+        wm_build_key(b, t->stride, t->rank * sizeof(*t->stride));
+    }
+}
+
+/* From a storage to the tensor that is a view of it. */
+static void
+view_map(struct wm_imap *m, const struct wm_mtensor *t, uint32_t slot)
+{
+    struct wm_dim dim[WM_MAX_RANK] = {{0}};
+    struct wm_box box = {.nsrc = 1, .rank = (uint16_t)t->rank, .slot = {slot}};
+    int64_t n = 1;
+
+    for (uint32_t k = t->rank; k-- > 0;) {
+        dim[k] = (struct wm_dim){.extent = t->shape[k], .dst = n, .src = {t->stride[k]}};
+        n *= t->shape[k];
+    }
+    if (n > 0)
+        wm_imap_add(m, &box, dim);
+    wm_imap_canon(m);
+}
+
+bool
+wm_build_through_views(struct wm_build *b, const struct wm_make *mk, uint32_t nslot, const struct wm_imap *m,
+                       struct wm_imap *out)
+{
+    struct wm_imap *inner = WM_NEW_N(b->cc->a, struct wm_imap, nslot);
+
+    for (uint32_t s = 0; s < nslot; s++) {
+        const struct wm_mtensor *t = operand(b, mk, s);
+        int64_t n = 0;
+
+        wm_imap_init(&inner[s], b->cc->a);
+        if (t->stride) {
+            view_map(&inner[s], t, s);
+        } else if (wm_ck_numel(t->shape, t->rank, &n)) {
+            wm_imap_identity(&inner[s], n, s);
+            wm_imap_canon(&inner[s]);
+        }
+    }
+    return wm_imap_compose(m, inner, nslot, NULL, NULL, out);
+}
+
+/* ---- tensors with the same bytes ---- */
+
+static void
+find_same(struct wm_build *b)
+{
+    const struct wm_manifest *m = b->g->manifest;
+    struct wm_map seen;
+
+    wm_map_init(&seen, b->cc->a, m->tensor.n);
+    b->same = WM_NEW_N(b->cc->a, uint32_t, m->tensor.n);
+    for (uint32_t i = 0; i < m->tensor.n; i++) {
+        const struct wm_mtensor *t = &m->tensor.item[i];
+        uint64_t key[6] = {t->file, t->off, t->nbytes, t->codec, (uint64_t)t->dtype, t->stride ? t->rank : WM_NONE};
+
+        b->sig.n = 0;
+        wm_build_key(b, key, sizeof(key));
+        if (t->stride) {
+            wm_build_key(b, t->shape, t->rank * sizeof(*t->shape));
+            wm_build_key(b, t->stride, t->rank * sizeof(*t->stride));
+        }
+        b->same[i] = i;
+        if (t->nbytes)
+            b->same[i] = wm_map_put(&seen, wm_arena_str(b->cc->a, wm_buf_str(&b->sig)), i);
+    }
+}
+
+uint32_t
+wm_build_same(struct wm_build *b, uint32_t t)
+{
+    if (!b->same)
+        find_same(b);
+    return b->same[t];
+}
+
+/* ---- check sums ---- */
+
+static int
+by_place(const void *pa, const void *pb)
+{
+    const struct wm_msum *a = pa, *b = pb;
+
+    if (a->file != b->file)
+        return a->file < b->file ? -1 : 1;
+    return a->lo < b->lo ? -1 : a->lo > b->lo;
+}
+
+/* Mark the sums that a tensor's bytes belong to.  Entries of a container do not overlap. */
+static void
+mark(const struct wm_msum *sum, uint32_t n, const struct wm_mtensor *t, bool *used)
+{
+    uint64_t size = t->codec != WM_CODEC_RAW ? t->raw : wm_mtensor_span(t);
+    uint32_t a = 0, b = n;
+
+    while (a < b) {
+        uint32_t mid = a + (b - a) / 2;
+
+        if (sum[mid].file < t->file || (sum[mid].file == t->file && sum[mid].hi <= t->off))
+            a = mid + 1;
+        else
+            b = mid;
+    }
+    for (; a < n && sum[a].file == t->file && (sum[a].lo <= t->off || sum[a].lo - t->off < size); a++)
+        used[a] = size > 0;
+}
+
+void
+wm_build_insums(struct wm_build *b)
+{
+    const struct wm_manifest *m = b->g->manifest;
+    struct wm_msum *sum = WM_NEW_N(b->cc->a, struct wm_msum, m->sum.n);
+    bool *used = WM_NEW_N(b->cc->a, bool, m->sum.n);
+
+    if (m->sum.n == 0)
+        return;
+    memcpy(sum, m->sum.item, m->sum.n * sizeof(*sum));
+    qsort(sum, m->sum.n, sizeof(*sum), by_place);
+    for (uint32_t t = 0; t < m->tensor.n; t++)
+        if (b->in_of[t] != WM_NONE)
+            mark(sum, m->sum.n, &m->tensor.item[t], used);
+    for (uint32_t i = 0; i < m->sum.n; i++) {
+        struct wm_plan_insum rec = {.crc = sum[i].crc, .lo = sum[i].lo, .hi = sum[i].hi};
+
+        if (!used[i])
+            continue;
+        rec.file = file_of(b, sum[i].file);
+        rec.name = wm_plan_add_text(&b->pb, sum[i].name);
+        wm_plan_add(&b->pb, WM_PS_INSUM, &rec, sizeof(rec), 1);
+    }
+}

@@ -1,0 +1,134 @@
+/* runtime/manifest_plan.c -- see manifest_plan.h.
+ *
+ * In: what a container's reader listed, checked or not.  Out: records; what is out of bounds is left to the verifier of
+ * plans. */
+#include "runtime/manifest_plan.h"
+
+#include "base/checked.h"
+#include "runtime/codec.h"
+
+uint64_t
+wm_mtensor_span(const struct wm_mtensor *t)
+{
+    uint64_t last = 0, reach, bits;
+
+    if (!t->stride)
+        return t->nbytes;
+    for (uint32_t k = 0; k < t->rank; k++)
+        if (t->shape[k] == 0)
+            return 0;
+    for (uint32_t k = 0; k < t->rank; k++)
+        if (t->stride[k] < 0 || !wm_ck_umul((uint64_t)t->shape[k] - 1, (uint64_t)t->stride[k], &reach) ||
+            !wm_ck_uadd(last, reach, &last))
+            return UINT64_MAX;
+    return wm_ck_uadd(last, 1, &last) && wm_ck_umul(last, wm_dtype_info[t->dtype].bits, &bits) ? (bits + 7) / 8
+                                                                                              : UINT64_MAX;
+}
+
+uint32_t
+wm_plan_add_mfile(struct wm_plan_builder *b, const struct wm_mfile *f)
+{
+    struct wm_plan_infile rec = {.size = f->size, .nbytes = f->size, .mtime_sec = f->mtime_sec,
+                                 .mtime_nsec = f->mtime_nsec};
+
+    rec.path = wm_plan_add_text(b, f->path);
+    return (uint32_t)wm_plan_add(b, WM_PS_INFILE, &rec, sizeof(rec), 1);
+}
+
+/* The stretch that holds a tensor, as a file of its decoded bytes. */
+static uint32_t
+add_stretch(struct wm_plan_builder *b, const struct wm_mtensor *t, uint32_t file, uint64_t nbytes)
+{
+    const struct wm_codec_info *c = &wm_codec_info[t->codec];
+    struct wm_plan_infile rec = {.codec = t->codec, .of = file, .lo = t->off, .len = t->raw};
+
+    rec.nbytes = c->raw ? t->raw / c->raw * c->plain : nbytes;
+    rec.index = wm_plan_add_bytes(b, t->index, t->nindex * sizeof(*t->index));
+    return (uint32_t)wm_plan_add(b, WM_PS_INFILE, &rec, sizeof(rec), 1);
+}
+
+uint32_t
+wm_plan_add_mtensor(struct wm_plan_builder *b, const struct wm_mtensor *t, uint32_t file)
+{
+    struct wm_plan_in rec = {.dtype = t->dtype, .file = file, .off = t->off, .rank = t->rank, .stride = WM_NONE};
+
+    rec.nbytes = wm_mtensor_span(t);
+    if (t->codec != WM_CODEC_RAW) {
+        rec.file = add_stretch(b, t, file, rec.nbytes);
+        rec.off = 0;
+    }
+    rec.name = wm_plan_add_text(b, t->name);
+    rec.shape = (uint32_t)wm_plan_add(b, WM_PS_SHAPE, t->shape, sizeof(*t->shape), t->rank);
+    if (t->stride)
+        rec.stride = (uint32_t)wm_plan_add(b, WM_PS_SHAPE, t->stride, sizeof(*t->stride), t->rank);
+    return (uint32_t)wm_plan_add(b, WM_PS_IN, &rec, sizeof(rec), 1);
+}
+
+/* ---- a plan of tensors as they are ---- */
+
+/* One box from the storage to the tensor; none where it is empty. */
+static uint32_t
+add_geometry(struct wm_plan_builder *b, const struct wm_mtensor *t)
+{
+    uint32_t bits = wm_dtype_info[t->dtype].bits;
+    struct wm_plan_geom g = {.nslot = 1, .unit = bits < 8 ? 1 : bits / 8};
+    struct wm_plan_box box = {.nsrc = 1};
+    struct wm_plan_dim dim[WM_MAX_RANK] = {{0}};
+    int64_t n = 1;
+
+    g.nunit = (int64_t)(t->nbytes / g.unit);
+    if (t->stride && bits >= 8) {
+        box.rank = t->rank;
+        for (uint32_t k = t->rank; k-- > 0;) {
+            dim[k] = (struct wm_plan_dim){.extent = t->shape[k], .dst = n, .src = {t->stride[k]}};
+            n *= t->shape[k];
+        }
+    } else {
+        box.rank = 1;
+        dim[0] = (struct wm_plan_dim){.extent = g.nunit, .dst = 1, .src = {1}};
+    }
+    g.box = b->section[WM_PS_BOX].n / sizeof(box);
+    if (g.nunit) {
+        box.dim = wm_plan_add(b, WM_PS_DIM, dim, sizeof(*dim), box.rank);
+        g.nbox = 1;
+        wm_plan_add(b, WM_PS_BOX, &box, sizeof(box), 1);
+    }
+    return (uint32_t)wm_plan_add(b, WM_PS_GEOM, &g, sizeof(g), 1);
+}
+
+enum wm_status
+wm_plan_of_tensors(struct wm_arena *a, const struct wm_manifest *m, const uint32_t *id, uint32_t n,
+                   struct wm_plan *out, struct wm_err *err)
+{
+    struct wm_plan_elem copy = {.kind = WM_EL_COPY};
+    struct wm_plan_outfile f = {.ntensor = n};
+    struct wm_plan_builder b;
+    uint64_t size;
+    void *block;
+
+    wm_plan_builder_init(&b, a);
+    wm_plan_add(&b, WM_PS_ELEM, &copy, sizeof(copy), 1);
+    for (uint32_t i = 0; i < m->file.n; i++)
+        wm_plan_add_mfile(&b, &m->file.item[i]);
+    /* files with a codec are numbered behind */
+    for (uint32_t i = 0; i < n; i++) {
+        const struct wm_mtensor *t = &m->tensor.item[id[i]];
+        struct wm_plan_out o = {.dtype = t->dtype, .off = f.size, .nbytes = t->nbytes, .rank = t->rank};
+        uint32_t in = wm_plan_add_mtensor(&b, t, t->file);
+
+        if (t->stride && wm_dtype_info[t->dtype].bits < 8)
+            return wm_fail(err, WM_ESUPPORT, m->file.item[t->file].path.p,
+                           "tensor \"%.*s\" is a view of elements of less than a byte", WM_STR_ARG(t->name));
+        o.name = wm_plan_add_text(&b, t->name);
+        o.shape = (uint32_t)wm_plan_add(&b, WM_PS_SHAPE, t->shape, sizeof(*t->shape), t->rank);
+        o.slot = (uint32_t)wm_plan_add(&b, WM_PS_SLOT, &in, sizeof(in), 1);
+        o.geom = add_geometry(&b, t);
+        wm_plan_add(&b, WM_PS_OUT, &o, sizeof(o), 1);
+        f.size += o.nbytes;
+        b.out_bytes += o.nbytes;
+    }
+    f.name = wm_plan_add_text(&b, WM_STR("tensors"));
+    wm_plan_add(&b, WM_PS_OUTFILE, &f, sizeof(f), 1);
+    block = wm_plan_finish(&b, &size);
+    return wm_plan_open(a, block, size, out, err);
+}
