@@ -186,11 +186,11 @@ leave_selected(struct verify *f)
     if (f->p->bind.nonly == 0 && !f->p->bind.parts)
         return;
     wm_view_init(&v, &f->a, &f->p->plan);
-    wm_map_init(&made, &f->a, (uint32_t)wm_view_ntensor(&v));
-    for (uint64_t k = 0; k < wm_view_ntensor(&v); k++)
+    wm_map_init(&made, &f->a, (uint32_t)v.ntensor);
+    for (uint64_t k = 0; k < v.ntensor; k++)
         wm_map_put(&made,
-                   name_in(f, wm_plan_str(v.p, v.outfile[v.out[k].file].name),
-                           wm_plan_str(v.p, v.out[k].name)),
+                   name_in(f, wm_plan_str(v.p, v.outfile[v.out[v.tensor[k].out].file].name),
+                           v.tensor[k].name),
                    (uint32_t)k);
     m->nbytes = 0;
     wm_map_init(&m->by_name, m->a, m->tensor.n);

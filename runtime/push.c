@@ -251,6 +251,21 @@ open_session(struct wm_push *s)
     return st == WM_OK && s->to.write ? wm_push_flow(s) : st;
 }
 
+/* What only windows can make. */
+static enum wm_status
+check_plan(const struct wm_plan *p, struct wm_err *err)
+{
+    uint64_t nsum, nout;
+    const struct wm_plan_out *out = wm_plan_section(p, WM_PS_OUT, &nout);
+
+    wm_plan_section(p, WM_PS_SUM, &nsum);
+    for (uint64_t i = 0; i < nout; i++)
+        if (out[i].codec != WM_CODEC_RAW)
+            return wm_fail(err, WM_ESUPPORT, NULL, "'%.*s' has to be encoded, which a stream does not do",
+                           WM_STR_ARG(wm_plan_str(p, out[i].name)));
+    return nsum ? wm_fail(err, WM_ESUPPORT, NULL, "the output has check sums, which a stream does not make") : WM_OK;
+}
+
 enum wm_status
 wm_push_open(struct wm_arena *a, const struct wm_sys *sys, const struct wm_plan *p, const struct wm_push_opts *opts,
              const struct wm_push_to *to, struct wm_push **out, struct wm_err *err)
@@ -267,7 +282,8 @@ wm_push_open(struct wm_arena *a, const struct wm_sys *sys, const struct wm_plan 
     if (s->opts.max_memory == 0)
         s->opts.max_memory = WM_EXEC_MEMORY;
     wm_scatter_init(&s->x, a, p);
-    st = open_session(s);
+    if ((st = check_plan(p, err)) == WM_OK)
+        st = open_session(s);
     if (st != WM_OK)
         wm_push_close(s);
     *out = st == WM_OK ? s : NULL;

@@ -180,7 +180,7 @@ sink_write(void *user, uint32_t file, uint64_t off, const void *p, uint64_t n, s
 static enum wm_status
 run_from_file(struct made *m)
 {
-    struct wm_exec_sink sink = {sink_write, m};
+    struct wm_exec_sink sink = {sink_write, m, NULL};
     struct wm_exec_opts o = {.threads = 1};
     struct wm_err err = {0};
 
