@@ -10,6 +10,35 @@
 
 static struct wm_stmt **invert_body(struct wm_cc *cc, struct wm_stmt *const *stmt, uint32_t n, bool *ok);
 
+/* Into how many tensors an operation cuts by its own words, or WM_NONE. */
+static uint32_t
+parts_of(const struct wm_opcall *call)
+{
+    int64_t n;
+
+    if (call->narg < 2)
+        return WM_NONE;
+    if (wm_str_eq(call->name, WM_STR("split")))
+        return wm_text_list(call->arg[1]);
+    if (wm_str_eq(call->name, WM_STR("chunk")) && wm_text_literal(call->arg[1], &n) && n > 0 && n < INT32_MAX)
+        return (uint32_t)n;
+    return WM_NONE;
+}
+
+/* concat of what a cut before it made: its inverse must say the number, since nothing behind it does. */
+static void
+say_parts(struct wm_cc *cc, const struct wm_rule_ast *r, uint32_t at, struct wm_opcall *inverse)
+{
+    uint32_t n = WM_NONE;
+
+    for (uint32_t i = at; i-- > 0 && n == WM_NONE && !wm_str_eq(r->op[i].name, WM_STR("concat"));)
+        n = parts_of(&r->op[i]);
+    if (!wm_str_eq(inverse->name, WM_STR("chunk")) || inverse->narg != 1 || n == WM_NONE)
+        return;
+    inverse->arg = wm_text_args(cc->a, 2, inverse->arg[0], wm_text_int(cc->a, inverse->arg[0], n), NULL);
+    inverse->narg = 2;
+}
+
 static struct wm_rule_ast *
 invert_rule(struct wm_cc *cc, const struct wm_rule_ast *r, bool *ok)
 {
@@ -27,6 +56,8 @@ invert_rule(struct wm_cc *cc, const struct wm_rule_ast *r, bool *ok)
         out->op[i] = *call;
         if (r->arrow == WM_AR_BOTH)
             *ok &= wm_opcall_invert(cc, call, &out->op[i]);
+        if (r->arrow == WM_AR_BOTH && *ok)
+            say_parts(cc, r, r->nop - 1 - i, &out->op[i]);
     }
     return out;
 }

@@ -614,6 +614,7 @@ class Evaluation:
                     fail("pad", "padding holds other values")
 
     def elementwise(self, values, dtype):
+        self.stored = values
         out = {k: Tensor(dtype, v) for k, v in values.items()}
         calls, inverse = self.calls()
         for c in calls:
@@ -673,6 +674,7 @@ class Evaluation:
             fail("pairing", f"nothing gives the product {names}")
         have, t = sources[self.free(names)]
         data, axes = t.data, list(have)
+        stored = self.stored[frozenset(have)]
         for a in have:
             if a in names:
                 continue
@@ -680,14 +682,14 @@ class Evaluation:
             if a in self.pick:
                 if not 0 <= self.pick[a] < data.shape[k]:
                     fail("value", f"pick {a} = {self.pick[a]} of {data.shape[k]}")
-                data = data.take(self.pick[a], k)
+                data, stored = data.take(self.pick[a], k), stored.take(self.pick[a], k)
             else:
                 if data.shape[k] == 0:
                     fail("shape", f"no copy along `{a}`")
-                first = data.take([0], k)
-                if not self.run.options.trust_replicas and (data != first).any():
+                # copies are compared as they are stored, before any operation
+                if not self.run.options.trust_replicas and (stored != stored.take([0], k)).any():
                     fail("replica", f"the copies along `{a}` differ")
-                data = data.take(0, k)
+                data, stored = data.take(0, k), stored.take(0, k)
             axes.remove(a)
         data = data.reshape([sizes[n] if n in axes else 1 for n in names])
         return np.broadcast_to(data, [sizes[n] for n in names])
