@@ -24,16 +24,29 @@ base_name(struct wm_str path)
     return (struct wm_str){path.p + at, path.n - at};
 }
 
+/* "safetensors, pth, .." */
+static struct wm_str
+format_names(struct wm_arena *a)
+{
+    struct wm_buf b;
+
+    wm_buf_init(&b, a);
+    for (int k = 0; k < WM_FMT_N; k++)
+        if (wm_formats[k]->layout)
+            wm_buf_printf(&b, b.n ? ", %s" : "%s", wm_formats[k]->name);
+    return wm_buf_str(&b);
+}
+
 /* What the path of the output says: one file or a directory, and a format. */
 static enum wm_status
-place_output(struct wmap_plan *p, struct wm_err *err)
+place_output(struct wm_arena *a, struct wmap_plan *p, struct wm_err *err)
 {
     const struct wm_format *f;
     enum wm_format_id id;
 
     if (p->bind.format.n && !wm_format_by_name(p->bind.format, &id))
-        return wm_fail(err, WM_EUSAGE, NULL, "no format \"%.*s\" (safetensors)",
-                       WM_STR_ARG(p->bind.format));
+        return wm_fail(err, WM_EUSAGE, NULL, "no format \"%.*s\"; there are %.*s", WM_STR_ARG(p->bind.format),
+                       WM_STR_ARG(format_names(a)));
     p->stream = wm_str_eq(p->output, WM_STR("-"));
     if (p->stream) {
         p->bind.out_is_file = true;
@@ -117,7 +130,7 @@ wmap_bind(wmap_map *map, const char *input, const wmap_bind_options *o, wmap_pla
         (st = wm_parts_parse(&ctx->arena, wm_ctx_str(ctx, o->part_spec), &p->bind.parts,
                              &ctx->err)) != WM_OK)
         return wm_ctx_end(ctx, st);
-    if ((st = place_output(p, &ctx->err)) != WM_OK ||
+    if ((st = place_output(&ctx->arena, p, &ctx->err)) != WM_OK ||
         (st = wm_open_input(&ctx->cc, map->chain, input_path(ctx, input), &p->bind, &opts, &p->in,
                             &ctx->err)) != WM_OK ||
         (st = wm_plan_of(ctx, map->chain, p->in, &p->bind, &p->graph, &p->plan, &p->size)) != WM_OK)

@@ -63,8 +63,21 @@ by_file_and_name(const void *x, const void *y)
     return c ? c : natural(a->t.name, b->t.name);
 }
 
+/* A container of one tensor is called as its tensor is. */
 static enum wm_status
-collect(struct wm_cc *cc, const struct wm_graph *g, struct entry *e, struct wm_err *err)
+own_file(struct wm_cc *cc, const struct wm_format *fmt, struct entry *e, struct wm_err *err)
+{
+    if (!wm_path_is_inside(e->t.name) || memchr(e->t.name.p, '/', e->t.name.n))
+        return wm_fail(err, WM_ESUPPORT, NULL,
+                       "tensor \"%.*s\": no name for a file, and a %s file is called as its tensor is",
+                       WM_STR_ARG(e->t.name), fmt->suffix);
+    e->file = wm_arena_printf(cc->a, "%.*s%s", WM_STR_ARG(e->t.name), fmt->suffix);
+    return WM_OK;
+}
+
+static enum wm_status
+collect(struct wm_cc *cc, const struct wm_graph *g, const struct wm_format *fmt, bool apart, struct entry *e,
+        struct wm_err *err)
 {
     const struct wm_tset *out = g->stage->out;
 
@@ -73,10 +86,12 @@ collect(struct wm_cc *cc, const struct wm_graph *g, struct entry *e, struct wm_e
 
         e[i].file = gt->file;
         e[i].t = (struct wm_wtensor){.name = wm_place_key(gt->key), .dtype = gt->dtype, .rank = gt->rank,
-                                     .shape = gt->shape, .user = i};
+                                     .shape = gt->shape, .user = i, .same = WM_NONE};
         if (!wm_dtype_nbytes(gt->dtype, wm_gt_numel(gt), &e[i].t.nbytes))
             return wm_fail(err, WM_ELIMIT, NULL, "tensor %s is too large, or no whole number of bytes",
                            wm_place_show(cc->a, gt->key).p);
+        if (apart && gt->file.n == 0 && own_file(cc, fmt, &e[i], err) != WM_OK)
+            return err->status;
     }
     for (uint32_t i = 1; i < out->t.n; i++)
         if (by_file_and_name(&e[i - 1], &e[i]) > 0) { /* often they are in order */
@@ -156,7 +171,7 @@ wm_shard_files(struct wm_cc *cc, const struct wm_graph *g, const struct wm_bind_
     uint32_t n = g->stage->out->t.n;
     struct entry *e = WM_NEW_N(cc->a, struct entry, n);
     uint64_t limit = o->out_is_file ? UINT64_MAX : o->max_shard_size ? o->max_shard_size : WM_SHARD_SIZE;
-    enum wm_status st = collect(cc, g, e, err);
+    enum wm_status st = collect(cc, g, fmt, fmt->single && !o->out_is_file, e, err);
 
     *out = (struct wm_shard_list){.file = WM_NEW_N(cc->a, struct wm_shard_file, n + g->out_files.n + 1),
                                   .ntensor = n};

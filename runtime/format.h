@@ -58,6 +58,7 @@ struct wm_wopts {
 struct wm_format {
     const char *name, *suffix;
     const char *const *suffixes; /* further ones, NULL at the end; or NULL */
+    bool single;              /* a file holds one tensor, which is called as the file is */
     const char *index_name;   /* "model.safetensors.index.json", or NULL */
     bool nests;               /* tensors may lie under a key of the container (wm_wopts.root, wm_open_opts.root) */
     /* Do the first bytes (and the size) look like this container?  [n] <= 4096 */
