@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "base/checked.h"
+#include "base/crc32.h"
 #include "compiler/mini.h"
 #include "compiler/scalar.h"
 #include "runtime/format.h"
@@ -149,13 +150,33 @@ assign_all(struct data *d)
 
 /* ---- files ---- */
 
+/* Everything of a file but its head: tensors and what is between and behind them, then the sums. */
+static void
+fill_file(const struct data *d, char *p, const struct wm_wfile *w, const struct wm_wtensor *t, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (t[i].nbytes)
+            memcpy(p + t[i].off, d->tensor[t[i].user], t[i].nbytes);
+    for (uint32_t i = 0; i < w->piece.n; i++)
+        memcpy(p + w->piece.item[i].off, w->piece.item[i].bytes, w->piece.item[i].len);
+    if (w->tail.n)
+        memcpy(p + w->size - w->tail.n, w->tail.p, w->tail.n);
+    for (uint32_t i = 0; i < w->sum.n; i++) {
+        const struct wm_wsum *s = &w->sum.item[i];
+        uint32_t crc = wm_crc32(0, p + s->lo, s->hi - s->lo);
+
+        for (uint32_t k = 0; k < 4 * s->nfield; k++)
+            p[s->field[k / 4] + k % 4] = (char)(unsigned char)(crc >> 8 * (k % 4) & 0xff);
+    }
+}
+
+/* The container is that of the file's name, if that says one. */
 static enum wm_status
 make_file(struct data *d, uint32_t file, struct wm_mini_file *out, struct wm_err *err)
 {
     const struct wm_manifest *m = d->m->manifest;
     WM_VEC(struct wm_wtensor) t = {0};
-    enum wm_format_id id;
-    const struct wm_format *fmt = wm_format_by_name(WM_STR("safetensors"), &id);
+    const struct wm_format *fmt = wm_format_by_suffix(m->file.item[file].name, NULL);
     struct wm_wfile w;
     enum wm_status st;
     char *p;
@@ -167,16 +188,16 @@ make_file(struct data *d, uint32_t file, struct wm_mini_file *out, struct wm_err
                                                          .rank = m->tensor.item[i].rank,
                                                          .shape = m->tensor.item[i].shape,
                                                          .nbytes = m->tensor.item[i].nbytes,
-                                                         .user = i};
-    if ((st = fmt->layout(d->cc->a, t.item, t.n, &(struct wm_wopts){0}, &w, err)) != WM_OK)
+                                                         .user = i,
+                                                         .same = WM_NONE};
+    if (!fmt || !fmt->layout)
+        fmt = wm_formats[WM_FMT_safetensors];
+    if ((st = fmt->layout(d->cc->a, t.item, t.n, &(struct wm_wopts){.name = m->file.item[file].name}, &w, err)) !=
+        WM_OK)
         return st;
     p = wm_arena_alloc(d->cc->a, w.size);
     memcpy(p, w.head.p, w.head.n);
-    for (uint32_t i = 0; i < t.n; i++)
-        if (t.item[i].nbytes)
-            memcpy(p + t.item[i].off, d->tensor[t.item[i].user], t.item[i].nbytes);
-    if (w.tail.n)
-        memcpy(p + w.size - w.tail.n, w.tail.p, w.tail.n);
+    fill_file(d, p, &w, t.item, t.n);
     *out = (struct wm_mini_file){m->file.item[file].name, {p, w.size}};
     return WM_OK;
 }
