@@ -24,17 +24,20 @@ base_name(struct wm_str path)
     return (struct wm_str){path.p + at, path.n - at};
 }
 
-/* "safetensors, pth, .." */
-static struct wm_str
-format_names(struct wm_arena *a)
+enum wm_status
+wm_out_format(struct wm_arena *a, struct wm_str name, const struct wm_format **out, struct wm_err *err)
 {
     struct wm_buf b;
 
+    *out = wm_format_by_name(name, NULL);
+    if (*out && (*out)->layout)
+        return WM_OK;
     wm_buf_init(&b, a);
     for (int k = 0; k < WM_FMT_N; k++)
         if (wm_formats[k]->layout)
             wm_buf_printf(&b, b.n ? ", %s" : "%s", wm_formats[k]->name);
-    return wm_buf_str(&b);
+    return wm_fail(err, WM_EUSAGE, NULL, "no format \"%.*s\" to write; there are %.*s", WM_STR_ARG(name),
+                   WM_STR_ARG(wm_buf_str(&b)));
 }
 
 /* What the path of the output says: one file or a directory, and a format. */
@@ -44,9 +47,8 @@ place_output(struct wm_arena *a, struct wmap_plan *p, struct wm_err *err)
     const struct wm_format *f;
     enum wm_format_id id;
 
-    if (p->bind.format.n && !wm_format_by_name(p->bind.format, &id))
-        return wm_fail(err, WM_EUSAGE, NULL, "no format \"%.*s\"; there are %.*s", WM_STR_ARG(p->bind.format),
-                       WM_STR_ARG(format_names(a)));
+    if (p->bind.format.n && wm_out_format(a, p->bind.format, &f, err) != WM_OK)
+        return err->status;
     p->stream = wm_str_eq(p->output, WM_STR("-"));
     if (p->stream) {
         p->bind.out_is_file = true;

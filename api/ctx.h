@@ -10,6 +10,7 @@
 
 #include "compiler/driver.h"
 #include "runtime/exec.h"
+#include "runtime/format.h"
 #include "runtime/output.h"
 #include "wmap/wmap.h"
 
@@ -81,6 +82,9 @@ uint64_t wm_work_memory(const wmap_work *w);
 enum wm_status wm_plan_of(struct wmap_ctx *ctx, struct wm_chain *chain,
                           const struct wm_manifest *in, const struct wm_bind_opts *o,
                           struct wm_graph **graph, struct wm_plan *plan, uint64_t *size);
+
+/* The container of this name, which can be written; or a message that lists those. */
+enum wm_status wm_out_format(struct wm_arena *a, struct wm_str name, const struct wm_format **out, struct wm_err *err);
 
 /* The tensors' numbers in order of their names, numbers by value. */
 uint32_t *wm_manifest_order(struct wm_arena *a, struct wm_manifest *m);

@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "runtime/format.h"
 #include "runtime/io.h"
+#include "runtime/sums.h"
 
 enum { PIECE = 1 << 20 };
 
@@ -20,10 +21,19 @@ struct place {
     uint64_t first_piece;
 };
 
+/* What a container has between the tensors of a file. */
+struct between {
+    uint32_t file;
+    struct wm_wpiece piece;
+};
+
 struct writer {
     struct wm_gen_model *m;
     struct place *place; /* [m->tensor.n], in the order of the files */
     uint64_t npiece;
+    const struct wm_format *format;
+    WM_VEC(struct between) between;
+    struct wm_sums sums;
     unsigned char **buffer; /* of each thread */
     const char *path;
     atomic_uint_least64_t done;
@@ -58,6 +68,7 @@ write_piece(void *user, unsigned thread, uint64_t i, struct wm_err *err)
     wm_gen_fill_range(&fill, at / unit, n / unit, w->buffer[thread]);
     st = wm_io_pwrite(w->m->ctx->sys, wm_output_fd(w->m->ctx->running, p->file), w->path,
                       w->buffer[thread], n, p->off + at, err);
+    wm_sums_add(&w->sums, p->file, p->off + at, w->buffer[thread], n);
     done = atomic_fetch_add(&w->done, n) + n;
     if (st == WM_OK && wm_progress_call(&w->progress, done, w->m->nbytes))
         st = wm_fail(err, WM_ELIMIT, NULL, "interrupted");
@@ -66,10 +77,10 @@ write_piece(void *user, unsigned thread, uint64_t i, struct wm_err *err)
 
 /* ---- files ---- */
 
-/* Shards are runs of the state dict: each is filled until the limit would be passed.  first[k] is
- * the first tensor of shard k, first[n] the number of tensors. */
+/* Shards are runs of the state dict: each is filled until the limit would be passed, or has one tensor where the
+ * container holds no more.  first[k] is the first tensor of shard k, first[n] the number of tensors. */
 static uint32_t
-assign_shards(const struct wm_gen_model *m, uint64_t limit, uint32_t *first)
+assign_shards(const struct wm_gen_model *m, uint64_t limit, bool single, uint32_t *first)
 {
     uint64_t size = 0;
     uint32_t n = 0;
@@ -78,7 +89,7 @@ assign_shards(const struct wm_gen_model *m, uint64_t limit, uint32_t *first)
     for (uint32_t k = 0; k < m->tensor.n; k++) {
         uint64_t nbytes = m->tensor.item[k].nbytes;
 
-        if (size && nbytes > limit - size) {
+        if (single ? k > 0 : size && nbytes > limit - size) {
             first[++n] = k;
             size = 0;
         }
@@ -91,8 +102,8 @@ assign_shards(const struct wm_gen_model *m, uint64_t limit, uint32_t *first)
 
 /* Lay out a file of the tensors [from, to); their places come behind those of the files before. */
 static enum wm_status
-add_file(struct writer *w, struct wm_plan_builder *b, const struct wm_format *f, struct wm_str name,
-         uint32_t file, uint32_t from, uint32_t to, struct wm_err *err)
+add_file(struct writer *w, struct wm_plan_builder *b, struct wm_str name, uint32_t file, uint32_t from, uint32_t to,
+         struct wm_err *err)
 {
     struct wm_gen_model *m = w->m;
     struct wm_wtensor *t = WM_NEW_N(m->a, struct wm_wtensor, to - from);
@@ -108,15 +119,24 @@ add_file(struct writer *w, struct wm_plan_builder *b, const struct wm_format *f,
                                           .rank = g->rank,
                                           .shape = g->shape,
                                           .nbytes = g->nbytes,
-                                          .user = k};
+                                          .user = k,
+                                          .same = WM_NONE};
     }
-    if ((st = f->layout(m->a, t, to - from, &(struct wm_wopts){0}, &layout, err)) != WM_OK)
+    if ((st = w->format->layout(m->a, t, to - from, &(struct wm_wopts){.name = name}, &layout, err)) != WM_OK)
         return st;
     for (uint32_t k = from; k < to; k++) {
         const struct wm_wtensor *x = &t[k - from];
 
         w->place[k] = (struct place){x->user, file, x->off, w->npiece};
         w->npiece += (x->nbytes + PIECE - 1) / PIECE;
+    }
+    for (uint32_t k = 0; k < layout.piece.n; k++)
+        *WM_PUSH(m->a, &w->between) = (struct between){file, layout.piece.item[k]};
+    for (uint32_t k = 0; k < layout.sum.n; k++) {
+        const struct wm_wsum *s = &layout.sum.item[k];
+        struct wm_plan_sum sum = {file, s->nfield, s->lo, s->hi, {s->field[0], s->field[1]}};
+
+        wm_plan_add(b, WM_PS_SUM, &sum, sizeof(sum), 1);
     }
     rec.name = wm_plan_add_text(b, name);
     rec.size = layout.size;
@@ -152,7 +172,7 @@ static enum wm_status
 lay_out(struct writer *w, uint64_t limit, struct wm_plan *plan, uint32_t *nfile, struct wm_err *err)
 {
     struct wm_gen_model *m = w->m;
-    const struct wm_format *f = wm_formats[WM_FMT_safetensors];
+    const struct wm_format *f = w->format;
     uint32_t *first = WM_NEW_N(m->a, uint32_t, (size_t)m->tensor.n + 1);
     struct wm_plan_sidecar config = {0};
     struct wm_plan_builder b;
@@ -162,15 +182,18 @@ lay_out(struct writer *w, uint64_t limit, struct wm_plan *plan, uint32_t *nfile,
 
     wm_plan_builder_init(&b, m->a);
     w->place = WM_NEW_N(m->a, struct place, m->tensor.n);
-    *nfile = assign_shards(m, limit ? limit : SHARD_DEFAULT, first);
+    *nfile = assign_shards(m, limit ? limit : SHARD_DEFAULT, f->single, first);
     name = WM_NEW_N(m->a, struct wm_str, *nfile);
     for (uint32_t k = 0; k < *nfile && st == WM_OK; k++) {
-        name[k] = f->shard_name(m->a, k + 1, *nfile);
-        st = add_file(w, &b, f, name[k], k, first[k], first[k + 1], err);
+        if (f->single)
+            name[k] = wm_arena_printf(m->a, "%.*s%s", WM_STR_ARG(m->tensor.item[k].name), f->suffix);
+        else
+            name[k] = f->shard_name(m->a, k + 1, *nfile);
+        st = add_file(w, &b, name[k], k, first[k], first[k + 1], err);
     }
     if (st != WM_OK)
         return st;
-    if (*nfile > 1)
+    if (*nfile > 1 && f->index)
         add_index(m, &b, f, first, name, *nfile);
     text = wm_gen_config(m);
     config.name = wm_plan_add_text(&b, WM_STR("config.json"));
@@ -180,13 +203,30 @@ lay_out(struct writer *w, uint64_t limit, struct wm_plan *plan, uint32_t *nfile,
     return WM_OK;
 }
 
+/* Small: headers of entries. */
+static enum wm_status
+write_between(struct writer *w, struct wm_err *err)
+{
+    enum wm_status st = WM_OK;
+
+    for (uint32_t k = 0; k < w->between.n && st == WM_OK; k++) {
+        const struct wm_wpiece *p = &w->between.item[k].piece;
+        uint32_t file = w->between.item[k].file;
+
+        st = wm_io_pwrite(w->m->ctx->sys, wm_output_fd(w->m->ctx->running, file), w->path, p->bytes, p->len, p->off,
+                          err);
+        wm_sums_add(&w->sums, file, p->off, p->bytes, p->len);
+    }
+    return st;
+}
+
 static enum wm_status
 write_all(struct writer *w, const wmap_gen_options *o, struct wm_err *err)
 {
     const struct wm_sys *sys = w->m->ctx->sys;
     unsigned threads = wm_work_threads(&o->work);
     struct wm_parallel run = {.piece = write_piece, .user = w, .sys = sys, .n = w->npiece};
-    enum wm_status st = WM_OK;
+    enum wm_status st = write_between(w, err);
 
     if (threads > wm_work_memory(&o->work) / PIECE)
         threads = (unsigned)(wm_work_memory(&o->work) / PIECE);
@@ -202,6 +242,16 @@ write_all(struct writer *w, const wmap_gen_options *o, struct wm_err *err)
     return st;
 }
 
+static enum wm_status
+commit(struct writer *w, struct wm_output *out, struct wm_err *err)
+{
+    uint32_t *sum = WM_NEW_N(w->m->a, uint32_t, w->sums.n);
+
+    wm_sums_take(&w->sums, sum);
+    wm_output_sums(out, sum);
+    return wm_output_commit(out, err);
+}
+
 enum wm_status
 wm_gen_write(struct wm_gen_model *m, const wmap_gen_options *o, wmap_run_result *result,
              struct wm_err *err)
@@ -215,7 +265,11 @@ wm_gen_write(struct wm_gen_model *m, const wmap_gen_options *o, wmap_run_result 
 
     atomic_init(&w.done, 0);
     if (st == WM_OK)
+        st = wm_out_format(m->a, wm_str_c(o->format ? o->format : "safetensors"), &w.format, err);
+    if (st == WM_OK)
         st = lay_out(&w, o->max_shard_size, &plan, &nfile, err);
+    if (st == WM_OK)
+        st = wm_sums_open(&w.sums, &plan, m->ctx->sys, err);
     if (st == WM_OK)
         st = wm_output_open(m->a, m->ctx->sys, wm_str_c(o->output), &plan, &opts, running, err);
     if (st == WM_OK)
@@ -223,9 +277,10 @@ wm_gen_write(struct wm_gen_model *m, const wmap_gen_options *o, wmap_run_result 
     if (st == WM_OK && wm_ctx_stopped(m->ctx, err))
         st = WM_ELIMIT;
     if (st == WM_OK)
-        st = wm_output_commit(*running, err);
+        st = commit(&w, *running, err);
     wm_output_abort(*running);
     *running = NULL;
+    wm_sums_close(&w.sums);
     if (st == WM_OK && result)
         *result =
             (wmap_run_result){.ntensor = m->tensor.n, .nfile = nfile, .bytes_written = m->nbytes};

@@ -11,7 +11,8 @@ cmd_gen(struct cli *c)
                           .max_shard_size = c->max_shard_size,
                           .force = given(c, OPT_force),
                           .fsync = given(c, OPT_fsync),
-                          .work = c->work};
+                          .work = c->work,
+                          .format = c->value[OPT_format]};
     wmap_run_result result = {0};
     struct signals *s;
     wmap_status st;

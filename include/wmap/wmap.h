@@ -272,6 +272,7 @@ typedef struct {
     uint64_t max_shard_size; /* bytes; 0: 5 000 000 000 */
     bool force, fsync;
     wmap_work work;
+    const char *format; /* container to write; NULL: "safetensors" */
 } wmap_gen_options;
 /* Write config.json and the tensors of a model whose every element tells where it stands. */
 WMAP_API wmap_status wmap_gen(wmap_ctx *ctx, const wmap_gen_options *o, wmap_run_result *result);

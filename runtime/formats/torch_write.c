@@ -197,19 +197,3 @@ wm_torch_layout(struct wm_arena *a, struct wm_wtensor *t, uint32_t n, const stru
     wm_zipw_init(&w.z, a, out);
     return put_file(&w, t, n, o, err);
 }
-
-struct wm_str
-wm_pth_shard_name(struct wm_arena *a, uint32_t shard, uint32_t nshard)
-{
-    if (nshard == 1)
-        return WM_STR("model.pth");
-    return wm_arena_printf(a, "model-%05" PRIu32 "-of-%05" PRIu32 ".pth", shard, nshard);
-}
-
-struct wm_str
-wm_bin_shard_name(struct wm_arena *a, uint32_t shard, uint32_t nshard)
-{
-    if (nshard == 1)
-        return WM_STR("pytorch_model.bin");
-    return wm_arena_printf(a, "pytorch_model-%05" PRIu32 "-of-%05" PRIu32 ".bin", shard, nshard);
-}

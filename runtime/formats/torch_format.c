@@ -1,0 +1,47 @@
+/* runtime/formats/torch_format.c -- PyTorch's containers: one, under the names that are usual for it.
+ *
+ * Both are read the same.  Sharded, a .bin has the names and the index of Hugging Face, a .pth those that go with its
+ * own name. */
+#include <inttypes.h>
+
+#include "runtime/formats/safetensors.h"
+#include "runtime/formats/torch_write.h"
+
+static struct wm_str
+pth_shard_name(struct wm_arena *a, uint32_t shard, uint32_t nshard)
+{
+    if (nshard == 1)
+        return WM_STR("model.pth");
+    return wm_arena_printf(a, "model-%05" PRIu32 "-of-%05" PRIu32 ".pth", shard, nshard);
+}
+
+static struct wm_str
+bin_shard_name(struct wm_arena *a, uint32_t shard, uint32_t nshard)
+{
+    if (nshard == 1)
+        return WM_STR("pytorch_model.bin");
+    return wm_arena_printf(a, "pytorch_model-%05" PRIu32 "-of-%05" PRIu32 ".bin", shard, nshard);
+}
+
+static const char *const pth_suffixes[] = {".pt", NULL};
+
+const struct wm_format wm_format_pth = {
+    .name = "pth",
+    .suffix = ".pth",
+    .suffixes = pth_suffixes,
+    .index_name = "model.pth.index.json",
+    .layout = wm_torch_layout,
+    .index = wm_safetensors_index,
+    .nests = true,
+    .shard_name = pth_shard_name,
+};
+
+const struct wm_format wm_format_bin = {
+    .name = "bin",
+    .suffix = ".bin",
+    .index_name = "pytorch_model.bin.index.json",
+    .layout = wm_torch_layout,
+    .index = wm_safetensors_index,
+    .nests = true,
+    .shard_name = bin_shard_name,
+};
