@@ -140,6 +140,21 @@ add_empty_files(struct wm_cc *cc, const struct wm_graph *g, struct wm_shard_list
             l->file[l->n++] = (struct wm_shard_file){.name = g->out_files.item[i]};
 }
 
+/* A file that the map names is not filled with what its name denies. */
+static enum wm_status
+names_fit(const struct wm_shard_list *l, const struct wm_format *fmt, struct wm_err *err)
+{
+    for (uint32_t i = 0; i < l->n; i++) {
+        const struct wm_format *says = wm_format_by_suffix(l->file[i].name, NULL);
+
+        if (says && says->layout != fmt->layout)
+            return wm_fail(err, WM_EUSAGE, NULL,
+                           "the map's name of the file is %.*s, but %s is to be written; name another: -o NAME%s",
+                           WM_STR_ARG(l->file[i].name), fmt->name, fmt->suffix);
+    }
+    return WM_OK;
+}
+
 static enum wm_status
 name_files(struct wm_cc *cc, const struct wm_graph *g, const struct wm_bind_opts *o,
            const struct wm_format *fmt, struct wm_shard_list *l, struct wm_err *err)
@@ -157,7 +172,7 @@ name_files(struct wm_cc *cc, const struct wm_graph *g, const struct wm_bind_opts
     }
     (void)g;
     if (named)
-        return WM_OK;
+        return names_fit(l, fmt, err);
     for (uint32_t i = 0; i < l->n; i++)
         l->file[i].name = fmt->shard_name(cc->a, i + 1, l->n);
     l->indexed = l->n > 1;

@@ -10,6 +10,7 @@ WMAP_BIN names the binary (default: build/release/wmap), setup.sh makes the envi
 import os
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -26,13 +27,16 @@ torch.set_num_threads(1)
 
 
 def load(path):
-    """All tensors of a safetensors file, or of those in a directory."""
+    """All tensors of a safetensors or .pth file, or of those in a directory."""
     path = Path(path)
-    files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
-    assert files, f"no safetensors file in {path}"
+    files = sorted([*path.glob("*.safetensors"), *path.glob("*.pth")]) if path.is_dir() else [path]
+    assert files, f"no checkpoint file in {path}"
     tensors = {}
     for file in files:
-        part = safetensors.torch.load_file(file)
+        if file.suffix == ".pth":
+            part = torch.load(file, weights_only=True)
+        else:
+            part = safetensors.torch.load_file(file)
         assert not part.keys() & tensors.keys(), f"{file} repeats tensors"
         tensors.update(part)
     return tensors
@@ -42,6 +46,19 @@ def save(tensors, path):
     """As the safetensors library writes it; tied tensors become two."""
     tensors = {k: v.detach().clone().contiguous() for k, v in tensors.items()}
     safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
+
+
+def same_zip(got, want):
+    """The same entries in the same places; only the serialization id is not torch's."""
+    with zipfile.ZipFile(got) as a, zipfile.ZipFile(want) as b:
+        assert a.testzip() is None
+        for x, y in zip(a.infolist(), b.infolist(), strict=True):
+            assert (x.filename, x.header_offset, x.file_size) == (y.filename, y.header_offset, y.file_size)
+            if not x.filename.endswith("/.data/serialization_id"):
+                assert a.read(x) == b.read(y), x.filename
+    one, other = Path(got).read_bytes(), Path(want).read_bytes()
+    start = one.index(b"/.data/serialization_id")
+    assert one[:start] == other[:start] and len(one) == len(other)
 
 
 def bits(tensor):
