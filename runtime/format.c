@@ -1,10 +1,6 @@
 /* runtime/format.c -- the table of containers, from formats.def. */
 #include "runtime/format.h"
 
-#define WM_FORMAT(id, name, suffix) extern const struct wm_format wm_format_##id;
-#include "runtime/formats.def"
-#undef WM_FORMAT
-
 const struct wm_format *const wm_formats[WM_FMT_N] = {
 #define WM_FORMAT(id, name, suffix) &wm_format_##id,
 #include "runtime/formats.def"

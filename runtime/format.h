@@ -61,7 +61,7 @@ struct wm_format {
     bool single;              /* a file holds one tensor, which is called as the file is */
     const char *index_name;   /* "model.safetensors.index.json", or NULL */
     bool nests;               /* tensors may lie under a key of the container (wm_wopts.root, wm_open_opts.root) */
-    /* Do the first bytes (and the size) look like this container?  [n] <= 4096 */
+    /* Do the first bytes (and the size) look like this container?  [n] <= 4096; NULL: never, another one does */
     bool (*probe)(const unsigned char *p, size_t n, uint64_t size);
     /* Append the file's tensors.  m->file.item[file] is filled and opened as fd. */
     enum wm_status (*read)(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file,
@@ -78,6 +78,9 @@ struct wm_format {
 };
 
 extern const struct wm_format *const wm_formats[WM_FMT_N];
+#define WM_FORMAT(id, name, suffix) extern const struct wm_format wm_format_##id;
+#include "runtime/formats.def"
+#undef WM_FORMAT
 
 const struct wm_format *wm_format_by_name(struct wm_str name, enum wm_format_id *id);
 /* Does a name end in one of its suffixes? */

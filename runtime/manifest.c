@@ -86,11 +86,11 @@ find_format(const struct wm_sys *sys, int fd, const struct wm_mfile *f, enum wm_
     if (st != WM_OK)
         return st;
     for (int k = 0; k < WM_FMT_N; k++)
-        if (wm_formats[k]->read && wm_formats[k]->probe(head, n, f->size)) {
+        if (wm_formats[k]->probe && wm_formats[k]->probe(head, n, f->size)) {
             *id = (enum wm_format_id)k;
             return WM_OK;
         }
-    if (!wm_format_by_suffix(f->path, id) || !wm_formats[*id]->read)
+    if (!wm_format_by_suffix(f->path, id))
         return wm_fail(err, WM_EFORMAT, f->path.p, "not a checkpoint file of a known format");
     return WM_OK;
 }

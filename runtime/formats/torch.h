@@ -65,7 +65,12 @@ enum wm_status wm_torch_add(struct wm_torch *t, struct wm_str name, const struct
 enum wm_status wm_torch_resolve(struct wm_torch *t, const struct wm_pk *ref, struct wm_torch_storage **out,
                                 uint64_t *skip, uint64_t *nbytes);
 
-/* The readers of the two containers. */
+/* Any file of PyTorch. */
+bool wm_torch_probe(const unsigned char *p, size_t n, uint64_t size);
+enum wm_status wm_torch_read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file,
+                             struct wm_err *err);
+
+/* The older container. */
 bool wm_torch_legacy_probe(const unsigned char *p, size_t n);
 enum wm_status wm_torch_legacy_read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file,
                                     struct wm_err *err);

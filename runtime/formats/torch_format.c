@@ -1,10 +1,11 @@
 /* runtime/formats/torch_format.c -- PyTorch's containers: one, under the names that are usual for it.
  *
- * Both are read the same.  Sharded, a .bin has the names and the index of Hugging Face, a .pth those that go with its
+ * Both are read the same; by content, a file is a .pth.  Sharded, a .bin has the names and the index of Hugging Face, a .pth those that go with its
  * own name. */
 #include <inttypes.h>
 
 #include "runtime/formats/safetensors.h"
+#include "runtime/formats/torch.h"
 #include "runtime/formats/torch_write.h"
 
 static struct wm_str
@@ -30,6 +31,8 @@ const struct wm_format wm_format_pth = {
     .suffix = ".pth",
     .suffixes = pth_suffixes,
     .index_name = "model.pth.index.json",
+    .probe = wm_torch_probe,
+    .read = wm_torch_read,
     .layout = wm_torch_layout,
     .index = wm_safetensors_index,
     .nests = true,
@@ -40,6 +43,7 @@ const struct wm_format wm_format_bin = {
     .name = "bin",
     .suffix = ".bin",
     .index_name = "pytorch_model.bin.index.json",
+    .read = wm_torch_read,
     .layout = wm_torch_layout,
     .index = wm_safetensors_index,
     .nests = true,

@@ -17,11 +17,11 @@ struct reader {
     struct wm_err *err;
 };
 
-static bool
-probe(const unsigned char *p, size_t n, uint64_t size)
+/* A .npz is told from it by its first entry. */
+bool
+wm_torch_probe(const unsigned char *p, size_t n, uint64_t size)
 {
-    (void)size;
-    return wm_zip_probe(p, n) || wm_torch_legacy_probe(p, n);
+    return (wm_zip_probe(p, n) && !wm_format_npz.probe(p, n, size)) || wm_torch_legacy_probe(p, n);
 }
 
 /* The entry of that name in the file's folder, or NULL. */
@@ -119,22 +119,11 @@ read_zip(struct reader *r)
     return st == WM_OK ? wm_torch_finish(&r->t) : st;
 }
 
-static enum wm_status
-read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file, struct wm_err *err)
+enum wm_status
+wm_torch_read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file, struct wm_err *err)
 {
     struct reader r = {.sys = sys, .fd = fd, .err = err};
 
     wm_torch_init(&r.t, m, file, err);
     return read_zip(&r);
 }
-
-static const char *const suffixes[] = {".pt", ".bin", NULL};
-
-const struct wm_format wm_format_pth = {
-    .name = "pth",
-    .suffix = ".pth",
-    .suffixes = suffixes,
-    .index_name = "pytorch_model.bin.index.json",
-    .probe = probe,
-    .read = read,
-};
