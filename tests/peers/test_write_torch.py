@@ -191,7 +191,7 @@ def test_more_than_4_gib(keep, tmp_path):
     row = random((1, 1 << 20), torch.uint8, 1)
     save({"row": row, "z": random((5,), torch.int64, 2)}, tmp_path / "in.safetensors")
     (tmp_path / "big.wmap").write_text(
-        f'wmap 1\n"row" [1 e] <-> repeat(0, {rows}) <-> "big" [{rows} e]\n"z" <-> "z"\n'
+        f'wmap 1\n"row" <-> repeat(0, {rows}) <-> "big"\n"z" <-> "z"\n'
     )
     subprocess.run([keep.wmap.binary, "run", tmp_path / "big.wmap", "-i", tmp_path / "in.safetensors", "-o",
                     tmp_path / "out.pth"], check=True, timeout=300)  # fmt: skip
