@@ -130,7 +130,7 @@ def test_under_a_key(keep, tmp_path):
         out = keep(tmp_path / "in.safetensors", tmp_path / root, target=f'target {{ file "x.pth" root "{root}" }}')
         got = load_both_nested(out / "x.pth", root)
         assert_same(got, tensors)
-        keep(out / "x.pth", tmp_path / "back.safetensors")
+        keep(out, tmp_path / "back.safetensors", target=f'source {{ file "x.pth" root "{root}" }}')
         assert_same(load(tmp_path / "back.safetensors"), tensors)
 
 
