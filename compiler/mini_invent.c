@@ -342,6 +342,7 @@ begin(struct wm_invent *v, struct wm_cc *cc, const struct wm_chain_link *l,
     b->rs = b->back;
     b->ws = !b->back;
     b->be = (struct wm_benv){.cc = cc,
+                             .root = l->module,
                              .config = o->config_tree,
                              .config_path = WM_STR("the configuration"),
                              .exists = exists,
