@@ -291,17 +291,12 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
         b->be.exists = key_exists;
         b->be.keys = wm_values_in_keys;
         b->be.user = b;
-        b->be.arg = l->arg.item;
-        b->be.narg = l->arg.n;
         b->be.define = o->define;
         b->be.ndefine = o->ndefine;
         b->parts = reads_parts && !o->parts->full ? o->parts : NULL;
         b->first = i == 0;
         b->lint = o->lint ? wm_lint_new(cc->a) : NULL;
-        b->be.root = l->module;
-        if (l->arg_mod)
-            b->be.arg_env = wm_menv_of(&b->be, l->arg_mod);
-        wm_menv_of(&b->be, l->module);
+        wm_benv_enter(&b->be, l);
         list_files(b, placed, i == 0 ? in : NULL);
         s = bind_link(b, placed);
         if (!s)

@@ -96,6 +96,17 @@ wm_menv_of(struct wm_benv *be, struct wm_module *m)
     return me;
 }
 
+void
+wm_benv_enter(struct wm_benv *be, const struct wm_chain_link *l)
+{
+    be->root = l->module;
+    be->arg = l->arg.item;
+    be->narg = l->arg.n;
+    if (l->arg_mod)
+        be->arg_env = wm_menv_of(be, l->arg_mod);
+    wm_menv_of(be, l->module);
+}
+
 /* ---- indices ---- */
 
 /* `index a in expr where filter`: does the filter let the value through? */

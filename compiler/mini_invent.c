@@ -348,11 +348,9 @@ begin(struct wm_invent *v, struct wm_cc *cc, const struct wm_chain_link *l,
                              .exists = exists,
                              .keys = values_in_keys,
                              .user = v,
-                             .arg = l->arg.item,
-                             .narg = l->arg.n,
                              .define = o->define,
                              .ndefine = o->ndefine};
-    wm_menv_of(&b->be, l->module);
+    wm_benv_enter(&b->be, l);
     wm_buf_init(&b->key, cc->a);
     wm_map_init(&v->made, cc->a, 64);
     wm_map_init(&v->sizes, cc->a, 64);

@@ -84,6 +84,8 @@ struct wm_scope {
     uint32_t nname;
 };
 
+/* Begin with a link of a chain: its arguments, and the parameters of its map. */
+void wm_benv_enter(struct wm_benv *be, const struct wm_chain_link *l);
 struct wm_menv *wm_menv_of(struct wm_benv *be, struct wm_module *m);
 struct wm_value wm_eval(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc,
                         const struct wm_expr *e);
