@@ -60,6 +60,8 @@ struct wm_format {
     const char *const *suffixes; /* further ones, NULL at the end; or NULL */
     bool single;              /* a file holds one tensor, which is called as the file is */
     const char *index_name;   /* "model.safetensors.index.json", or NULL */
+    /* Is a file of this name, with its suffix, known to hold no weights?  NULL: no such names. */
+    bool (*aside)(struct wm_str name);
     bool nests;               /* tensors may lie under a key of the container (wm_wopts.root, wm_open_opts.root) */
     /* Do the first bytes (and the size) look like this container?  [n] <= 4096; NULL: never, another one does */
     bool (*probe)(const unsigned char *p, size_t n, uint64_t size);

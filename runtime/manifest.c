@@ -211,6 +211,41 @@ is_of(struct wm_str name, const struct wm_format *f)
     return name.p[0] != '.' && wm_format_has_suffix(f, name);
 }
 
+/* All files of a container in the directory but those that are known to hold no weights; *any: there were some. */
+static enum wm_status
+open_all(struct wm_manifest *m, const struct wm_sys *sys, const struct wm_format *f, const struct wm_str *name,
+         uint32_t n, const struct wm_open_opts *o, bool *any, struct wm_err *err)
+{
+    enum wm_status st;
+
+    *any = false;
+    m->repeats = true; /* rank files: the same name in several files is several tensors */
+    for (uint32_t i = 0; i < n; i++) {
+        if (!is_of(name[i], f))
+            continue;
+        if (f->aside && f->aside(name[i])) {
+            wm_manifest_note(m, WM_NONE, wm_arena_printf(m->a, "%.*s holds no weights and is left out", WM_STR_ARG(name[i])));
+            continue;
+        }
+        *any = true;
+        st = add_file(m, sys, name[i], o->no_symlinks, err);
+        if (st != WM_OK)
+            return st;
+    }
+    return WM_OK;
+}
+
+/* Files of containers behind the k-th, which is the one that is read. */
+static void
+note_others(struct wm_manifest *m, int k, const struct wm_str *name, uint32_t n)
+{
+    for (int other = k + 1; other < WM_FMT_N; other++)
+        for (uint32_t i = 0; i < n; i++)
+            if (is_of(name[i], wm_formats[other]) && !(wm_formats[other]->aside && wm_formats[other]->aside(name[i])))
+                wm_manifest_note(m, WM_NONE, wm_arena_printf(m->a, "%.*s is left out, as there are files of %s",
+                                                             WM_STR_ARG(name[i]), wm_formats[k]->name));
+}
+
 static enum wm_status
 open_dir(struct wm_manifest *m, const struct wm_sys *sys, const struct wm_open_opts *o,
          struct wm_err *err)
@@ -229,22 +264,21 @@ open_dir(struct wm_manifest *m, const struct wm_sys *sys, const struct wm_open_o
             st = pick_index(m, f, name, n, &index, err);
             if (st != WM_OK)
                 return st;
-            if (index.n)
+            if (index.n) {
+                note_others(m, k, name, n);
                 return open_index(m, sys, index, o, err);
+            }
         }
-        m->repeats = true; /* rank files: the same name in several files is several tensors */
-        for (uint32_t i = 0; i < n; i++) {
-            if (!is_of(name[i], f))
-                continue;
-            any = true;
-            st = add_file(m, sys, name[i], o->no_symlinks, err);
-            if (st != WM_OK)
-                return st;
-        }
-        if (any)
+        st = open_all(m, sys, f, name, n, o, &any, err);
+        if (st != WM_OK)
+            return st;
+        if (any) {
+            note_others(m, k, name, n);
             return WM_OK;
+        }
     }
-    return wm_fail(err, WM_EFORMAT, m->path.p, "no checkpoint files in this directory");
+    return wm_fail(err, WM_EFORMAT, m->path.p, "no checkpoint files in this directory%s%.*s",
+                   m->note.n ? ": " : "", WM_STR_ARG(m->note));
 }
 
 /* Directory and name of a path to a file. */

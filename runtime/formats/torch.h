@@ -37,6 +37,7 @@ struct wm_torch {
     struct wm_manifest *m;
     uint32_t file;
     const char *path;
+    const char *part;      /* of the file, for messages: "data.pkl" */
     bool swap;             /* the file's byte order is not little-endian */
     struct wm_pk_result tree;
     struct wm_map by_key;  /* key -> storage */

@@ -24,6 +24,19 @@ bin_shard_name(struct wm_arena *a, uint32_t shard, uint32_t nshard)
     return wm_arena_printf(a, "pytorch_model-%05" PRIu32 "-of-%05" PRIu32 ".bin", shard, nshard);
 }
 
+/* What trainers put beside a model. */
+static bool
+aside(struct wm_str name)
+{
+    static const char *const prefix[] = {"training_args", "optimizer", "scheduler", "scaler", "rng_state", "random_states",
+                                         "sampler", "dl_state_dict", "trainer_state"};
+
+    for (size_t k = 0; k < WM_COUNTOF(prefix); k++)
+        if (wm_str_starts(name, wm_str_c(prefix[k])))
+            return true;
+    return wm_str_ends(name, WM_STR("_optim_states.pt"));
+}
+
 static const char *const pth_suffixes[] = {".pt", NULL};
 
 const struct wm_format wm_format_pth = {
@@ -36,6 +49,7 @@ const struct wm_format wm_format_pth = {
     .layout = wm_torch_layout,
     .index = wm_safetensors_index,
     .nests = true,
+    .aside = aside,
     .shard_name = pth_shard_name,
 };
 
@@ -47,5 +61,6 @@ const struct wm_format wm_format_bin = {
     .layout = wm_torch_layout,
     .index = wm_safetensors_index,
     .nests = true,
+    .aside = aside,
     .shard_name = bin_shard_name,
 };

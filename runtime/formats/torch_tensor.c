@@ -56,7 +56,7 @@ wm_torch_is_tensor(const struct wm_pk *v)
 static enum wm_status
 bad_ref(struct wm_torch *t, const char *what)
 {
-    return wm_fail(t->err, WM_EFORMAT, t->path, "data.pkl: a reference to a storage: %s", what);
+    return wm_fail(t->err, WM_EFORMAT, t->path, "%s: a reference to a storage: %s", t->part, what);
 }
 
 /* A number of elements as bytes; of a dtype that we lack, 0. */
@@ -102,7 +102,7 @@ add_storage(struct wm_torch *t, const struct wm_pk *id)
     old = &t->storage.item[k];
     if (s.nbytes == old->nbytes && s.cls == old->cls)
         return WM_OK;
-    return wm_fail(t->err, WM_EFORMAT, t->path, "data.pkl: storage \"%.*s\" is of two types or sizes",
+    return wm_fail(t->err, WM_EFORMAT, t->path, "%s: storage \"%.*s\" is of two types or sizes", t->part,
                    WM_STR_ARG(s.key));
 }
 
@@ -118,6 +118,7 @@ wm_torch_parse(struct wm_torch *t, const char *part, struct wm_str bytes)
 {
     const struct wm_pk_opts o = {t->path, part, wm_torch_classes, wm_torch_nclass, false};
     enum wm_status st = wm_pk_read(t->a, &o, bytes, &t->tree, t->err);
+    t->part = part;
 
     for (uint32_t k = 0; st == WM_OK && k < t->tree.nref; k++) {
         const struct wm_pk *id = t->tree.ref[k]->item[0];

@@ -72,7 +72,7 @@ check_keys(struct wm_torch *t, struct wm_pk *dict)
         else
             continue;
         if (wm_map_put(&seen, s, k) != k)
-            return wm_fail(t->err, WM_EFORMAT, t->path, "data.pkl: a dict has the key \"%.*s\" twice", WM_STR_ARG(s));
+            return wm_fail(t->err, WM_EFORMAT, t->path, "%s: a dict has the key \"%.*s\" twice", t->part, WM_STR_ARG(s));
     }
     return WM_OK;
 }
@@ -114,6 +114,19 @@ found_other(struct walk *w)
                       w->name.n ? w->name.p : "");
 }
 
+/* The name of the topmost frame's next item; false: its key is none. */
+static bool
+put_name(struct walk *w, const struct frame *f, const struct wm_pk *key)
+{
+    w->name.n = f->name;
+    if (f->name)
+        wm_buf_putc(&w->name, '.');
+    if (key)
+        return put_key(&w->name, key);
+    wm_buf_printf(&w->name, "%" PRIu32, f->at);
+    return true;
+}
+
 /* The next item of the topmost frame, whose name is appended. */
 static enum wm_status
 visit(struct walk *w, struct frame *f)
@@ -123,13 +136,8 @@ visit(struct walk *w, struct frame *f)
     struct wm_pk *v = f->v->item[dict ? f->at + 1 : f->at];
 
     if (++w->steps > MAX_STEPS)
-        return wm_fail(w->t->err, WM_ELIMIT, w->t->path, "data.pkl: more than %d values", MAX_STEPS);
-    w->name.n = f->name;
-    if (f->name)
-        wm_buf_putc(&w->name, '.');
-    if (!dict)
-        wm_buf_printf(&w->name, "%" PRIu32, f->at);
-    else if (!put_key(&w->name, key))
+        return wm_fail(w->t->err, WM_ELIMIT, w->t->path, "%s: more than %d values", w->t->part, MAX_STEPS);
+    if (!w->count && !put_name(w, f, key))
         nameless = true;
     if (w->name.n > WM_MAX_NAME)
         return wm_fail(w->t->err, WM_ELIMIT, w->t->path, "a name of more than %d bytes", WM_MAX_NAME);
@@ -201,7 +209,8 @@ static bool
 is_wrap(struct wm_str key)
 {
     return wm_str_eq(key, WM_STR("model")) || wm_str_eq(key, WM_STR("state_dict")) ||
-           wm_str_eq(key, WM_STR("model_state_dict")) || wm_str_eq(key, WM_STR("module"));
+           wm_str_eq(key, WM_STR("model_state_dict")) || wm_str_eq(key, WM_STR("model_state")) ||
+           wm_str_eq(key, WM_STR("module"));
 }
 
 /* A trainer's dict: exactly one key says that the model is there, all others with tensors are known as its own state.
@@ -345,7 +354,7 @@ wm_torch_finish(struct wm_torch *t)
     struct wm_pk *v = t->tree.value;
     struct wm_str root = {0};
     uint32_t first = t->m->tensor.n;
-    uint64_t left_out = 0;
+    uint64_t left_out = 0, n;
     enum wm_status st;
 
     wm_buf_init(&w.name, t->a);
@@ -356,6 +365,8 @@ wm_torch_finish(struct wm_torch *t)
     } else {
         st = find_wrap(t, &v, &root, &left_out);
     }
+    if (st == WM_OK)
+        st = count(t, v, &n); /* so that too many names cost no memory */
     if (st == WM_OK)
         st = walk(&w, v);
     if (st == WM_OK)

@@ -4,9 +4,11 @@
  * the pickle is run; the data are not read, their check sums are noted. */
 #include <inttypes.h>
 
+#include "base/buf.h"
 #include "runtime/format.h"
 #include "runtime/formats/torch.h"
 #include "runtime/formats/zip.h"
+#include "runtime/io.h"
 
 struct reader {
     const struct wm_sys *sys;
@@ -14,6 +16,7 @@ struct reader {
     struct wm_torch t;
     struct wm_zip z;
     struct wm_str folder; /* with its slash */
+    struct wm_buf name;   /* that is looked for */
     struct wm_err *err;
 };
 
@@ -24,11 +27,21 @@ wm_torch_probe(const unsigned char *p, size_t n, uint64_t size)
     return (wm_zip_probe(p, n) && !wm_format_npz.probe(p, n, size)) || wm_torch_legacy_probe(p, n);
 }
 
-/* The entry of that name in the file's folder, or NULL. */
+/* The entry of that name (in two parts) in the file's folder, or NULL.  A name may hold any bytes. */
+static const struct wm_zip_entry *
+find_in(struct reader *r, struct wm_str sub, struct wm_str name)
+{
+    r->name.n = 0;
+    wm_buf_puts(&r->name, r->folder);
+    wm_buf_puts(&r->name, sub);
+    wm_buf_puts(&r->name, name);
+    return wm_zip_find(&r->z, wm_buf_str(&r->name));
+}
+
 static const struct wm_zip_entry *
 find(struct reader *r, struct wm_str name)
 {
-    return wm_zip_find(&r->z, wm_arena_printf(r->t.a, "%.*s%.*s", WM_STR_ARG(r->folder), WM_STR_ARG(name)));
+    return find_in(r, WM_STR(""), name);
 }
 
 /* All entries are in one folder, that of the pickle. */
@@ -73,7 +86,7 @@ place_storages(struct reader *r)
 {
     for (uint32_t k = 0; k < r->t.storage.n; k++) {
         struct wm_torch_storage *s = &r->t.storage.item[k];
-        const struct wm_zip_entry *e = find(r, wm_arena_printf(r->t.a, "data/%.*s", WM_STR_ARG(s->key)));
+        const struct wm_zip_entry *e = find_in(r, WM_STR("data/"), s->key);
 
         if (!e)
             return wm_fail(r->err, WM_EFORMAT, r->t.path, "storage \"%.*s\" has no entry \"%.*sdata/%.*s\"",
@@ -123,7 +136,21 @@ enum wm_status
 wm_torch_read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file, struct wm_err *err)
 {
     struct reader r = {.sys = sys, .fd = fd, .err = err};
+    const struct wm_mfile *f = &m->file.item[file];
+    unsigned char head[512];
+    size_t n = f->size < sizeof(head) ? (size_t)f->size : sizeof(head);
+    enum wm_status st = wm_io_pread(sys, fd, f->path.p, head, n, 0, err);
 
+    if (st != WM_OK)
+        return st;
+    if (wm_torch_legacy_probe(head, n))
+        return wm_torch_legacy_read(sys, fd, m, file, err);
+    if (!wm_zip_probe(head, n))
+        return wm_fail(err, WM_EFORMAT, f->path.p, "not a PyTorch checkpoint%s",
+                       n >= 262 && memcmp(head + 257, "ustar", 5) == 0 ? ", but a tar file (as torch wrote before 0.1.10)"
+                       : n >= 2 && head[0] == 0x80 && head[1] <= 5     ? ", but another pickle (nothing of it was run)"
+                                                                       : "");
     wm_torch_init(&r.t, m, file, err);
+    wm_buf_init(&r.name, m->a);
     return read_zip(&r);
 }

@@ -240,6 +240,8 @@ read_central(struct reader *r, const unsigned char *p, size_t n, struct central 
         return bad_entry(r, c->e.name, "its zip64 field is too short");
     if (packed != c->e.size)
         return bad_entry(r, c->e.name, "stored, but of two sizes");
+    if (c->e.size == 0 && c->e.crc != 0)
+        return bad_entry(r, c->e.name, "empty, but with a check sum");
     return WM_OK;
 }
 
