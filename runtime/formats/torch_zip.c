@@ -44,6 +44,15 @@ find(struct reader *r, struct wm_str name)
     return find_in(r, WM_STR(""), name);
 }
 
+/* The first compressed entry of a TorchScript program is its code. */
+static enum wm_status
+is_script(struct reader *r)
+{
+    r->err->status = WM_OK;
+    return wm_fail(r->err, WM_ESUPPORT, r->t.path,
+                   "a TorchScript program, not a checkpoint: save its state_dict() with torch.save");
+}
+
 /* All entries are in one folder, that of the pickle. */
 static enum wm_status
 check_folder(struct reader *r)
@@ -57,10 +66,7 @@ check_folder(struct reader *r)
         if (!wm_str_starts(r->z.entry[k].name, r->folder))
             return wm_fail(r->err, WM_EFORMAT, r->t.path, "zip entry \"%.*s\": outside of the folder \"%.*s\"",
                            WM_STR_ARG(r->z.entry[k].name), WM_STR_ARG(r->folder));
-    if (find(r, WM_STR("constants.pkl")))
-        return wm_fail(r->err, WM_ESUPPORT, r->t.path,
-                       "a TorchScript program, not a checkpoint: save its state_dict() with torch.save");
-    return WM_OK;
+    return find(r, WM_STR("constants.pkl")) ? is_script(r) : WM_OK;
 }
 
 static enum wm_status
@@ -108,6 +114,8 @@ read_zip(struct reader *r)
     struct wm_str pickle;
     enum wm_status st = wm_zip_open(r->t.a, r->sys, r->fd, r->t.path, r->t.m->file.item[r->t.file].size, &r->z, r->err);
 
+    if (r->z.compressed.n && memmem(r->z.compressed.p, r->z.compressed.n, "/code/", 6))
+        return is_script(r);
     if (st == WM_OK)
         st = check_folder(r);
     if (st == WM_OK)

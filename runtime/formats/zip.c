@@ -188,11 +188,13 @@ check_kind(struct reader *r, struct wm_str name, uint32_t flags, uint32_t method
         return bad_entry(r, name, "its name is no plain path inside of the file");
     if (flags & FLAG_ENCRYPTED)
         return bad_entry(r, name, "encrypted");
-    if (method != 0)
+    if (method != 0) {
+        r->z->compressed = name;
         return wm_fail(r->err, WM_ESUPPORT, r->z->path,
                        "zip entry \"%.*s\": compressed (method %" PRIu32 "); only stored entries are read, as np.savez and "
                        "torch.save write them",
                        WM_STR_ARG(name), method);
+    }
     if (flags & ~(uint32_t)(FLAG_DESCRIPTOR | FLAG_UTF8))
         return wm_fail(r->err, WM_EFORMAT, r->z->path, "zip entry \"%.*s\": unknown flags 0x%" PRIx32, WM_STR_ARG(name),
                        flags);

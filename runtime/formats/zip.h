@@ -23,6 +23,7 @@ struct wm_zip {
     uint32_t n;
     bool summed;          /* false: written without check sums, all of them are 0 (torch can leave them out) */
     uint64_t directory;   /* offset of the central directory: the entries end here */
+    struct wm_str compressed; /* where opening failed since an entry is not stored: its name */
     struct wm_map by_name; /* name -> index in entry */
 };
 

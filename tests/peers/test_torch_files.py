@@ -14,6 +14,7 @@ from conftest import assert_same, load
 
 DTYPES = ["bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16", "bfloat16", "float32",
           "float64", "complex64", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"]
+UNTYPED = {getattr(torch, d) for d in DTYPES if d.startswith("float8") or d in ("uint16", "uint32", "uint64")}
 IDENTITY = 'wmap 1\nmap identity "as it is"\n"{rest*}" <-> "{rest*}"\n'
 
 
@@ -75,7 +76,12 @@ def check(wmap, path, want):
 def test_content(wmap, name, old):
     path = wmap.directory / "model.pth"
     torch.save(CONTENTS[name], path, _use_new_zipfile_serialization=not old)
-    check(wmap, path, flat(torch.load(path, weights_only=True)))
+    try:
+        want = torch.load(path, weights_only=True)
+    except AttributeError:  # torch writes storages without a type into the old kind of files, but can't load them
+        assert old and any(v.dtype in UNTYPED for v in flat(CONTENTS[name]).values())
+        want = CONTENTS[name]
+    check(wmap, path, flat(want))
 
 
 def test_without_check_sums(wmap):

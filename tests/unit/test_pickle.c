@@ -1,6 +1,7 @@
 /* tests/unit/test_pickle.c -- the pickle machine: what small pickles become, as text; and random ones. */
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -72,12 +73,12 @@ read(struct wm_arena *a, const char *p, size_t n, bool protocol4)
 
     if (st != WM_OK) {
         assert_memory_equal(err.msg, "f: p: byte ", 11);
-        return strchr(err.msg + 11, ':') + 2;
+        return wm_arena_cstr(a, wm_str_c(strchr(err.msg + 11, ':') + 2));
     }
     assert_int_equal(r.used, n);
     wm_buf_init(&b, a);
     print(&b, r.value, 6);
-    return wm_buf_str(&b).p;
+    return b.p;
 }
 
 #define ROW(bytes, text) {bytes, sizeof(bytes) - 1, text}

@@ -38,7 +38,7 @@ static void
 put(struct file *f, uint64_t v, int n)
 {
     for (int k = 0; k < n; k++)
-        f->p[f->n++] = (unsigned char)(v >> 8 * k);
+        f->p[f->n++] = (unsigned char)(k < 8 ? v >> 8 * k : 0);
 }
 
 static void
