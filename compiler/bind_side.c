@@ -369,12 +369,29 @@ note_files(struct wm_bind *b, struct wm_line *l, uint32_t n)
         }
 }
 
+/* The name of a side's only file, where no file that is read has it: then all that is read stands for that file, since
+ * another writer, or --format, gave it another name.  Empty: names count. */
+static struct wm_str
+only_file(const struct wm_bind *b)
+{
+    const struct wm_side *s = &b->m->side[b->rs];
+    const struct wm_key *name = s->file.n == 1 ? &s->file.item[0].name : NULL;
+
+    if (!name || name->npart != 1 || name->part[0].kind != WM_KP_TEXT)
+        return WM_STR("");
+    for (uint32_t i = 0; i < b->in_files.n; i++)
+        if (wm_str_eq(b->in_files.item[i], name->part[0].text))
+            return WM_STR("");
+    return name->part[0].text;
+}
+
 struct wm_stage *
 wm_bind_read_side(struct wm_bind *b, struct wm_tset *placed)
 {
     struct wm_stage *s;
     struct wm_line *l = lines_of(b, b->rs);
     uint32_t n = b->m->side[b->rs].file.n, before = b->cc->diags.nerror;
+    struct wm_str only = only_file(b);
 
     s = wm_stage_new(b->g, placed);
     wm_map_init(&s->out->by_key, b->cc->a, placed->t.n);
@@ -386,7 +403,7 @@ wm_bind_read_side(struct wm_bind *b, struct wm_tset *placed)
         uint32_t id;
 
         for (uint32_t k = 0; k < n && !found; k++)
-            found = key_by_line(b, &l[k], t.file, t.key, &key, &range);
+            found = key_by_line(b, &l[k], only.n ? only : t.file, t.key, &key, &range);
         if (!found) {
             if (!range)
                 wm_report_at(&b->cc->diags, WM_E_UNEXPECTED, t.file, "%.*s: no file line of the map holds it",

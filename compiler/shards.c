@@ -140,6 +140,18 @@ add_empty_files(struct wm_cc *cc, const struct wm_graph *g, struct wm_shard_list
             l->file[l->n++] = (struct wm_shard_file){.name = g->out_files.item[i]};
 }
 
+/* --format another than that of the side's only file: its name ends in what it is. */
+static struct wm_str
+renamed(struct wm_cc *cc, struct wm_str name, const struct wm_format *fmt)
+{
+    size_t n = name.n;
+
+    while (n > 0 && name.p[n - 1] != '.' && name.p[n - 1] != '/')
+        n--;
+    n = n > 1 && name.p[n - 1] == '.' && name.p[n - 2] != '/' ? n - 1 : name.n;
+    return wm_arena_printf(cc->a, "%.*s%s", (int)n, name.p, fmt->suffix);
+}
+
 /* A file that the map names is not filled with what its name denies. */
 static enum wm_status
 names_fit(const struct wm_shard_list *l, const struct wm_format *fmt, struct wm_err *err)
@@ -170,7 +182,9 @@ name_files(struct wm_cc *cc, const struct wm_graph *g, const struct wm_bind_opts
             l->file[0].name = o->out_name;
         return WM_OK;
     }
-    (void)g;
+    if (named && l->n == 1 && o->format.n > 0 && wm_str_eq(l->file[0].name, g->out_file) &&
+        wm_format_by_suffix(g->out_file, NULL) != fmt)
+        l->file[0].name = renamed(cc, g->out_file, fmt);
     if (named)
         return names_fit(l, fmt, err);
     for (uint32_t i = 0; i < l->n; i++)

@@ -339,3 +339,28 @@ def test_the_inverse_on_the_command_line(copy):
     for k, args in enumerate([["~litgpt/llama"], ["litgpt/llama", "--reverse"]]):
         copy.ok("run", *args, "-i", "lit", "-o", f"b{k}", "--config", "tiny/config.json")
         assert json.loads(copy.ok("diff", "tiny", f"b{k}", "--json").out)["equal"]
+
+
+# ---- names and containers of files ----
+
+def test_format_renames_the_only_file(wmap):
+    """--format wins over the map's name of the only file; reading takes what is there for that file."""
+    wmap.path("m.wmap").write_text('wmap 1\nmap m\ntarget { format pth file "lit_model.pth" }\n"{rest*}" <-> "x.{rest}"\n')
+    wmap.ok("gen", "--family", "llama", "-o", "tiny")
+    for more, name in [((), "lit_model.pth"), (("--format", "safetensors"), "lit_model.safetensors")]:
+        wmap.ok("run", "m.wmap", "-i", "tiny", "-o", "out", "--force", *more)
+        assert [p.name for p in wmap.path("out").iterdir()] == [name]
+        wmap.ok("verify", "m.wmap", "-i", "tiny", "-o", "out")
+        wmap.ok("run", "~./m.wmap", "-i", "out", "-o", "back", "--force")
+        wmap.ok("diff", "tiny", "back")
+    wmap.ok("run", "m.wmap", "-i", "tiny", "-o", "one.safetensors")
+    wmap.ok("run", "~./m.wmap", "-i", "one.safetensors", "-o", "back", "--force")
+    wmap.ok("diff", "tiny", "back")
+
+
+def test_format_of_the_last_link(wmap):
+    """What the middle of a composition is written as says nothing of its end."""
+    wmap.path("m.wmap").write_text('wmap 1\nmap m\ntarget { format pth file "x.pth" }\n"{rest*}" <-> "x.{rest}"\n')
+    wmap.ok("gen", "--family", "llama", "-o", "tiny")
+    wmap.ok("run", "./m.wmap >> ~./m.wmap", "-i", "tiny", "-o", "out")
+    assert [p.name for p in wmap.path("out").iterdir()] == ["model.safetensors"]
