@@ -114,6 +114,22 @@ wm_plan_of(struct wmap_ctx *ctx, struct wm_chain *chain, const struct wm_manifes
     return st;
 }
 
+/* The file whose keys and further contents the output takes over. */
+static enum wm_status
+open_template(struct wmap_ctx *ctx, struct wmap_plan *p, const char *path)
+{
+    struct wm_open_opts opts = {.no_symlinks = p->no_symlinks};
+    struct wm_manifest *m;
+    enum wm_status st;
+
+    if (!path)
+        return WM_OK;
+    st = wm_manifest_open(&ctx->arena, ctx->sys, wm_ctx_str(ctx, path), &opts, &m, &ctx->err);
+    if (st == WM_OK)
+        p->bind.like = m;
+    return st;
+}
+
 wmap_status
 wmap_bind(wmap_map *map, const char *input, const wmap_bind_options *o, wmap_plan **out)
 {
@@ -133,6 +149,7 @@ wmap_bind(wmap_map *map, const char *input, const wmap_bind_options *o, wmap_pla
                              &ctx->err)) != WM_OK)
         return wm_ctx_end(ctx, st);
     if ((st = place_output(&ctx->arena, p, &ctx->err)) != WM_OK ||
+        (st = open_template(ctx, p, o ? o->template_file : NULL)) != WM_OK ||
         (st = wm_open_input(&ctx->cc, map->chain, input_path(ctx, input), &p->bind, &opts, &p->in,
                             &ctx->err)) != WM_OK ||
         (st = wm_plan_of(ctx, map->chain, p->in, &p->bind, &p->graph, &p->plan, &p->size)) != WM_OK)

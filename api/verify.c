@@ -151,6 +151,7 @@ open_output(struct verify *f, struct wm_str path)
     struct wm_view v;
 
     back.reverse = !back.reverse;
+    back.like = NULL;
 
     wm_view_init(&v, &f->a, &f->p->plan);
     f->by_file = has_equal_names(f, &v);
@@ -277,6 +278,7 @@ way_back(struct verify *f)
     o.out_is_file = false;
     o.nonly = 0; /* names of the other side */
     o.format = WM_STR("");
+    o.like = NULL;
     st = wm_plan_of(f->ctx, f->p->map->chain, f->out, &o, &graph, &plan, &size);
     f->why_not = WM_STR("the map can not be bound in this direction");
     for (uint32_t k = n; k < ds->list.n; k++)

@@ -19,6 +19,7 @@ bind_map(struct cli *c, wmap_map **map, wmap_plan **plan)
                            .format = c->value[OPT_format],
                            .output = c->value[OPT_output],
                            .max_shard_size = c->max_shard_size,
+                           .template_file = c->value[OPT_template],
                            .allow_unmapped = given(c, OPT_allow_unmapped),
                            .allow_missing = given(c, OPT_allow_missing),
                            .no_symlinks = given(c, OPT_no_symlinks),

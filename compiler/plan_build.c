@@ -295,6 +295,22 @@ add_sidecars(struct wm_build *b)
 }
 
 static enum wm_status
+check_template(struct wm_build *b)
+{
+    const struct wm_manifest *like = b->o->like;
+
+    if (!like)
+        return WM_OK;
+    if (!b->fmt->templates)
+        return wm_fail(b->err, WM_EUSAGE, like->path.p, "%s is not written after a template", b->fmt->name);
+    for (uint32_t i = 0; i < like->file.n; i++)
+        if (like->file.item[i].format != b->fmt_id)
+            return wm_fail(b->err, WM_EUSAGE, like->path.p, "the template is %s, but the output %s",
+                           wm_formats[like->file.item[i].format]->name, b->fmt->name);
+    return WM_OK;
+}
+
+static enum wm_status
 find_format(struct wm_build *b)
 {
     struct wm_str name = b->o->format.n ? b->o->format : b->g->out_format;
@@ -311,7 +327,7 @@ find_format(struct wm_build *b)
     if (b->g->out_root.n && !b->fmt->nests)
         return wm_fail(b->err, WM_ESUPPORT, NULL, "the map puts its tensors under \"%.*s\" inside of a file, and a file of "
                        "the format %s does not nest", WM_STR_ARG(b->g->out_root), b->fmt->name);
-    return WM_OK;
+    return check_template(b);
 }
 
 enum wm_status

@@ -173,6 +173,8 @@ typedef struct {
     const char *
         output; /* a known suffix means a file, else a directory; "-" a stream; NULL: a directory */
     uint64_t max_shard_size; /* bytes; 0: 5 000 000 000 */
+    const char *template_file; /* a file of the output's format (msgpack) from which keys, order and
+                                  all that the map does not make are taken; NULL: none */
     bool allow_unmapped, allow_missing, no_symlinks;
     bool trust_replicas, strict_pad;
     bool trust_checksums; /* do not look whether the input has the check sums that its container states */

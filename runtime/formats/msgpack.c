@@ -303,5 +303,6 @@ const struct wm_format wm_format_msgpack = {
     .probe = probe,
     .read = read,
     .layout = wm_msgpack_layout,
+    .templates = true,
     .shard_name = shard_name,
 };
