@@ -3,6 +3,7 @@
  * Enters: nodes of one part.  Leaves: new nodes in which every name is the one that the whole copy uses; `llama.heads`
  * has become the plain name.  What a copied node needs (params, lets, indices) is copied too, before it. */
 #include "compiler/flatten.h"
+#include "compiler/op.h"
 
 /* A param whose value an argument gives is a let from now on: nothing sets it from outside. */
 struct wm_stmt *
@@ -201,16 +202,20 @@ wm_flat_clauses(struct wm_flat *f, struct wm_part_of *p, const struct wm_clause 
     return out;
 }
 
-/* The names in a cast are dtypes. */
+/* Names of dtypes stay; all else in a cast is a name like any other. */
 struct wm_opcall *
 wm_flat_ops(struct wm_flat *f, struct wm_part_of *p, const struct wm_opcall *op, uint32_t n)
 {
     struct wm_opcall *out = WM_NEW_N(f->cc->a, struct wm_opcall, n);
 
     for (uint32_t i = 0; i < n; i++) {
+        bool cast = wm_str_eq(op[i].name, WM_STR("cast")) || wm_str_eq(op[i].name, WM_STR("uncast"));
+
         out[i] = op[i];
-        if (!wm_str_eq(op[i].name, WM_STR("cast")) && !wm_str_eq(op[i].name, WM_STR("uncast")))
-            out[i].arg = copy_exprs(f, p, op[i].arg, op[i].narg);
+        out[i].arg = copy_exprs(f, p, op[i].arg, op[i].narg);
+        for (uint32_t k = 0; k < op[i].narg && cast; k++)
+            if (wm_dtype_written(op[i].arg[k]) != WM_DT_N)
+                out[i].arg[k] = op[i].arg[k];
     }
     return out;
 }

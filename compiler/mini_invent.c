@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "compiler/check.h"
 #include "compiler/mini_priv.h"
+#include "compiler/op.h"
 #include "compiler/scalar.h"
 
 enum { WM_MINI_TENSORS = 100000, WM_MINI_ELEMS = 1 << 24 };
@@ -21,7 +22,7 @@ bits_of(enum wm_dtype t)
 
 /* The type that a rule's operations want to read, and the narrowest that they pass through. */
 static enum wm_dtype
-dtype_of(const struct wm_bind *b, const struct wm_rule *r, enum wm_dtype *narrow)
+dtype_of(struct wm_bind *b, const struct wm_rule *r, enum wm_dtype *narrow)
 {
     bool undo = r->arrow == WM_AR_BOTH && b->back;
     enum wm_dtype first = WM_DT_N;
@@ -36,7 +37,7 @@ dtype_of(const struct wm_bind *b, const struct wm_rule *r, enum wm_dtype *narrow
         bool cast = wm_str_eq(op->name, WM_STR("cast")) || wm_str_eq(op->name, WM_STR("uncast"));
 
         for (uint32_t k = 0; k < op->narg && cast; k++) {
-            enum wm_dtype t = wm_dtype_by_name(op->arg[k]->s);
+            enum wm_dtype t = wm_dtype_value(&b->be, wm_menv_of(&b->be, r->mod), NULL, op->arg[k]);
 
             if (t == WM_DT_N)
                 continue;

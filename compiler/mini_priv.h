@@ -13,6 +13,7 @@ enum wm_use_of {
     WM_USE_NUMBER,
     WM_USE_BOOL,
     WM_USE_TEXT,
+    WM_USE_DTYPE,
     WM_USE_LIST,
     WM_USE_NUMBERS, /* a set */
     WM_USE_SIZES,   /* a list with an item for each value of an index */

@@ -6,6 +6,7 @@
 #include <cjson/cJSON.h>
 
 #include "compiler/mini_priv.h"
+#include "compiler/op.h"
 
 enum { WM_VISIT_DEPTH = 64 };
 
@@ -334,8 +335,15 @@ visit_rule(struct collect *x, struct wm_module *m, const struct wm_rule_ast *r)
             visit(x, m, r->side[s].fill->value, WM_USE_NUMBER);
     }
     for (uint32_t o = 0; o < r->nop; o++)
-        for (uint32_t i = 0; i < r->op[o].narg; i++)
-            visit(x, m, r->op[o].arg[i], WM_USE_NUMBER);
+        for (uint32_t i = 0; i < r->op[o].narg; i++) {
+            const struct wm_expr *e = r->op[o].arg[i];
+            bool cast = wm_str_eq(r->op[o].name, WM_STR("cast")) || wm_str_eq(r->op[o].name, WM_STR("uncast"));
+
+            if (!cast)
+                visit(x, m, e, WM_USE_NUMBER);
+            else if (wm_dtype_written(e) == WM_DT_N)
+                visit(x, m, e, WM_USE_DTYPE);
+        }
     visit_clauses(x, m, r->clause, r->nclause);
 }
 

@@ -113,8 +113,9 @@ wm_seen_values(struct wm_arena *a, struct wm_seen *s)
 {
     static const struct wm_str flag[] = {{"true", 4}, {"false", 5}};
     static const struct wm_str number[] = {{"7", 1}, {"5", 1}, {"11", 2}, {"13", 2}};
+    static const struct wm_str dtype[] = {{"\"float32\"", 9}, {"\"bfloat16\"", 10}, {"\"float16\"", 9}};
     bool absent = !s->s.required,
-         first = s->use == WM_USE_BOOL || s->use >= WM_USE_LIST || s->use == WM_USE_TEXT;
+         first = s->use == WM_USE_BOOL || s->use >= WM_USE_LIST || s->use == WM_USE_TEXT || s->use == WM_USE_DTYPE;
 
     if (absent && (first || s->s.kind == WM_SET_PARAM))
         *WM_PUSH(a, &s->s.value) = WM_STR("");
@@ -122,6 +123,10 @@ wm_seen_values(struct wm_arena *a, struct wm_seen *s)
     case WM_USE_BOOL:
         for (size_t i = 0; i < 2; i++)
             *WM_PUSH(a, &s->s.value) = flag[i];
+        break;
+    case WM_USE_DTYPE:
+        for (size_t i = 0; i < WM_COUNTOF(dtype); i++)
+            *WM_PUSH(a, &s->s.value) = dtype[i];
         break;
     case WM_USE_TEXT:
     case WM_USE_TEXTS:

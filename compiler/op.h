@@ -109,6 +109,13 @@ bool wm_ops_elementwise(const struct wm_rule_ast *r);
  * themselves in reverse order. False: reported. */
 bool wm_opcall_invert(struct wm_cc *cc, const struct wm_opcall *call, struct wm_opcall *out);
 
+/* The data type that an argument names as it is written, or WM_DT_N: a name of a text that the configuration or a
+ * parameter gives. */
+enum wm_dtype wm_dtype_written(const struct wm_expr *e);
+/* The same with its value; WM_DT_N: reported. */
+enum wm_dtype wm_dtype_value(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc,
+                             const struct wm_expr *e);
+
 /* ---- for the operations ---- */
 
 /* Arguments.  They report what is wrong and return false. */

@@ -114,11 +114,13 @@ dtype_arg(struct check *c, const struct wm_expr *e)
     struct wm_str name[WM_DT_N * 2], near;
     struct wm_diag *d;
 
-    if (e->kind == WM_EX_NAME && wm_dtype_by_name(e->s) != WM_DT_N)
+    if (wm_dtype_written(e) != WM_DT_N)
         return true;
+    if (e->kind == WM_EX_FIELD || (e->kind == WM_EX_NAME && wm_module_find(c->m, e->s)))
+        return wm_check_expr(c->m, e, c->r);
     if (e->kind != WM_EX_NAME) {
         wm_report(c->ds, WM_E_OP_ARG, e->span,
-                  "%s: the name of a data type is needed here, such as bf16", c->op->name);
+                  "%s: a data type is needed here, such as bf16, or the name of a text that says one", c->op->name);
         return false;
     }
     for (int t = 0; t < WM_DT_N; t++) {

@@ -33,6 +33,32 @@ struct pipe {
 
 /* ---- calls ---- */
 
+enum wm_dtype
+wm_dtype_written(const struct wm_expr *e)
+{
+    return e->kind == WM_EX_NAME ? wm_dtype_by_name(e->s) : WM_DT_N;
+}
+
+enum wm_dtype
+wm_dtype_value(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc, const struct wm_expr *e)
+{
+    enum wm_dtype t = wm_dtype_written(e);
+    struct wm_value v;
+
+    if (t != WM_DT_N)
+        return t;
+    v = wm_eval(be, me, sc, e);
+    if (v.kind == WM_V_ERROR)
+        return WM_DT_N;
+    t = v.kind == WM_V_STR ? wm_dtype_by_name(v.u.s) : WM_DT_N;
+    if (t == WM_DT_N && v.kind == WM_V_STR)
+        wm_report(&be->cc->diags, WM_E_DTYPE_UNKNOWN, e->span, "there is no data type `%s`",
+                  wm_place_show(be->cc->a, v.u.s).p);
+    else if (t == WM_DT_N)
+        wm_report(&be->cc->diags, WM_E_OP_ARG, e->span, "the name of a data type is needed here, a text");
+    return t;
+}
+
 static bool
 eval_args(struct pipe *p, struct wm_benv *be, const struct wm_scope *sc, const struct wm_op *named,
           struct wm_opx *x)
@@ -46,7 +72,9 @@ eval_args(struct pipe *p, struct wm_benv *be, const struct wm_scope *sc, const s
 
         arg->span = e->span;
         if (named->arg[i < 3 ? i : 3] == WM_ARG_DTYPE) {
-            arg->dtype = wm_dtype_by_name(e->s);
+            arg->dtype = wm_dtype_value(be, me, sc, e);
+            if (arg->dtype == WM_DT_N)
+                return false;
         } else {
             arg->v = wm_eval(be, me, sc, e);
             if (arg->v.kind == WM_V_ERROR)

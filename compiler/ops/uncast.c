@@ -8,9 +8,9 @@
 static bool
 check(struct wm_cc *cc, const struct wm_opcall *call)
 {
-    enum wm_dtype from = wm_dtype_by_name(call->arg[0]->s), to = wm_dtype_by_name(call->arg[1]->s);
+    enum wm_dtype from = wm_dtype_written(call->arg[0]), to = wm_dtype_written(call->arg[1]);
 
-    if (wm_dtype_widens(to, from))
+    if (from == WM_DT_N || to == WM_DT_N || wm_dtype_widens(to, from))
         return true;
     wm_report(&cc->diags, WM_E_OP_ARG, call->span, "uncast: %s does not have every value of %s",
               wm_dtype_info[from].name, wm_dtype_info[to].name);
@@ -25,6 +25,9 @@ step(struct wm_opx *x, enum wm_dtype dtype, struct wm_plan_step *out, bool *has)
     if (dtype != expect)
         return wm_op_error(x, WM_E_OP_DTYPE, "the tensor is %s, but the call says %s",
                            wm_dtype_info[dtype].name, wm_dtype_info[expect].name);
+    if (!wm_dtype_widens(to, from))
+        return wm_op_error(x, WM_E_OP_ARG, "%s does not have every value of %s", wm_dtype_info[from].name,
+                           wm_dtype_info[to].name);
     *out = (struct wm_plan_step){.kind = WM_SP_UNCAST, .from = from, .to = to};
     *has = from != to;
     return true;
