@@ -8,7 +8,7 @@ import transformers
 from conftest import load, save
 
 HEADS = {"grouped": (4, 2), "multi-query": (4, 1), "multi-head": (4, 4)}  # query heads, key heads
-DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 
 transformers.utils.logging.disable_progress_bar()
 
