@@ -12,11 +12,15 @@
 #include "api/fold.h"
 #include "api/view.h"
 
-/* A plan as a side: each thread has an executor of its own. */
+/* A plan as a side: each thread has an executor of its own.  After the plan's tensors come those that a template
+ * gives to the output. */
 struct maker {
     struct wm_view v;
     struct wm_exec **exec;
     unsigned threads;
+    const struct wm_manifest *like; /* or NULL */
+    struct wm_file_reader template;
+    WM_VEC(uint32_t) kept;          /* tensors of it that the plan does not make */
 };
 
 struct verify {
@@ -40,7 +44,26 @@ produce(void *user, unsigned thread, uint32_t id, uint64_t off, uint64_t n, void
 {
     struct maker *m = user;
 
+    if (id >= m->v.ntensor) {
+        struct wm_reader r = wm_file_reader(&m->template);
+
+        return r.read(r.user, thread, m->kept.item[id - m->v.ntensor], off, n, p, err);
+    }
     return wm_exec_produce(m->exec[thread], m->v.tensor[id].out, off, n, p, err);
+}
+
+static enum wm_status
+open_template(struct maker *m, struct verify *f)
+{
+    struct wm_map made;
+
+    wm_map_init(&made, &f->a, (uint32_t)m->v.ntensor);
+    for (uint64_t k = 0; k < m->v.ntensor; k++)
+        wm_map_put(&made, m->v.tensor[k].name, (uint32_t)k);
+    for (uint32_t k = 0; k < m->like->tensor.n; k++)
+        if (wm_map_get(&made, m->like->tensor.item[k].name) == WM_NONE)
+            *WM_PUSH(&f->a, &m->kept) = k;
+    return wm_file_reader_open(&m->template, &f->a, f->ctx->sys, m->like, &f->ctx->err);
 }
 
 static enum wm_status
@@ -55,7 +78,7 @@ maker_open(struct maker *m, struct verify *f, const struct wm_plan *plan)
     wm_view_init(&m->v, &f->a, plan);
     for (unsigned k = 0; k < m->threads && st == WM_OK; k++)
         st = wm_exec_open(plan, f->ctx->sys, &o, &m->exec[k], &f->ctx->err);
-    return st;
+    return st == WM_OK && m->like ? open_template(m, f) : st;
 }
 
 static enum wm_status
@@ -66,6 +89,11 @@ maker_close(struct maker *m, struct verify *f, enum wm_status st)
     for (unsigned k = 0; k < m->threads; k++)
         if (m->exec[k])
             wm_exec_close(m->exec[k]);
+    if (m->template.m) {
+        enum wm_status closed = wm_file_reader_close(&m->template, &f->ctx->err);
+
+        st = st == WM_OK ? closed : st;
+    }
     return st;
 }
 
@@ -81,11 +109,19 @@ side_of_plan(struct wm_side *s, struct verify *f, struct maker *m)
 {
     const struct wm_view *v = &m->v;
 
-    s->n = (uint32_t)v->ntensor;
+    s->n = (uint32_t)v->ntensor + m->kept.n;
     s->tensor = WM_NEW_N(&f->a, struct wm_listed, s->n);
     s->id = WM_NEW_N(&f->a, uint32_t, s->n);
     s->reader = (struct wm_reader){produce, m};
-    for (uint32_t k = 0; k < s->n; k++) {
+    for (uint32_t k = 0; k < s->n; k++)
+        s->id[k] = k;
+    for (uint32_t k = 0; k < m->kept.n; k++) {
+        const struct wm_mtensor *t = &m->like->tensor.item[m->kept.item[k]];
+
+        s->tensor[v->ntensor + k] =
+            (struct wm_listed){t->name, t->dtype, t->shape, t->rank, t->nbytes, 0};
+    }
+    for (uint32_t k = 0; k < v->ntensor; k++) {
         const struct wm_view_tensor *t = &v->tensor[k];
 
         s->tensor[k] = (struct wm_listed){
@@ -95,15 +131,15 @@ side_of_plan(struct wm_side *s, struct verify *f, struct maker *m)
             t->rank,
             t->nbytes,
             0};
-        s->id[k] = k;
     }
 }
 
 /* ---- one direction ---- */
 
-/* What `plan` makes against the tensors of `m`. */
+/* What `plan` makes, after the template `like` (or NULL), against the tensors of `m`. */
 static enum wm_status
-compare(struct verify *f, struct wm_delta *d, const struct wm_plan *plan, struct wm_manifest *m)
+compare(struct verify *f, struct wm_delta *d, const struct wm_plan *plan,
+        const struct wm_manifest *like, struct wm_manifest *m)
 {
     struct maker *maker = WM_NEW(&f->a, struct maker);
     struct wm_side *side = WM_NEW_N(&f->a, struct wm_side, 2);
@@ -111,6 +147,7 @@ compare(struct verify *f, struct wm_delta *d, const struct wm_plan *plan, struct
     enum wm_status st, closed;
 
     *d = (struct wm_delta){.ctx = f->ctx, .a = &f->a, .sa = &side[0], .sb = &side[1]};
+    maker->like = like;
     st = maker_open(maker, f, plan);
     if (st == WM_OK)
         st = wm_view_checks(&maker->v, maker->exec[0], &f->ctx->err);
@@ -294,7 +331,7 @@ way_back(struct verify *f)
     f->has_backward = true;
     wm_view_init(&v, &f->a, &plan);
     f->by_file = has_equal_names(f, &v);
-    st = compare(f, &f->backward, &plan, f->p->in);
+    st = compare(f, &f->backward, &plan, NULL, f->p->in);
     if (f->p->bind.nonly || f->p->bind.parts)
         f->backward.unexpected.n = 0; /* what was not asked for */
     if (st == WM_OK)
@@ -422,7 +459,7 @@ wmap_verify(wmap_plan *p, const char *output, const wmap_work *work, wmap_style 
     if (st == WM_OK)
         leave_selected(&f);
     if (st == WM_OK)
-        st = compare(&f, &f.forward, &p->plan, f.out);
+        st = compare(&f, &f.forward, &p->plan, p->bind.like, f.out);
     if (st == WM_OK && wm_delta_is_none(&f.forward))
         st = way_back(&f);
     else if (st == WM_OK)
