@@ -151,7 +151,8 @@ wm_is_alias_source(const struct wm_bind *b, struct wm_str key)
 /* ---- comparisons that aliases ask for ---- */
 
 static void
-check_equal(struct wm_bind *b, struct wm_stage *s, uint32_t x, uint32_t y, struct wm_span span)
+check_equal(struct wm_bind *b, struct wm_stage *s, uint32_t x, uint32_t y, struct wm_str alias,
+            struct wm_span span)
 {
     const struct wm_gt *gt = &s->in->t.item[x], *other = &s->in->t.item[y];
     struct wm_box box = {.nsrc = 2, .rank = 1, .slot = {0, 1}};
@@ -169,7 +170,7 @@ check_equal(struct wm_bind *b, struct wm_stage *s, uint32_t x, uint32_t y, struc
     box.elem = wm_graph_elem(b->g, &(struct wm_elem){
                                        .kind = WM_EL_EQUAL, .from = gt->dtype, .to = gt->dtype,
                                        .note = wm_arena_printf(b->cc->a, "alias %s",
-                                                               wm_place_show(b->cc->a, gt->key).p)});
+                                                               wm_place_show(b->cc->a, alias).p)});
     wm_imap_init(&map, b->cc->a);
     wm_imap_add(&map, &box, &dim);
     wm_imap_canon(&map);
@@ -191,7 +192,7 @@ wm_compare_aliases(struct wm_bind *b, struct wm_stage *rules)
         if (x == WM_NONE || y == WM_NONE)
             continue;
         b->used[x] = b->used[x] ? b->used[x] : WM_USE_READ;
-        check_equal(b, rules, x, y, b->alias_span[b->rs].item[i]);
+        check_equal(b, rules, x, y, b->in->t.item[x].key, b->alias_span[b->rs].item[i]);
     }
 }
 
@@ -204,6 +205,41 @@ same_make(const struct wm_stage *s, uint32_t x, uint32_t y)
            s->slot.item[p->slot] == s->slot.item[q->slot];
 }
 
+static bool
+same_boxes(const struct wm_imap *m, const struct wm_imap *n)
+{
+    if (m->box.n != n->box.n)
+        return false;
+    for (uint32_t i = 0; i < m->box.n; i++) {
+        const struct wm_box *p = &m->box.item[i], *q = &n->box.item[i];
+
+        if (p->dst_base != q->dst_base || p->elem != q->elem || p->nsrc != q->nsrc || p->rank != q->rank ||
+            memcmp(p->src_base, q->src_base, sizeof(p->src_base)) != 0 ||
+            memcmp(p->slot, q->slot, sizeof(p->slot)) != 0 ||
+            (p->rank && memcmp(&m->dim.item[p->dim], &n->dim.item[q->dim], p->rank * sizeof(struct wm_dim)) != 0))
+            return false;
+    }
+    return true;
+}
+
+/* Do x and y come from one tensor each, moved, cast and padded alike?  Then they are equal where those are. */
+static bool
+made_alike(const struct wm_bind *b, const struct wm_stage *s, uint32_t x, uint32_t y, uint32_t from[2])
+{
+    const struct wm_make *p = &s->make.item[x], *q = &s->make.item[y];
+    const struct wm_gt *gx = &s->out->t.item[x], *gy = &s->out->t.item[y];
+    const struct wm_geom *m = &b->g->geom.item[p->geom], *n = &b->g->geom.item[q->geom];
+
+    if (p->geom == WM_GEOM_IDENTITY || q->geom == WM_GEOM_IDENTITY || m->nslot != 1 || n->nslot != 1 ||
+        gx->dtype != gy->dtype || gx->rank != gy->rank || p->nunit != q->nunit ||
+        (gx->rank && memcmp(gx->shape, gy->shape, gx->rank * sizeof(*gx->shape)) != 0) ||
+        !same_boxes(&m->map, &n->map))
+        return false;
+    from[0] = s->slot.item[p->slot];
+    from[1] = s->slot.item[q->slot];
+    return true;
+}
+
 /* Writing: x is left out where y is written, too. */
 static struct wm_stage *
 drop_aliases(struct wm_bind *b, struct wm_stage *rules)
@@ -213,13 +249,17 @@ drop_aliases(struct wm_bind *b, struct wm_stage *rules)
 
     for (uint32_t i = 0; i < b->alias_x[b->ws].n; i++) {
         uint32_t x = wm_map_get(&rules->out->by_key, b->alias_x[b->ws].item[i]);
-        uint32_t y = wm_map_get(&rules->out->by_key, b->alias_y[b->ws].item[i]);
+        uint32_t y = wm_map_get(&rules->out->by_key, b->alias_y[b->ws].item[i]), from[2];
 
         if (x == WM_NONE || y == WM_NONE)
             continue;
         drop[x] = any = true;
-        if (!same_make(rules, x, y))
-            check_equal(b, s, x, y, b->alias_span[b->ws].item[i]);
+        if (same_make(rules, x, y))
+            continue;
+        if (!made_alike(b, rules, x, y, from))
+            check_equal(b, s, x, y, rules->out->t.item[x].key, b->alias_span[b->ws].item[i]);
+        else if (from[0] != from[1])
+            check_equal(b, rules, from[0], from[1], rules->out->t.item[x].key, b->alias_span[b->ws].item[i]);
     }
     if (!any)
         return rules;
