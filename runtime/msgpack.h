@@ -64,8 +64,8 @@ struct wm_mp_run {
     uint64_t *index;         /* of MIXED: offsets from the first of numbers 0, `step`, 2 `step`, .. */
     uint32_t nindex;
 };
-/* Pass n items, each of which must be a number (with `natural`: one of 0 to 2^32 - 1). */
-enum wm_status wm_mp_numbers(struct wm_mp *r, struct wm_arena *a, uint64_t n, uint64_t step, bool natural,
+/* Pass n items, each of which must be a number. */
+enum wm_status wm_mp_numbers(struct wm_mp *r, struct wm_arena *a, uint64_t n, uint64_t step,
                              struct wm_mp_run *out);
 
 /* ---- for the scanner: the window ---- */

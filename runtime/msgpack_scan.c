@@ -63,21 +63,11 @@ pass_alike(struct wm_mp *r, uint64_t n, unsigned char lead, uint64_t *done)
     return WM_OK;
 }
 
-/* Bytes of a number by its first byte; 0: it is none that counts. */
+/* Bytes of a number by its first byte; 0: it is none. */
 static size_t
-number(unsigned char b, bool natural)
+number(unsigned char b)
 {
-    if (b < 0x80)
-        return 1;
-    if (natural)
-        return b >= 0xcc && b <= 0xce ? wm_mp_head[b] : 0;
-    return b >= 0xe0 || (b >= 0xca && b <= 0xd3) ? wm_mp_head[b] : 0;
-}
-
-static enum wm_status
-no_number(struct wm_mp *r, bool natural)
-{
-    return wm_mp_bad(r, wm_mp_at(r), natural ? "an element is no integer from 0 to 2^32 - 1" : "an element is no number");
+    return b < 0x80 || b >= 0xe0 || (b >= 0xca && b <= 0xd3) ? wm_mp_head[b] : 0;
 }
 
 /* Pass up to n numbers in the window that do not need a look behind it; those passed. */
@@ -110,7 +100,7 @@ pass_some(struct wm_mp *r, uint64_t n, const unsigned char width[256])
 
 /* Pass n numbers of any spelling. */
 static enum wm_status
-pass_mixed(struct wm_mp *r, uint64_t n, bool natural, const unsigned char width[256])
+pass_mixed(struct wm_mp *r, uint64_t n, const unsigned char width[256])
 {
     while (n > 0) {
         enum wm_status st = wm_mp_fill(r, 4096);
@@ -128,7 +118,7 @@ pass_mixed(struct wm_mp *r, uint64_t n, bool natural, const unsigned char width[
             return cut(r);
         w = width[r->buf[r->pos]];
         if (w == 0)
-            return no_number(r, natural);
+            return wm_mp_bad(r, wm_mp_at(r), "an element is no number");
         if (w > r->n - r->pos)
             return cut(r);
         r->pos += w;
@@ -138,7 +128,7 @@ pass_mixed(struct wm_mp *r, uint64_t n, bool natural, const unsigned char width[
 }
 
 enum wm_status
-wm_mp_numbers(struct wm_mp *r, struct wm_arena *a, uint64_t n, uint64_t step, bool natural, struct wm_mp_run *out)
+wm_mp_numbers(struct wm_mp *r, struct wm_arena *a, uint64_t n, uint64_t step, struct wm_mp_run *out)
 {
     uint64_t begin = wm_mp_at(r), done = 0;
     unsigned char width[256], lead;
@@ -151,7 +141,7 @@ wm_mp_numbers(struct wm_mp *r, struct wm_arena *a, uint64_t n, uint64_t step, bo
     if (r->pos == r->n)
         return cut(r);
     lead = r->buf[r->pos];
-    if (!natural && (lead == 0xca || lead == 0xcb)) {
+    if (lead == 0xca || lead == 0xcb) {
         if ((st = pass_alike(r, n, lead, &done)) != WM_OK)
             return st;
         out->kind = lead == 0xca ? WM_MP_F32 : WM_MP_F64;
@@ -161,7 +151,7 @@ wm_mp_numbers(struct wm_mp *r, struct wm_arena *a, uint64_t n, uint64_t step, bo
     }
     out->kind = WM_MP_MIXED;
     for (int b = 0; b < 256; b++)
-        width[b] = (unsigned char)number((unsigned char)b, natural);
+        width[b] = (unsigned char)number((unsigned char)b);
     for (uint64_t k = 0; k < done; k += step)
         *WM_PUSH(a, &index) = k * wm_mp_head[lead];
     while (done < n) {
@@ -171,7 +161,7 @@ wm_mp_numbers(struct wm_mp *r, struct wm_arena *a, uint64_t n, uint64_t step, bo
             *WM_PUSH(a, &index) = wm_mp_at(r) - begin;
         if (m > n - done)
             m = n - done;
-        if ((st = pass_mixed(r, m, natural, width)) != WM_OK)
+        if ((st = pass_mixed(r, m, width)) != WM_OK)
             return st;
         done += m;
     }

@@ -77,8 +77,6 @@ enum wm_codec {
     WM_CODEC_MSGPACK_F32,   /* 5 bytes: 0xca, big-endian float32; an element is F32 */
     WM_CODEC_MSGPACK_F64,   /* 9 bytes: 0xcb, big-endian float64; an element is F32 (written: exact) */
     WM_CODEC_MSGPACK_MIXED, /* input only: any number each; an element is F32; with an index */
-    WM_CODEC_MSGPACK_U32,   /* an element is U32.  Read: any integer of 0 to 2^32 - 1 each, with an index; written:
-                               5 bytes, 0xce and big-endian */
     WM_CODEC_N
 };
 enum { WM_CODEC_INDEX_STEP = 1 << 14 }; /* elements between two entries of an index */

@@ -119,10 +119,9 @@ struct shapes {
 
 /* The array at "N/data": a tensor N, flat as yet. */
 static enum wm_status
-read_data(struct wm_msgpack_file *f, struct wm_str key, struct wm_str name, uint64_t variant)
+read_data(struct wm_msgpack_file *f, struct wm_str key, struct wm_str name)
 {
-    bool natural = variant == WM_TT_VEC_UINT32;
-    struct wm_mtensor t = {.name = name, .file = f->file, .dtype = natural ? WM_DT_U32 : WM_DT_F32, .rank = 1};
+    struct wm_mtensor t = {.name = name, .file = f->file, .dtype = WM_DT_F32, .rank = 1};
     struct wm_mp_item item;
     struct wm_mp_run run;
     int64_t *shape = WM_NEW_N(f->m->a, int64_t, 1);
@@ -141,13 +140,12 @@ read_data(struct wm_msgpack_file *f, struct wm_str key, struct wm_str name, uint
     t.nbytes = 4 * item.n; /* n is less than the file's size, and less than 2^32 */
     shape[0] = (int64_t)item.n;
     t.shape = shape;
-    st = wm_mp_numbers(&f->r, f->m->a, item.n, WM_CODEC_INDEX_STEP, natural, &run);
+    st = wm_mp_numbers(&f->r, f->m->a, item.n, WM_CODEC_INDEX_STEP, &run);
     if (st != WM_OK)
         return st;
-    t.codec = natural                  ? WM_CODEC_MSGPACK_U32
-              : run.kind == WM_MP_F32  ? WM_CODEC_MSGPACK_F32
-              : run.kind == WM_MP_F64  ? WM_CODEC_MSGPACK_F64
-                                       : WM_CODEC_MSGPACK_MIXED;
+    t.codec = run.kind == WM_MP_F32   ? WM_CODEC_MSGPACK_F32
+              : run.kind == WM_MP_F64 ? WM_CODEC_MSGPACK_F64
+                                      : WM_CODEC_MSGPACK_MIXED;
     t.raw = run.raw;
     t.index = run.index;
     t.nindex = run.nindex;
@@ -186,8 +184,8 @@ read_pair(struct wm_msgpack_file *f, struct wm_str key, uint64_t variant, struct
     struct wm_str name;
     enum wm_status st;
 
-    if ((variant == WM_TT_VEC_FLOAT || variant == WM_TT_VEC_UINT32) && cut_end(key, WM_STR("/data"), &name))
-        return read_data(f, key, name, variant);
+    if (variant == WM_TT_VEC_FLOAT && cut_end(key, WM_STR("/data"), &name))
+        return read_data(f, key, name);
     if ((variant == WM_TT_STRING || variant == WM_TT_VEC_UINT8) && cut_end(key, WM_STR("/shape"), &name))
         return read_shape(f, name, s);
     st = wm_mp_next(&f->r, &item);

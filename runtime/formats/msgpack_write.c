@@ -11,8 +11,8 @@
 #include "base/utf8.h"
 #include "runtime/formats/msgpack.h"
 
-/* What ttnn's enums count for a tensor of a module: bfloat16 or uint32, in tiles, on the device. */
-enum { TT_BFLOAT16 = 0, TT_UINT32 = 2, TT_ROW_MAJOR = 0, TT_TILE = 1, TT_DEVICE = 1 };
+/* What ttnn's enums count for a tensor of a module: bfloat16, in tiles, on the device. */
+enum { TT_BFLOAT16 = 0, TT_TILE = 1, TT_DEVICE = 1 };
 
 struct writer {
     struct wm_arena *a;
@@ -121,14 +121,14 @@ put_before(struct writer *w, const struct wm_wtensor *t, int64_t n)
             wm_buf_putc(b, (char)(t->shape[k] >> (8 * byte) & 0xff));
     }
     put_key(b, t->name, "/data_type");
-    put_pair(b, WM_TT_INT, t->dtype == WM_DT_U32 ? TT_UINT32 : TT_BFLOAT16);
+    put_pair(b, WM_TT_INT, TT_BFLOAT16);
     put_key(b, t->name, "/layout");
-    put_pair(b, WM_TT_INT, t->dtype == WM_DT_U32 ? TT_ROW_MAJOR : TT_TILE);
+    put_pair(b, WM_TT_INT, TT_TILE);
     put_key(b, t->name, "/storage_type");
     put_pair(b, WM_TT_INT, TT_DEVICE);
     put_key(b, t->name, "/data");
     wm_buf_putc(b, (char)0x92);
-    wm_buf_putc(b, t->dtype == WM_DT_U32 ? WM_TT_VEC_UINT32 : WM_TT_VEC_FLOAT);
+    wm_buf_putc(b, WM_TT_VEC_FLOAT);
     put_head(b, (uint64_t)n, 0x90, 15, 0, 0xdc, 0xdd);
     return WM_OK;
 }
@@ -195,11 +195,11 @@ new_file(struct writer *w, struct wm_wtensor *t, uint32_t n)
         int64_t numel;
 
         if ((st = check_tensor(w, &t[i], &numel)) != WM_OK ||
-            (st = t[i].dtype == WM_DT_U32 ? WM_OK : check_dtype(w, &t[i], WM_DT_F32)) != WM_OK ||
+            (st = check_dtype(w, &t[i], WM_DT_F32)) != WM_OK ||
             (st = put_before(w, &t[i], numel)) != WM_OK)
             return st;
         flush(w, i == 0);
-        st = put_tensor(w, &t[i], numel, 5, t[i].dtype == WM_DT_U32 ? WM_CODEC_MSGPACK_U32 : WM_CODEC_MSGPACK_F32);
+        st = put_tensor(w, &t[i], numel, 5, WM_CODEC_MSGPACK_F32);
         put_after(w, &t[i]);
     }
     w->out->tail = wm_arena_str(w->a, wm_buf_str(&w->b));
@@ -329,7 +329,7 @@ put_in_place(struct writer *w, const struct wm_manifest *m, struct place *x)
                        WM_STR_ARG(shape_text(w->a, x->t.shape, x->t.rank)));
     if (numpy)
         return put_tensor(w, &x->t, n, width, x->in->codec);
-    return put_tensor(w, &x->t, n, 5, x->in->dtype == WM_DT_U32 ? WM_CODEC_MSGPACK_U32 : WM_CODEC_MSGPACK_F32);
+    return put_tensor(w, &x->t, n, 5, WM_CODEC_MSGPACK_F32);
 }
 
 /* Bytes [from, to) of the template come next. */

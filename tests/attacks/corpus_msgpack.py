@@ -101,7 +101,7 @@ def sound():
         b"\xdf\0\0\0\x01" + text("w/data", b"\xdb\0\0\0\x06") + b"\xdd\0\0\0\x02\x0a\xdd\0\0\0\x01" + f32()), 0, None
     yield "a variant longer than needed", one(mapping([(text("w/data"), array([b"\xcc\x0a", array([f32()])]))])), 0, None
     yield "keys as bytes", one(mapping([(binary(b"w/data"), pair(10, array([f32()])))])), 0, None
-    yield "unsigned integers", one(tt([b"\x00", b"\xcc\xff", b"\xce\xff\xff\xff\xff"], variant=13)), 0, None
+    yield "a vector that is no tensor", one(tt([b"\x00", b"\xcc\xff", text("x")], variant=13)), 0, None
     yield "integers that turn to floats at the end", one(tt([b"\x01"] * 40000 + [f32()])), 0, None
     yield "floats that turn to integers at the end", one(tt([f32()] * 40000 + [b"\x01"])), 0, None
     yield "eight bytes, then four", one(tt([f64()] * 300000 + [f32()])), 0, None
@@ -167,9 +167,6 @@ def items():
                        "a map": mapping([]), "an extension": b"\xd4\x01\x00", "bytes": binary(b"x")}.items():
         yield f"{name} among numbers", one(tt([f32(), item])), 2, "no number"
         yield f"{name} as the first number", one(tt([item, f32()])), 2, "no number"
-    for name, item in {"a float": f32(), "minus one": b"\xff", "a signed integer": b"\xd0\x01",
-                       "2^32": b"\xcf" + struct.pack(">Q", 1 << 32)}.items():
-        yield f"{name} among unsigned integers", one(tt([b"\x01", item], variant=13)), 2, "no integer"
     for name, item in {"a number": b"\x05", "a text": text("x"), "nil": b"\xc0", "bytes": binary(b"xx")}.items():
         yield f"{name} as data", one(mapping([(text("w/data"), pair(10, item))])), 2, "no array"
     yield "an integer as a key", one(mapping([(text("a"), b"\xc0"), (b"\x05", b"\xc0")])), 2, "no text"
