@@ -120,7 +120,7 @@ dtype_arg(struct check *c, const struct wm_expr *e)
         return wm_check_expr(c->m, e, c->r);
     if (e->kind != WM_EX_NAME) {
         wm_report(c->ds, WM_E_OP_ARG, e->span,
-                  "%s: a data type is needed here, such as bf16, or the name of a text that says one", c->op->name);
+                  "%s: the name of a data type is needed here, such as bf16, or of a text that says one", c->op->name);
         return false;
     }
     for (int t = 0; t < WM_DT_N; t++) {
