@@ -4,8 +4,31 @@
 #include "compiler/emit.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
+#include <stdlib.h>
 
 #include "compiler/bind.h"
+
+/* The shortest text that gives the number again; with a point in front of an exponent, since YAML 1.1, of which such
+ * files often are a part, takes 1e-06 for a string. */
+static cJSON *
+number(struct wm_arena *a, double f)
+{
+    struct wm_str s = WM_STR("");
+    const char *e;
+
+    if (!isfinite(f))
+        return cJSON_CreateNull();
+    for (int digits = 15; digits <= 17; digits++) {
+        s = wm_arena_printf(a, "%.*g", digits, f);
+        if (strtod(s.p, NULL) == f)
+            break;
+    }
+    e = memchr(s.p, 'e', s.n);
+    if (e && !memchr(s.p, '.', s.n))
+        s = wm_arena_printf(a, "%.*s.0%s", (int)(e - s.p), s.p, e);
+    return cJSON_CreateRaw(s.p);
+}
 
 static cJSON *
 to_json(struct wm_arena *a, struct wm_value v)
@@ -20,7 +43,7 @@ to_json(struct wm_arena *a, struct wm_value v)
         return cJSON_CreateRaw(s.p);
     }
     case WM_V_FLOAT:
-        return cJSON_CreateNumber(v.u.f);
+        return number(a, v.u.f);
     case WM_V_BOOL:
         return cJSON_CreateBool(v.u.b);
     case WM_V_STR:
@@ -105,6 +128,49 @@ is_taken(const struct wm_plan_builder *pb, struct wm_str name)
     return false;
 }
 
+/* The index that an expression names, itself or through a let; WM_NONE. */
+static uint32_t
+index_in(struct wm_module *m, const struct wm_expr *e, uint32_t depth)
+{
+    const struct wm_name *nm = e->kind == WM_EX_NAME ? wm_module_find(m, e->s) : NULL;
+    uint32_t found = WM_NONE;
+
+    if (nm && nm->kind == WM_NM_INDEX)
+        return nm->id;
+    if (nm && nm->kind == WM_NM_LET && nm->per_index && depth < 200)
+        return index_in(m, nm->stmt->expr, depth + 1);
+    for (uint32_t i = 0; i < e->narg && found == WM_NONE; i++)
+        found = index_in(m, e->arg[i], depth);
+    return found;
+}
+
+/* What a field is: of one that names an index, the list over its values. */
+static struct wm_value
+field_value(struct wm_bind *b, struct wm_menv *me, const struct wm_expr *e)
+{
+    uint32_t index = index_in(me->mod, e, 0);
+    struct wm_value list = {.kind = WM_V_LIST}, at = {.kind = WM_V_INT}, *item;
+    struct wm_scope scope = {.val = &at, .nname = 1};
+    const struct wm_index_values *iv;
+
+    if (index == WM_NONE || me->mod->index.item[index].component)
+        return wm_eval(&b->be, me, NULL, e);
+    iv = wm_index_get(&b->be, me, index);
+    if (!iv->known)
+        return (struct wm_value){.kind = WM_V_ERROR};
+    scope.name = &me->mod->index.item[index].name;
+    item = WM_NEW_N(b->cc->a, struct wm_value, (size_t)iv->n + 1);
+    for (int64_t k = 0; k < iv->n; k++) {
+        at.u.i = wm_index_value(iv, k);
+        item[k] = wm_eval(&b->be, me, &scope, e);
+        if (item[k].kind == WM_V_ERROR)
+            return item[k];
+    }
+    list.u.list.item = item;
+    list.u.list.n = (uint32_t)iv->n;
+    return list;
+}
+
 static bool
 emit(const struct wm_graph *g, struct wm_menv *me, const struct wm_side_item *it,
      struct wm_plan_builder *pb)
@@ -125,17 +191,20 @@ emit(const struct wm_graph *g, struct wm_menv *me, const struct wm_side_item *it
         ok = true;
     wm_cc_own_json(g->cc, root);
     for (uint32_t i = 0; i < it->nfield && ok; i++) {
-        struct wm_value v = wm_eval(&b->be, me, NULL, it->field[i].expr);
+        struct wm_value v = field_value(b, me, it->field[i].expr);
         const char *last;
-        cJSON *obj = walk(g->cc->a, root, it->field[i].path, &last);
+        cJSON *obj;
 
+        if (v.kind == WM_V_NULL)
+            continue; /* nor are there objects for it */
         ok = v.kind != WM_V_ERROR;
+        obj = ok ? walk(g->cc->a, root, it->field[i].path, &last) : NULL;
         if (ok && (!obj || cJSON_GetObjectItemCaseSensitive(obj, last))) {
             wm_report(&g->cc->diags, WM_E_DUPLICATE_NAME, it->field[i].span, "`%.*s` stands twice in one file",
                       WM_STR_ARG(it->field[i].path));
             ok = false;
         }
-        if (ok && v.kind != WM_V_NULL)
+        if (ok)
             cJSON_AddItemToObject(obj, last, to_json(g->cc->a, v));
     }
     if (ok) {

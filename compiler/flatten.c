@@ -360,6 +360,17 @@ part_of(struct wm_flat *f, const struct wm_module *m)
     return f->part.item[0];
 }
 
+/* Does the block emit that file itself?  Then the item of a used map gives way. */
+static bool
+is_emitted(const struct wm_stmt *block, const struct wm_side_item *it)
+{
+    for (uint32_t i = 0; i < block->nitem; i++)
+        if (it->kind == WM_SI_EMIT && block->item[i].kind == WM_SI_EMIT &&
+            wm_str_eq(block->item[i].tmpl[0]->text, it->tmpl[0]->text))
+            return true;
+    return false;
+}
+
 /* The items of the used maps behind those of the block. */
 static void
 merge_side(struct wm_flat *f, struct wm_stmt *out)
@@ -372,7 +383,7 @@ merge_side(struct wm_flat *f, struct wm_stmt *out)
     for (uint32_t i = 0; i < s->item.n; i++) {
         struct wm_side_item *it;
 
-        if (s->item_mod.item[i] == f->part.item[0]->m)
+        if (s->item_mod.item[i] == f->part.item[0]->m || is_emitted(out, s->item.item[i]))
             continue;
         it = WM_PUSH(f->cc->a, &item);
         wm_flat_item(f, part_of(f, s->item_mod.item[i]), s->item.item[i], it);

@@ -156,3 +156,18 @@ map of_five = user(n = five)
         assert json.loads(wmap.path("used/a.json").read_text()) == {"n": want}
         assert json.loads(wmap.path("used/b.json").read_text()) == {"own": True}
     assert "E0241" in wmap("run", "./user.wmap(m = 4)", "-i", "in", "-o", "bad").err
+
+
+def test_lists_over_an_index(emit):
+    """A field that names an index, itself or through a let, is the list over its values."""
+    _, out = emit('emit "p.json" { local = local, twice = 2 * layer, one = tp }',
+                  statements="param tp = 1\nindex layer in [0, 1, 5]\nlet local = layer % 2 == 0 ? 1 : 0")
+    assert json.loads((out / "p.json").read_text()) == {"local": [1, 0, 0], "twice": [0, 2, 10], "one": 1}
+
+
+def test_numbers_are_numbers_to_yaml(emit):
+    """YAML 1.1 takes 1e-06 for a string; nothing makes an object but a field that is there."""
+    _, out = emit('emit "p.yaml" { a = 1e-6, b = 1.5e300, c = 0.1, d = 3.0, e.f = null, g = 1.0 / 3.0 }')
+    text = (out / "p.yaml").read_text()
+    assert json.loads(text) == {"a": 1e-6, "b": 1.5e300, "c": 0.1, "d": 3, "g": 1 / 3}
+    assert all("." in word for word in text.replace(",", " ").split() if "e" in word and word[0].isdigit())

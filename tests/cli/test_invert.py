@@ -11,7 +11,7 @@ from conftest import ROOT, read_safetensors, write_safetensors
 
 MAPS = ROOT / "stdlib-maps"
 SHIPPED = sorted(str(p.relative_to(MAPS).with_suffix("")) for p in MAPS.rglob("*.wmap")
-                 if p.parent.name != "common")
+                 if p.parent.name != "common" and p.stem not in ("dumped", "nested"))
 
 
 def write(wmap, name, text):
@@ -51,7 +51,7 @@ def test_twice_is_the_same(wmap, name):
     for d in data:
         out = d.parent / "output"
         # further sets of this map have keys without a prefix, which a parameter tells
-        more = ["-D", "bare=true"] if name == "nanogpt/gpt2" and d.parent.name != "1" else []
+        more = ["-D", "bare=true"] if name in ("nanogpt/gpt2", "sepweight/gpt2") and d.parent.name != "1" else []
         assert plan(wmap, twice, d, *more) == plan(wmap, name, d, *more)
         assert plan(wmap, once, out, *more) == plan(wmap, f"~{name}", out, *more)
 
@@ -170,9 +170,8 @@ def test_arguments(wmap):
 # ---- compositions ----
 
 COMPOSED = ["~litgpt/llama >> olmo_core/llama", "~olmo_core/llama >> litgpt/llama",
-            "~meta/llama >> litgpt/llama", "~litgpt/llama >> meta/llama", "litgpt/llama >> ~litgpt/llama",
-            "~litgpt/legacy_llama >> litgpt/llama", "~litgpt/llama >> litgpt/legacy_llama",
-            "~meta/llama >> meta/llama"]
+            "litgpt/llama >> ~litgpt/llama", "~litgpt/legacy_llama >> litgpt/llama",
+            "~litgpt/llama >> litgpt/legacy_llama"]
 
 
 @pytest.mark.parametrize("spec", COMPOSED)

@@ -9,7 +9,8 @@ import pytest
 from conftest import ROOT, read_safetensors, write_safetensors
 
 MAPS = sorted(str(p.relative_to(ROOT / "stdlib-maps").with_suffix(""))
-              for p in (ROOT / "stdlib-maps").glob("*/*.wmap") if p.parent.name != "common")
+              for p in (ROOT / "stdlib-maps").glob("*/*.wmap") if p.parent.name != "common"
+              and p.stem not in ("dumped", "nested"))  # files of one system to files of it: tests/peers
 
 # Every construct of the language once, with both directions to go.
 TEXTS = {
@@ -102,7 +103,7 @@ def test_shipped_maps(wmap, name):
     """Each is converted there and back, and no change of it that alters a result goes unnoticed."""
     got = wmap.ok("mini", name, "--mutate", "--json").json()
     assert got["schema"] == "wmap.mini/1" and got["status"] == 0
-    assert got["unused"] == [] and got["sets"] and got["mutants"]
+    assert got["unused"] == [] and got["sets"] and (got["mutants"] or "sepweight" in name)  # renames only
     for s in got["sets"]:
         assert s["way_back"] and s["differ"] == s["missing"] == 0, s
         assert s["equal"] + s["lossy"] + s["not_carried"] == s["input"] > 0, s

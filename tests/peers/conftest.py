@@ -107,8 +107,9 @@ class Wmap:
 
         self("run", name, "-i", source, "-o", there, *options)
         assert_same(load(there), want)
-        save(want, reference)
-        assert (there / "model.safetensors").read_bytes() == reference.read_bytes()
+        if (there / "model.safetensors").exists():
+            save(want, reference)
+            assert (there / "model.safetensors").read_bytes() == reference.read_bytes()
         assert (there / "config.json").read_bytes() == (source / "config.json").read_bytes()
         verified = self("verify", name, "-i", source, "-o", there, *options).stdout
         assert ("lossy" in verified) == (back is not None)

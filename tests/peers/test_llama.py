@@ -1,5 +1,7 @@
 """Llama in four layouts: LitGPT's of today and of before, OLMo-core's and Meta's."""
 
+import json
+
 import pytest
 import torch
 from litgpt import GPT, Config
@@ -230,16 +232,78 @@ def test_meta(wmap, llama):
     wmap.check("meta/llama", llama.directory, to_meta(llama))
 
 
-def test_meta_rope_freqs_are_ignored(wmap, tmp_path):
-    """Meta's files hold a buffer of frequencies that nothing needs."""
+def to_shards(whole, tp, version, config):
+    """What Meta's model parallel code holds on each rank; transformers' converter (4.x) joins it by
+    the same dimensions: rows of q, k, v, w1, w3 and output, columns of wo and w2, all of a norm; the
+    embedding by columns up to Llama 2, by rows since."""
+    ranks = [{} for _ in range(tp)]
+    for key, tensor in whole.items():
+        name = key.split(".")[-2]
+        dim = {"wo": 1, "w2": 1, "tok_embeddings": 1 if version < 3 else 0}.get(name, 0)
+        for rank in range(tp):
+            if "norm" in name:
+                ranks[rank][key] = tensor
+            elif name in ("wk", "wv") and tp > config.num_key_value_heads:
+                each = tp // config.num_key_value_heads  # ranks that have one key head together
+                ranks[rank][key] = tensor.chunk(config.num_key_value_heads)[rank // each]
+            else:
+                ranks[rank][key] = tensor.chunk(tp, dim)[rank]
+    return ranks
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("tp", [1, 2, 4])
+@pytest.mark.parametrize("files", [1, 3])
+def test_meta_shards(wmap, tmp_path, tp, version, files):
+    """consolidated.NN.pth and params.json, both ways, and from one number of shards to another."""
     directory = tmp_path / "model"
-    model = make(directory, "LlamaForCausalLM", **sizes())
+    model = make(directory, "LlamaForCausalLM", "bf16", files, **sizes())
     source = Source(directory, model, load(directory))
-    meta = tmp_path / "consolidated.safetensors"
-    save({**to_meta(source), "rope.freqs": torch.randn(3)}, meta)
-    config = directory / "config.json"
-    wmap("run", "--reverse", "meta/llama", "-i", meta, "-o", tmp_path / "out", "--config", config)
-    assert_same(load(tmp_path / "out"), source.tensors)
+    want = to_shards(to_meta(source), tp, version, source.config)
+    options = ["-D", f"tp={tp}", "-D", f"version={version}"]
+    meta = tmp_path / "meta"
+    wmap("run", "meta/llama", "-i", directory, "-o", meta, *options)
+    assert sorted(p.name for p in meta.glob("consolidated*")) == [
+        f"consolidated.{rank:02}.pth" for rank in range(tp)
+    ]
+    for rank in range(tp):
+        assert_same(torch.load(meta / f"consolidated.{rank:02}.pth", weights_only=True), want[rank])
+    params = json.loads((meta / "params.json").read_text())
+    assert (params["dim"], params["n_layers"], params["n_heads"], params["n_kv_heads"]) == (24, 3, 4, 2)
+    assert params["norm_eps"] == source.config.rms_norm_eps and params["vocab_size"] == 56
+
+    # as Meta wrote them, with the buffer that each of its files has
+    freqs = {"rope.freqs": torch.randn(3)}
+    for rank in range(tp):
+        torch.save({**want[rank], **freqs}, meta / f"consolidated.{rank:02}.pth")
+    wmap("run", "--reverse", "meta/llama", "-i", meta, "-o", tmp_path / "back", *options)
+    assert_same(load(tmp_path / "back"), source.tensors)
+    wmap(
+        "run",
+        f"~meta/llama(tp = {tp}, version = {version}) >> meta/llama(tp = 2)",
+        "-i",
+        meta,
+        "-o",
+        tmp_path / "two",
+    )
+    for rank, tensors in enumerate(to_shards(to_meta(source), 2, 3, source.config)):
+        got = torch.load(tmp_path / f"two/consolidated.{rank:02}.pth", weights_only=True)
+        assert_same(got, tensors)
+
+
+def test_meta_shards_that_do_not_agree(wmap, tmp_path):
+    """A norm is in every file: where two differ, they are not of one model."""
+    directory = tmp_path / "model"
+    make(directory, "LlamaForCausalLM", **sizes())
+    meta = tmp_path / "meta"
+    wmap("run", "meta/llama", "-i", directory, "-o", meta, "-D", "tp=2")
+    tensors = torch.load(meta / "consolidated.01.pth", weights_only=True)
+    tensors["norm.weight"] = tensors["norm.weight"] + 1
+    torch.save(tensors, meta / "consolidated.01.pth")
+    args = ["run", "--reverse", "meta/llama", "-i", meta, "-o", tmp_path / "back", "-D", "tp=2"]
+    assert "norm.weight" in wmap(*args, status=1).stderr
+    (meta / "consolidated.01.pth").unlink()
+    assert "consolidated.01.pth is missing" in wmap(*args, status=1).stderr
 
 
 # ---- what all four leave out ----
