@@ -257,7 +257,8 @@ wm_gen_write(struct wm_gen_model *m, const wmap_gen_options *o, wmap_run_result 
              struct wm_err *err)
 {
     struct writer w = {.m = m, .path = o->output, .progress = {m->ctx, &o->work}};
-    struct wm_output_opts opts = {.force = o->force, .fsync = o->fsync, .is_dir = true};
+    struct wm_output_opts opts = {
+        .force = o->force, .fsync = o->fsync, .is_dir = true, .sparse = o->sparse};
     struct wm_output **running = &m->ctx->running;
     struct wm_plan plan;
     uint32_t nfile;
@@ -272,7 +273,7 @@ wm_gen_write(struct wm_gen_model *m, const wmap_gen_options *o, wmap_run_result 
         st = wm_sums_open(&w.sums, &plan, m->ctx->sys, err);
     if (st == WM_OK)
         st = wm_output_open(m->a, m->ctx->sys, wm_str_c(o->output), &plan, &opts, running, err);
-    if (st == WM_OK)
+    if (st == WM_OK && !o->sparse)
         st = write_all(&w, o, err);
     if (st == WM_OK && wm_ctx_stopped(m->ctx, err))
         st = WM_ELIMIT;

@@ -11,6 +11,7 @@ cmd_gen(struct cli *c)
                           .max_shard_size = c->max_shard_size,
                           .force = given(c, OPT_force),
                           .fsync = given(c, OPT_fsync),
+                          .sparse = given(c, OPT_sparse),
                           .work = c->work,
                           .format = c->value[OPT_format]};
     wmap_run_result result = {0};

@@ -87,15 +87,15 @@ check_tmpfs(struct wm_output *o, int fd, bool *is_tmpfs, struct wm_err *err)
 static enum wm_status
 reserve(struct wm_output *o, struct wm_temp *t, uint64_t size, struct wm_err *err)
 {
-    bool is_tmpfs;
+    bool is_tmpfs = false;
     int rc, e;
-    enum wm_status st = check_tmpfs(o, t->fd, &is_tmpfs, err);
+    enum wm_status st = o->opts.sparse ? WM_OK : check_tmpfs(o, t->fd, &is_tmpfs, err);
 
     if (st != WM_OK || size == 0)
         return st;
     if (size > INT64_MAX)
         return wm_fail(err, WM_ELIMIT, o->place.path, "a file of 2^63 bytes or more");
-    if (!is_tmpfs) {
+    if (!is_tmpfs && !o->opts.sparse) {
         do
             rc = o->sys->fallocate(t->fd, (off_t)size);
         while (rc != 0 && errno == EINTR);

@@ -15,6 +15,7 @@ struct wm_output;
 struct wm_output_opts {
     bool force;             /* replace a directory that is not empty */
     bool fsync;             /* data, rename, directory */
+    bool sparse;            /* sizes are set, no room is reserved: what is not written is a hole */
     bool is_dir;            /* the output is a directory of files; else exactly one data file */
 };
 

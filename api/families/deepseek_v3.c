@@ -30,10 +30,23 @@ static const struct wm_gen_row rows[] = {
     WM_SET("rope_theta", "10000.0", "base of the rotary embedding"),
     WM_SET("tie_word_embeddings", "false", "lm_head is the embedding: not stored"),
     WM_SET("attention_bias", "false", "biases of q, k, v, o"),
+    WM_SET("weight_block_size", "null", "side of the blocks that share an FP8 scale; null: no scales"),
+    WM_PRESET("671b",
+              "hidden_size=7168 intermediate_size=18432 moe_intermediate_size=2048 "
+              "num_hidden_layers=61 num_attention_heads=128 num_key_value_heads=128 "
+              "q_lora_rank=1536 kv_lora_rank=512 qk_nope_head_dim=128 qk_rope_head_dim=64 "
+              "v_head_dim=128 n_routed_experts=256 num_experts_per_tok=8 n_group=8 topk_group=4 "
+              "first_k_dense_replace=3 num_nextn_predict_layers=1 vocab_size=129280 "
+              "max_position_embeddings=163840 weight_block_size=128"),
 
     WM_LET("qk", "qk_nope_head_dim + qk_rope_head_dim"),
     WM_LET("heads", "num_attention_heads"),
     WM_LET("shared", "moe_intermediate_size * n_shared_experts"),
+    WM_LET("block", "weight_block_size ?? 1"),
+    WM_LET("hidden_blocks", "(hidden_size + (block - hidden_size % block) % block) / block"),
+    WM_LET("moe_blocks",
+           "(moe_intermediate_size + (block - moe_intermediate_size % block) % block) / block"),
+    WM_LET("scaled", "(weight_block_size ?? 0) != 0"),
     WM_INDEX("layer", "num_hidden_layers + num_nextn_predict_layers"),
     WM_INDEX("expert", "n_routed_experts"),
 
@@ -71,12 +84,21 @@ static const struct wm_gen_row rows[] = {
     WM_TENSOR_IF("layer >= first_k_dense_replace",
                  "model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight",
                  "moe_intermediate_size, hidden_size"),
+    WM_TENSOR_OF("F32", "layer >= first_k_dense_replace && scaled",
+                 "model.layers.{layer}.mlp.experts.{expert}.gate_proj.weight_scale_inv",
+                 "moe_blocks, hidden_blocks"),
     WM_TENSOR_IF("layer >= first_k_dense_replace",
                  "model.layers.{layer}.mlp.experts.{expert}.up_proj.weight",
                  "moe_intermediate_size, hidden_size"),
+    WM_TENSOR_OF("F32", "layer >= first_k_dense_replace && scaled",
+                 "model.layers.{layer}.mlp.experts.{expert}.up_proj.weight_scale_inv",
+                 "moe_blocks, hidden_blocks"),
     WM_TENSOR_IF("layer >= first_k_dense_replace",
                  "model.layers.{layer}.mlp.experts.{expert}.down_proj.weight",
                  "hidden_size, moe_intermediate_size"),
+    WM_TENSOR_OF("F32", "layer >= first_k_dense_replace && scaled",
+                 "model.layers.{layer}.mlp.experts.{expert}.down_proj.weight_scale_inv",
+                 "hidden_blocks, moe_blocks"),
     WM_TENSOR_IF("layer >= first_k_dense_replace",
                  "model.layers.{layer}.mlp.shared_experts.gate_proj.weight", "shared, hidden_size"),
     WM_TENSOR_IF("layer >= first_k_dense_replace",

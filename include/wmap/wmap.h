@@ -273,6 +273,7 @@ typedef struct {
     size_t ndefine;
     uint64_t max_shard_size; /* bytes; 0: 5 000 000 000 */
     bool force, fsync;
+    bool sparse; /* no data: files of holes, which take no room and read as zeros */
     wmap_work work;
     const char *format; /* container to write; NULL: "safetensors" */
 } wmap_gen_options;

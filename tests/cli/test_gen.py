@@ -9,7 +9,7 @@ import pytest
 from conftest import read_safetensors
 
 FAMILIES = ("llama qwen2 qwen3 qwen3_moe mixtral olmo2 olmo3 olmoe gpt2 bert gpt_neox falcon phi phi3 "
-            "gemma gemma2 gemma3_text deepseek_v3 gpt_oss").split()
+            "gemma gemma2 gemma3_text deepseek_v3 gpt_oss many").split()
 
 
 def tensors(wmap, name):
@@ -150,3 +150,23 @@ def test_falcon_layouts(wmap):
         have = tensors(wmap, name)
         assert have["transformer.h.0.self_attention.query_key_value.weight"][1] == [rows, 64]
         assert ("transformer.h.0.ln_attn.weight" in have) == (name == "c")
+
+
+def test_sparse(wmap):
+    """Headers as ever, and holes."""
+    wmap.ok("gen", "--family", "llama", "-o", "m")
+    wmap.ok("gen", "--family", "llama", "-o", "n", "--sparse")
+    a, b = tensors(wmap, "m"), tensors(wmap, "n")
+    assert [(n, d, s) for n, (d, s, _) in a.items()] == [(n, d, s) for n, (d, s, _) in b.items()]
+    assert all(not data.strip(b"\0") for _, _, data in b.values())
+    wmap.ok("gen", "--family", "llama", "-o", "big", "--sparse", "-D", "vocab_size=100000000")
+    files = [p.stat() for p in wmap.path("big").glob("*.safetensors")]
+    assert sum(f.st_size for f in files) > 25e9 and sum(512 * f.st_blocks for f in files) < 1e6
+
+
+def test_scales(wmap):
+    wmap.ok("gen", "--family", "deepseek_v3", "-o", "m", "-D", "weight_block_size=24")
+    have = tensors(wmap, "m")
+    assert have["model.layers.1.mlp.experts.3.up_proj.weight_scale_inv"][:2] == ("F32", [2, 3])
+    assert have["model.layers.1.mlp.experts.3.down_proj.weight_scale_inv"][1] == [3, 2]
+    assert "model.layers.0.mlp.gate_proj.weight_scale_inv" not in have
