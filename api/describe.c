@@ -192,11 +192,14 @@ sources_of(void *user, const uint32_t *member, uint32_t n)
     const struct wm_view *v = &f->v;
     WM_VEC(struct wm_fold_item) item = {0};
     struct wm_fold_line *line;
+    struct wm_arena a; /* of this line: many inputs take much memory */
     struct wm_map seen;
+    struct wm_str text;
     struct wm_buf b;
     uint32_t nline;
 
-    wm_map_init(&seen, f->a, 16);
+    wm_ctx_arena(f->p->map->ctx, &a);
+    wm_map_init(&seen, &a, 16);
     for (uint32_t k = 0; k < n; k++) {
         const struct wm_plan_out *out = &v->out[v->tensor[member[k]].out];
 
@@ -204,14 +207,16 @@ sources_of(void *user, const uint32_t *member, uint32_t n)
             struct wm_str name = in_name(v, out, s);
 
             if (wm_map_put(&seen, name, item.n) == item.n)
-                *WM_PUSH(f->a, &item) = (struct wm_fold_item){name, 0};
+                *WM_PUSH(&a, &item) = (struct wm_fold_item){name, 0};
         }
     }
-    wm_fold(f->a, item.item, item.n, &line, &nline);
-    wm_buf_init(&b, f->a);
+    wm_fold(&a, item.item, item.n, &line, &nline);
+    wm_buf_init(&b, &a);
     wm_buf_putz(&b, nline ? "<- " : "<- (filled)");
     print_sources(&b, line, nline);
-    return wm_buf_str(&b);
+    text = wm_arena_str(f->a, wm_buf_str(&b));
+    wm_arena_fini(&a);
+    return text;
 }
 
 static void

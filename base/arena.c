@@ -174,6 +174,28 @@ wm_arena_alloc(struct wm_arena *a, size_t n)
 }
 
 void *
+wm_arena_alone(struct wm_arena *a, size_t n)
+{
+    void *p = carve(a, n ? n : 1, true);
+
+    return memset(p, 0, n);
+}
+
+void
+wm_arena_drop(struct wm_arena *a, void *p)
+{
+    struct wm_arena_block **at = &a->head, *b;
+
+    while ((b = *at) && (void *)b->mem != p)
+        at = &b->next;
+    if (!b || !b->alone)
+        return;
+    *at = b->next;
+    a->total -= sizeof(*b) + b->alone;
+    a->sys->free(b);
+}
+
+void *
 wm_arena_array(struct wm_arena *a, size_t count, size_t size)
 {
     size_t n;

@@ -28,6 +28,10 @@ void wm_arena_fini(struct wm_arena *a);
 
 /* Zeroed, aligned for any type.  n = 0 gives a pointer that must not be read. */
 void *wm_arena_alloc(struct wm_arena *a, size_t n);
+/* The same for something large that may be dropped before the arena is. */
+void *wm_arena_alone(struct wm_arena *a, size_t n);
+/* Give back at once what wm_arena_alone() gave; nothing happens where it was not worth a block of its own. */
+void wm_arena_drop(struct wm_arena *a, void *p);
 /* Zeroed array; an overflow of count * size goes to the oom hook. */
 void *wm_arena_array(struct wm_arena *a, size_t count, size_t size);
 /* A larger copy of an array (old may be NULL), or the array itself where it can grow in place; old must not be used

@@ -51,7 +51,7 @@ resize(struct wm_map *m, uint32_t cap)
     struct wm_map_slot *old = m->slot;
     uint32_t n = m->cap;
 
-    m->slot = WM_NEW_N(m->a, struct wm_map_slot, cap);
+    m->slot = wm_arena_alone(m->a, cap * sizeof(*m->slot)); /* cap is less than 2^31 */
     m->cap = cap;
     for (uint32_t i = 0; i < cap; i++)
         m->slot[i].value = WM_NONE;
@@ -64,6 +64,8 @@ resize(struct wm_map *m, uint32_t cap)
             at = (at + 1) & (cap - 1);
         m->slot[at] = old[i];
     }
+    if (old)
+        wm_arena_drop(m->a, old);
 }
 
 void

@@ -169,7 +169,13 @@ open_index(struct wm_manifest *m, const struct wm_sys *sys, struct wm_str name,
                          WM_STR_ARG(x.shard.item[i]));
         }
     }
-    return st == WM_OK ? wm_index_check(&x, m, err) : st;
+    if (st == WM_OK)
+        st = wm_index_check(&x, m, err);
+    if (st == WM_OK) { /* the tensors' names are those of the files */
+        wm_arena_drop(m->a, x.by_tensor.slot);
+        wm_arena_drop(m->a, x.entry);
+    }
+    return st;
 }
 
 /* The index file among the names of a directory: the container's usual one, else the only one that
