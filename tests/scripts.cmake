@@ -23,5 +23,6 @@ wmap_pytest(attacks 600)   # hostile files
 wmap_pytest(cli 600)       # the commands
 wmap_pytest(docs 600)      # every example of the documentation
 wmap_pytest(examples 300)  # examples/ against formulas
+wmap_pytest(bench 600)    # bench/run.py, small
 wmap_pytest(meta 300)      # rules of the repository
 wmap_pytest(editors 300)  # the grammars of editors

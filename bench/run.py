@@ -1,0 +1,304 @@
+#!/usr/bin/env python3
+"""Everything that the documentation claims about speed, measured in one go.
+
+  bench/run.py [--wmap BIN] [--dir DIR] [--rounds N] [--only GROUP[,GROUP]] [--report DIR] [--smoke]
+
+Makes its inputs with `wmap gen`, runs every case of a group in turns with `cp` (A B C A B C ...), and prints medians of
+walls and of ratios to the `cp` of the same round.  The output of a case is removed before it runs, outside of the
+timed part.  Inputs are read before each group: the page cache is warm.  Peers are run where the Python that runs this
+has them (tests/peers/setup.sh makes such a Python); they are slow, and take part in the first rounds only.
+
+  --report DIR   writes results.md, results.svg and results.json there
+  --smoke        small inputs, one round, none of the slow peers: does it all work?
+"""
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SLOW_ROUNDS = 3
+
+
+class Bench:
+    def __init__(self, o):
+        self.o, self.dir = o, Path(o.dir).resolve()
+        self.dir.mkdir(parents=True, exist_ok=True)
+        self.out = self.dir / "out"
+        self.groups = []
+        for tool in ("measure", "limit"):
+            subprocess.run([os.environ.get("CC", "cc"), "-O2", "-pthread", "-o", self.dir / tool, HERE / f"{tool}.c"],
+                           check=True)
+
+    # ---- inputs ----
+
+    def gen(self, name, family, *settings, extra=()):
+        """A checkpoint of its own folder, made once; its one file (or the folder where there are several)."""
+        folder, args = self.dir / name, [family, *settings, *extra]
+        stamp = self.dir / f"{name}.made"
+        if not stamp.exists() or stamp.read_text() != repr(args):
+            shutil.rmtree(folder, ignore_errors=True)
+            command = [self.o.wmap, "gen", "-q", "--family", family, "-o", folder, "--max-shard-size", "100GB", *extra]
+            for s in settings:
+                command += ["-D", s]
+            subprocess.run(command, check=True)
+            stamp.write_text(repr(args))
+        files = sorted(folder.glob("*.safetensors"))
+        return files[0] if len(files) == 1 else folder
+
+    # ---- runs ----
+
+    def clean(self):
+        for path in (self.out, Path(f"{self.out}.safetensors")):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+    def once(self, case, touch):
+        self.clean()
+        for path in case.get("remove", ()):
+            Path(path).unlink(missing_ok=True)
+        if case.get("sync"):
+            os.sync()
+        if touch and not self.o.smoke:
+            subprocess.run([self.dir / "measure", "--touch", str(touch)], check=True)
+        log = self.dir / "measured.json"
+        log.unlink(missing_ok=True)
+        p = subprocess.run([self.dir / "measure", log, *map(str, case["run"])], stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **case.get("env", {})})
+        if p.returncode != 0:
+            sys.exit(f"{case['name']}: exit status {p.returncode}\n{p.stdout[-2000:]}")
+        return json.loads(log.read_text())
+
+    def group(self, name, doc, cases, nbytes, warm=(), rounds=None, against=None):
+        if self.o.only and name not in self.o.only.split(","):
+            return
+        rounds = 1 if self.o.smoke else rounds or self.o.rounds
+        cases = [c for c in cases if not (self.o.smoke and c.get("slow"))]
+        results = {c["name"]: [] for c in cases}
+        touch = min(int(2.5 * nbytes) >> 20, 8192)
+        for path in warm:
+            for f in ([path] if path.is_file() else sorted(path.iterdir())):
+                if f.stat().st_blocks * 512 > f.stat().st_size / 2:
+                    with open(f, "rb") as h:
+                        while h.read(8 << 20):
+                            pass
+        load = os.getloadavg()[0]
+        for r in range(rounds):
+            for c in cases:
+                if r < SLOW_ROUNDS or not c.get("slow"):
+                    results[c["name"]].append(self.once(c, touch if not c.get("small") else 0))
+        self.clean()
+        rows, ref = [], against or cases[0]["name"]
+        for c in cases:
+            got, base = results[c["name"]], results[ref]
+            wall = [x["wall"] for x in got]
+            rows.append({"name": c["name"], "rounds": len(got), "wall": statistics.median(wall), "min": min(wall),
+                         "max": max(wall), "cpu": statistics.median(x["user"] + x["sys"] for x in got),
+                         "rss": max(x["rss"] for x in got) / 1024,
+                         "ratio": statistics.median(x["wall"] / y["wall"] for x, y in zip(got, base)),
+                         "gbps": nbytes / statistics.median(wall) / 1e9})
+        self.groups.append({"name": name, "doc": doc, "rows": rows, "load": load, "against": ref, "bytes": nbytes})
+        print("\n" + table(self.groups[-1]), flush=True)
+
+    # ---- cases ----
+
+    def cp(self, path):
+        return {"name": "cp", "run": ["cp", "--reflink=never", path, self.out]}
+
+    def limit(self, path, nbytes, threads, *extra):
+        name = f"limit: the same calls alone, {threads} thread{'s' * (threads > 1)}{', fsync' * bool(extra)}"
+        return {"name": name, "run": [self.dir / "limit", path, self.out, nbytes, threads, *extra]}
+
+    def wmap(self, map_, path, threads, *extra):
+        name = f"wmap, {threads} thread{'s' * (threads > 1)}" + "".join(f" {e}" for e in extra)
+        return {"name": name, "run": [self.o.wmap, "run", "-q", map_, "-i", path, "-o", f"{self.out}.safetensors", "--threads",
+                                      threads, *extra]}
+
+    def peer(self, name, script, *args, needs=(), **more):
+        """None where the modules that it needs are not there."""
+        if any(importlib.util.find_spec(m) is None for m in needs):
+            return None
+        return {"name": name, "run": [sys.executable, HERE / "peers" / script, *args], **more}
+
+    def moved(self, name, doc, map_, path, *peers, rounds=None):
+        """A conversion on one and two threads beside cp, the limit and peers."""
+        n = path.stat().st_size
+        cases = [self.cp(path), self.limit(path, n, 1), self.limit(path, n, 2), self.wmap(map_, path, 1),
+                 self.wmap(map_, path, 2), *(p for p in peers if p)]
+        self.group(name, doc, cases, n, [path], rounds)
+
+    def same(self, map_, path, script):
+        """Does a hand-written script give what wmap gives?"""
+        a, b = self.dir / "a.safetensors", self.dir / "b.safetensors"
+        subprocess.run([self.o.wmap, "run", "-q", map_, "-i", path, "-o", a], check=True)
+        subprocess.run([sys.executable, *map(str, script), b, *(["2"] if "numpy" in str(script[0]) else [])], check=True)
+        subprocess.run([self.o.wmap, "diff", "-q", a, b], check=True)
+        a.unlink()
+        b.unlink()
+
+
+def maps(name):
+    return HERE / "maps" / f"{name}.wmap"
+
+
+def measure(b):
+    small = b.o.smoke
+    wanted = lambda *names: not b.o.only or set(names) & set(b.o.only.split(","))
+    llama = ("num_hidden_layers=2",) if small else ("preset=1b",)
+    folder = "TinyLlama-1.1B-Chat-v1.0"  # LitGPT takes the model from the name
+    if wanted("rotary", "fsync", "interleave", "rename", "startup"):
+        path = b.gen(folder, "llama", *llama)
+        n = path.stat().st_size
+        config = path.parent / "config.json"
+    if wanted("rotary"):
+        hand = [HERE / "peers/hand_numpy.py", path, config]
+        if importlib.util.find_spec("numpy"):
+            b.same(maps("rope_qkv"), path, hand)
+        b.moved("rotary", "rotary rows and one projection grouped by key head, of a Llama of 1.1 B parameters",
+                maps("rope_qkv"), path,
+                b.peer("numpy by hand, 2 threads", "hand_numpy.py", path, config, b.out, 2, needs=["numpy"]),
+                b.peer("torch by hand", "hand_torch.py", path, config, b.out, needs=["torch", "safetensors"], slow=True),
+                None if small else b.peer("LitGPT convert_hf_checkpoint", "litgpt_from_hf.py", path.parent, needs=["litgpt"],
+                                          slow=True, remove=[path.parent / "lit_model.pth"]))
+        (path.parent / "lit_model.pth").unlink(missing_ok=True)
+    if wanted("fsync"):
+        cp = b.cp(path)
+        cp = {"name": "cp, sync", "run": ["sh", "-c", f"cp --reflink=never '{path}' '{b.out}' && sync '{b.out}'"], "sync": True}
+        b.group("fsync", "the same, on the disk when it returns",
+                [cp, {**b.limit(path, n, 2, "fsync"), "sync": True},
+                 {**b.wmap(maps("rope_qkv"), path, 2, "--fsync"), "sync": True}], n, [path])
+    if wanted("interleave"):
+        b.moved("interleave", "gate and up woven element by element (runs of 2 bytes)", maps("interleave"), path)
+    if wanted("rename"):
+        b.moved("rename", "names only", maps("rename"), path)
+    if wanted("cast"):
+        f32 = b.gen("llama_f32", "llama", *llama, "dtype=f32", *(() if small else ("num_hidden_layers=11",)))
+        b.moved("cast", "float32 to bfloat16 (the bytes are those of the input)", maps("cast"), f32)
+    moe = () if small else ("hidden_size=1024", "intermediate_size=3584", "num_hidden_layers=12", "num_attention_heads=16",
+                            "num_key_value_heads=4", "num_local_experts=8", "vocab_size=32000")
+    if wanted("experts"):
+        path = b.gen("mixtral", "mixtral", *moe)
+        b.moved("experts", "Mixtral's experts, one tensor each, packed as in transformers 5", "transformers5/mixtral", path,
+                b.peer("transformers 5, load (packs) only", "transformers_load_save.py", path.parent, b.out, "load",
+                       needs=["transformers", "torch"], slow=True),
+                b.peer("transformers 5, load and save", "transformers_load_save.py", path.parent, b.out,
+                       needs=["transformers", "torch"], slow=True))
+    olmoe = () if small else ("hidden_size=1024", "intermediate_size=512", "num_hidden_layers=12", "num_attention_heads=16",
+                              "num_key_value_heads=16", "num_experts=64", "vocab_size=50304")
+    if wanted("transposed"):
+        path = b.gen("olmoe", "olmoe", *olmoe)
+        b.moved("transposed", "OLMoE to OLMo-core: every expert transposed", "olmo_core/olmoe", path,
+                b.peer("torch by hand", "hand_olmoe.py", path, b.out, needs=["torch", "safetensors"], slow=True))
+    if wanted("many"):
+        many = b.gen("many", "many", *(() if small else ("num_blocks=200", "tensors_per_block=100", "width=2048")))
+        b.moved("many", "20 000 tensors of 4 KiB, names only", maps("many"), many, rounds=3 * b.o.rounds)
+    if wanted("memory"):
+        big = b.gen("llama_3b", "llama", *(("num_hidden_layers=4",) if small else (
+            "hidden_size=3072", "intermediate_size=8192", "num_hidden_layers=28", "num_attention_heads=24",
+            "num_key_value_heads=8", "head_dim=128", "vocab_size=128256", "tie_word_embeddings=true")))
+        b.moved("memory", "6.4 GB: the disk takes part", maps("rope_qkv"), big, rounds=3)
+    if wanted("startup"):
+        startup(b, b.gen(folder, "llama", *llama))
+
+
+def startup(b, llama):
+    deepseek = b.gen("deepseek_v3", "deepseek_v3", *(() if b.o.smoke else ("preset=671b",)), extra=("--sparse",))
+    sparse = b.gen("llama_100gb", "llama", *(() if b.o.smoke else (
+        "hidden_size=8192", "intermediate_size=28672", "num_hidden_layers=56", "num_attention_heads=64",
+        "num_key_value_heads=8", "vocab_size=128256")), extra=("--sparse",))
+    plan = lambda m, p: [b.o.wmap, "plan", "-q", m, "-i", p]
+    cases = [{"name": "--version", "run": [b.o.wmap, "--version"]},
+             {"name": "plan, 201 tensors", "run": plan(maps("rope_qkv"), llama)},
+             {"name": "plan, a model of 100 GB", "run": plan(maps("rope_qkv"), sparse)},
+             {"name": "plan, DeepSeek-V3: 91 495 tensors in all", "run": plan("transformers5/deepseek_v3", deepseek)}]
+    b.group("startup", "no data is read: check, bind, plan, print", [{**c, "small": True} for c in cases], 0,
+            rounds=4 * b.o.rounds)
+
+
+# ---- reports ----
+
+def table(g):
+    n = g["bytes"]
+    head = f"### {g['name']}: {g['doc']}" + (f", {n / 1e9:.2f} GB" if n >= 1e7 else "")
+    lines = [head, "", f"| case | wall ms, median (least, most) | x {g['against']} | GB/s | processor ms | peak MiB | rounds |",
+             "|---|---|---|---|---|---|---|"]
+    for r in g["rows"]:
+        speed = f"{r['gbps']:.2f}" if n else ""
+        ratio = f"{r['ratio']:.2f}" if n else ""
+        lines.append(f"| {r['name']} | {1e3 * r['wall']:.1f} ({1e3 * r['min']:.1f}, {1e3 * r['max']:.1f}) | {ratio} | {speed} | "
+                     f"{1e3 * r['cpu']:.0f} | {r['rss']:.0f} | {r['rounds']} |")
+    return "\n".join(lines)
+
+
+def machine(b):
+    cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "?")
+    memory = int(open("/proc/meminfo").readline().split()[1]) / 2 ** 20
+    fs = subprocess.run(["stat", "-f", "-c", "%T", b.dir], capture_output=True, text=True).stdout.strip()
+    fs = subprocess.run(["findmnt", "-no", "FSTYPE", "-T", b.dir], capture_output=True, text=True).stdout.strip() or fs
+    flags = next((line for line in open("/proc/cpuinfo") if line.startswith("flags")), "")
+    vm = ", a virtual machine" if " hypervisor" in flags else ""
+    version = subprocess.run([b.o.wmap, "--version"], capture_output=True, text=True).stdout.strip()
+    load = [g["load"] for g in b.groups]
+    return (f"{version}; {os.cpu_count()} processors ({cpu}{vm}), {memory:.0f} GiB, Linux {platform.release()}, {fs}; page "
+            f"cache warm; load average when the groups began {min(load):.1f} to {max(load):.1f}")
+
+
+def svg(groups):
+    """Bars of the ratio to cp, on a logarithmic scale."""
+    import math
+    rows = [(g, r) for g in groups if g["bytes"] for r in g["rows"]]
+    height, left, width, y = 18, 330, 460, 30
+    low, high = 0.25, max([4.0] + [r["ratio"] for _, r in rows]) * 1.5
+    x = lambda v: left + width * math.log(max(v, low) / low) / math.log(high / low)
+    out, last = [], None
+    for g, r in rows:
+        if g is not last:
+            y += 26
+            out.append(f'<text x="8" y="{y - 4}" font-weight="bold">{g["name"]}: {g["doc"]}</text>')
+            last = g
+        color = "#2a6" if r["name"].startswith("wmap") else "#999" if r["name"].startswith(("cp", "limit")) else "#c74"
+        out.append(f'<text x="{left - 6}" y="{y + 12}" text-anchor="end">{r["name"]}</text>'
+                   f'<rect x="{left}" y="{y + 2}" width="{max(x(r["ratio"]) - left, 1):.1f}" height="{height - 5}" fill="{color}"/>'
+                   f'<text x="{x(r["ratio"]) + 4:.1f}" y="{y + 12}">{r["ratio"]:.2f}</text>')
+        y += height
+    out.append(f'<line x1="{x(1):.1f}" y1="40" x2="{x(1):.1f}" y2="{y}" stroke="#333" stroke-dasharray="3 3"/>')
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 60}" height="{y + 12}" '
+            f'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#fff"/>'
+            f'<text x="8" y="20" font-size="14">time, as a multiple of cp --reflink=never (shorter is faster)</text>'
+            + "".join(out) + "</svg>\n")
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    root = HERE.parent
+    ap.add_argument("--wmap", default=os.environ.get("WMAP_BIN", root / "build/release/wmap"))
+    ap.add_argument("--dir", default=root / "build/bench", help="for inputs and outputs, 40 GB (some of it holes)")
+    ap.add_argument("--rounds", type=int, default=7)
+    ap.add_argument("--only")
+    ap.add_argument("--report")
+    ap.add_argument("--smoke", action="store_true")
+    o = ap.parse_args()
+    o.wmap = Path(o.wmap).resolve()
+    b = Bench(o)
+    measure(b)
+    if not b.groups:
+        sys.exit("no such group")
+    print("\n" + machine(b))
+    if o.report:
+        report = Path(o.report)
+        report.mkdir(parents=True, exist_ok=True)
+        (report / "results.json").write_text(json.dumps({"machine": machine(b), "groups": b.groups}, indent=1) + "\n")
+        (report / "results.md").write_text("\n\n".join([f"{machine(b)}", *map(table, b.groups)]) + "\n")
+        (report / "results.svg").write_text(svg(b.groups))
+
+
+if __name__ == "__main__":
+    main()
