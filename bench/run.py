@@ -8,7 +8,8 @@ walls and of ratios to the `cp` of the same round.  The output of a case is remo
 timed part.  Inputs are read before each group: the page cache is warm.  Peers are run where the Python that runs this
 has them (tests/peers/setup.sh makes such a Python); they are slow, and take part in the first rounds only.
 
-  --report DIR   writes results.md, results.svg and results.json there
+  --report DIR   writes results.md, results.svg and results.json there, after each group
+  --no-peers     leaves out the peers that take long
   --smoke        small inputs, one round, none of the slow peers: does it all work?
 """
 import argparse
@@ -81,7 +82,7 @@ class Bench:
         if self.o.only and name not in self.o.only.split(","):
             return
         rounds = 1 if self.o.smoke else rounds or self.o.rounds
-        cases = [c for c in cases if not (self.o.smoke and c.get("slow"))]
+        cases = [c for c in cases if not ((self.o.smoke or self.o.no_peers) and c.get("slow"))]
         results = {c["name"]: [] for c in cases}
         touch = min(int(2.5 * nbytes) >> 20, 8192)
         for path in warm:
@@ -107,6 +108,8 @@ class Bench:
                          "gbps": nbytes / statistics.median(wall) / 1e9})
         self.groups.append({"name": name, "doc": doc, "rows": rows, "load": load, "against": ref, "bytes": nbytes})
         print("\n" + table(self.groups[-1]), flush=True)
+        if self.o.report:
+            write_report(self)
 
     # ---- cases ----
 
@@ -276,6 +279,14 @@ def svg(groups):
             + "".join(out) + "</svg>\n")
 
 
+def write_report(b):
+    report = Path(b.o.report)
+    report.mkdir(parents=True, exist_ok=True)
+    (report / "results.json").write_text(json.dumps({"machine": machine(b), "groups": b.groups}, indent=1) + "\n")
+    (report / "results.md").write_text("\n\n".join([machine(b), *map(table, b.groups)]) + "\n")
+    (report / "results.svg").write_text(svg(b.groups))
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     root = HERE.parent
@@ -284,6 +295,7 @@ def main():
     ap.add_argument("--rounds", type=int, default=7)
     ap.add_argument("--only")
     ap.add_argument("--report")
+    ap.add_argument("--no-peers", action="store_true")
     ap.add_argument("--smoke", action="store_true")
     o = ap.parse_args()
     o.wmap = Path(o.wmap).resolve()
@@ -292,12 +304,6 @@ def main():
     if not b.groups:
         sys.exit("no such group")
     print("\n" + machine(b))
-    if o.report:
-        report = Path(o.report)
-        report.mkdir(parents=True, exist_ok=True)
-        (report / "results.json").write_text(json.dumps({"machine": machine(b), "groups": b.groups}, indent=1) + "\n")
-        (report / "results.md").write_text("\n\n".join([f"{machine(b)}", *map(table, b.groups)]) + "\n")
-        (report / "results.svg").write_text(svg(b.groups))
 
 
 if __name__ == "__main__":
