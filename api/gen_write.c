@@ -267,6 +267,9 @@ wm_gen_write(struct wm_gen_model *m, const wmap_gen_options *o, wmap_run_result 
     atomic_init(&w.done, 0);
     if (st == WM_OK)
         st = wm_out_format(m->a, wm_str_c(o->format ? o->format : "safetensors"), &w.format, err);
+    if (st == WM_OK && o->sparse && o->format && strcmp(o->format, "safetensors") != 0)
+        st = wm_fail(err, WM_EUSAGE, NULL, "only safetensors files can be sparse, not %s",
+                     o->format);
     if (st == WM_OK)
         st = lay_out(&w, o->max_shard_size, &plan, &nfile, err);
     if (st == WM_OK)
