@@ -223,7 +223,8 @@ find_format(struct wm_bind *b, struct wm_graph *g)
 {
     const struct wm_side *s = &b->m->side[b->ws];
 
-    g->out_root = s->root;
+    g->out_root = s->root; /* what a link before this one says is of the middle */
+    g->out_format = g->out_file = WM_STR("");
     for (uint32_t i = 0; i < s->item.n; i++)
         if (s->item.item[i]->kind == WM_SI_FORMAT)
             g->out_format = s->item.item[i]->name;
