@@ -4,6 +4,7 @@
 
 #include "api/ctx.h"
 #include "api/out.h"
+#include "api/stream.h"
 #include "compiler/module.h"
 #include "runtime/format.h"
 
@@ -130,32 +131,59 @@ open_template(struct wmap_ctx *ctx, struct wmap_plan *p, const char *path)
     return st;
 }
 
-wmap_status
-wmap_bind(wmap_map *map, const char *input, const wmap_bind_options *o, wmap_plan **out)
+/* The input: a path, the header of a stream, or a manifest that is there. */
+static enum wm_status
+open_input(struct wmap_plan *p, const char *input, struct wm_manifest *m)
+{
+    struct wmap_ctx *ctx = p->map->ctx;
+    struct wm_open_opts opts = {.no_symlinks = p->no_symlinks};
+
+    p->in = m;
+    p->pushed = m != NULL;
+    if (m)
+        return WM_OK;
+    if (p->source)
+        return wm_manifest_stream(&ctx->arena, p->source, &p->in, &ctx->err);
+    return wm_open_input(&ctx->cc, p->map->chain, input_path(ctx, input), &p->bind, &opts, &p->in, &ctx->err);
+}
+
+static wmap_status
+bind(wmap_map *map, const char *input, struct wm_feed *s, struct wm_manifest *m, const wmap_bind_options *o,
+     wmap_plan **out)
 {
     static const wmap_bind_options none;
     struct wmap_ctx *ctx = map->ctx;
     struct wmap_plan *p = WM_NEW(&ctx->arena, struct wmap_plan);
-    struct wm_open_opts opts = {0};
     enum wm_status st;
 
     wm_ctx_begin(ctx);
     *out = NULL;
     p->map = map;
+    p->source = s;
     copy_options(ctx, p, o ? o : &none);
-    opts.no_symlinks = p->no_symlinks;
     if (o && o->part_spec &&
         (st = wm_parts_parse(&ctx->arena, wm_ctx_str(ctx, o->part_spec), &p->bind.parts,
                              &ctx->err)) != WM_OK)
         return wm_ctx_end(ctx, st);
     if ((st = place_output(&ctx->arena, p, &ctx->err)) != WM_OK ||
-        (st = open_template(ctx, p, o ? o->template_file : NULL)) != WM_OK ||
-        (st = wm_open_input(&ctx->cc, map->chain, input_path(ctx, input), &p->bind, &opts, &p->in,
-                            &ctx->err)) != WM_OK ||
+        (st = open_template(ctx, p, o ? o->template_file : NULL)) != WM_OK || (st = open_input(p, input, m)) != WM_OK ||
         (st = wm_plan_of(ctx, map->chain, p->in, &p->bind, &p->graph, &p->plan, &p->size)) != WM_OK)
         return wm_ctx_end(ctx, st);
     *out = p;
     return WMAP_OK;
+}
+
+wmap_status
+wmap_bind(wmap_map *map, const char *input, const wmap_bind_options *o, wmap_plan **out)
+{
+    return bind(map, input, strcmp(input, "-") == 0 ? wm_stdin_feed(map->ctx) : NULL, NULL, o, out);
+}
+
+wmap_status
+wm_bind_source(wmap_map *map, struct wm_feed *s, struct wm_manifest *m, const wmap_bind_options *o,
+               wmap_plan **out)
+{
+    return bind(map, NULL, s, m, o, out);
 }
 
 wmap_status

@@ -46,6 +46,8 @@ struct wmap_plan {
     struct wm_bind_opts bind; /* its texts are owned by the context */
     bool no_symlinks;
     bool stream;          /* the output is "-" */
+    struct wm_feed *source; /* the input comes as a stream; or NULL */
+    bool pushed;              /* it is pushed (wmap_push_open) */
     struct wm_str output; /* as given; empty: none */
     struct wm_plan plan;
     uint64_t size; /* of the plan's block */

@@ -1,10 +1,8 @@
 /* api/run.c -- run a plan: into files that appear whole or not at all, or into a stream. */
-#include "api/ctx.h"
-#include "api/out.h"
-#include "api/view.h"
-#include "runtime/io.h"
+#include <pthread.h>
 
-enum { STREAM_WINDOW = 1 << 20 };
+#include "api/stream.h"
+#include "runtime/io.h"
 
 struct run {
     struct wmap_ctx *ctx;
@@ -15,6 +13,7 @@ struct run {
     struct wm_exec_stats stats;
     struct wm_progress progress;
     double start;
+    uint32_t *sum; /* check sums of the output */
 };
 
 static void
@@ -81,30 +80,55 @@ write_window(void *user, uint32_t outfile, uint64_t off, const void *p, uint64_t
                         off, err);
 }
 
+static int
+file_fd(void *user, uint32_t file)
+{
+    return wm_output_fd(((struct run *)user)->ctx->running, file);
+}
+
+static enum wm_status
+run_source(struct run *r, const struct wm_push_to *to)
+{
+    struct wm_stream_run s = {.p = r->p, .progress = &r->progress};
+    struct wm_push_opts o = {.max_memory = r->exec.max_memory};
+
+    return wm_stream_run(&s, &r->a, &r->v, &o, to, &r->stats);
+}
+
+static enum wm_status
+make(struct run *r)
+{
+    struct wm_exec_sink sink = {.write = write_window, .user = r, .sum = r->sum};
+    struct wm_push_to to = {.fd = file_fd, .user = r};
+
+    if (r->p->source)
+        return run_source(r, &to);
+    return wm_exec_run(&r->p->plan, r->ctx->sys, &r->exec, &sink, &r->stats, &r->ctx->err);
+}
+
 wmap_status
 wmap_run(wmap_plan *p, const wmap_run_options *o, wmap_run_result *result)
 {
     struct run r;
-    struct wm_exec_sink sink = {write_window, &r, NULL};
     struct wm_output_opts opts = {
         .force = o && o->force, .fsync = o && o->fsync, .is_dir = !p->bind.out_is_file};
     struct wmap_ctx *ctx = p->map->ctx;
     enum wm_status st;
 
     begin(&r, p, o);
-    sink.sum = wm_view_sums(&r.v, &r.a);
-    if (p->output.n == 0 || p->stream)
-        return end(&r, wm_fail(&ctx->err, WM_EUSAGE, NULL, "the plan has no output to write to"),
-                   result);
+    if (p->output.n == 0 || p->stream || p->pushed)
+        return end(&r, wm_fail(&ctx->err, WM_EUSAGE, NULL, "the plan has no %s",
+                               p->pushed ? "input to read" : "output to write to"), result);
+    r.sum = wm_view_sums(&r.v, &r.a);
     st = wm_ctx_stopped(ctx, &ctx->err) ? WM_ELIMIT : WM_OK;
     if (st == WM_OK)
         st = wm_output_open(&r.a, ctx->sys, p->output, &p->plan, &opts, &ctx->running, &ctx->err);
     if (st == WM_OK)
-        st = wm_exec_run(&p->plan, ctx->sys, &r.exec, &sink, &r.stats, &ctx->err);
+        st = make(&r);
     if (st == WM_OK && wm_ctx_stopped(ctx, &ctx->err))
         st = WM_ELIMIT;
     if (st == WM_OK) {
-        wm_output_sums(ctx->running, sink.sum);
+        wm_output_sums(ctx->running, r.sum);
         st = wm_output_commit(ctx->running, &ctx->err);
     }
     wm_output_abort(ctx->running); /* lets go of the lock; removes what is not committed */
@@ -112,91 +136,121 @@ wmap_run(wmap_plan *p, const wmap_run_options *o, wmap_run_result *result)
     return end(&r, st, result);
 }
 
-/* ---- streams ---- */
+/* ---- streams ----
+ *
+ * Windows are made by all threads and written in order: a thread waits with its window for its turn, so there is never
+ * more in memory than a window for each. */
+
+struct in_order {
+    struct run *r;
+    wmap_sink sink;
+    pthread_mutex_t lock;
+    pthread_cond_t turn;
+    uint64_t next; /* offset in the file */
+    bool stopped;
+};
 
 static enum wm_status
-put(struct run *r, const wmap_sink *sink, const void *p, uint64_t n)
+put(struct in_order *q, const void *p, uint64_t n, struct wm_err *err)
 {
-    if (n && sink->write(sink->user, p, (size_t)n) != 0)
-        return wm_fail(&r->ctx->err, WM_EIO, NULL, "writing the output failed");
+    if (n && q->sink.write(q->sink.user, p, (size_t)n) != 0)
+        return wm_fail(err, WM_EIO, NULL, "writing the output failed");
     return WM_OK;
 }
 
 static enum wm_status
-put_tensor(struct run *r, struct wm_exec *x, uint32_t id, void *window, const wmap_sink *sink,
-           uint64_t *done)
+put_window(void *user, uint32_t outfile, uint64_t off, const void *p, uint64_t n, struct wm_err *err)
 {
-    uint64_t nbytes = r->v.out[id].nbytes, total = r->p->plan.head->out_bytes;
+    struct in_order *q = user;
+    bool stopped;
+    enum wm_status st;
 
-    for (uint64_t at = 0; at < nbytes;) {
-        uint64_t n = nbytes - at < STREAM_WINDOW ? nbytes - at : STREAM_WINDOW;
-        enum wm_status st;
-
-        if ((st = wm_exec_encode(x, id, at, n, window, &r->ctx->err)) != WM_OK ||
-            (st = put(r, sink, window, n)) != WM_OK)
-            return st;
-        at += n;
-        *done += n;
-        if (wm_progress_call(&r->progress, *done, total))
-            return wm_fail(&r->ctx->err, WM_ELIMIT, NULL, "interrupted");
-    }
+    (void)outfile; /* there is one */
+    pthread_mutex_lock(&q->lock);
+    while (q->next != off && !q->stopped)
+        pthread_cond_wait(&q->turn, &q->lock);
+    stopped = q->stopped;
+    pthread_mutex_unlock(&q->lock);
+    if (stopped)
+        return wm_fail(err, WM_ELIMIT, NULL, "stopped");
+    if ((st = put(q, p, n, err)) != WM_OK)
+        return st;
+    pthread_mutex_lock(&q->lock);
+    q->next += n;
+    pthread_cond_broadcast(&q->turn);
+    pthread_mutex_unlock(&q->lock);
     return WM_OK;
 }
 
-/* One file, front to back; what lies between its tensors is zero. */
+static void
+stop_waiting(void *user)
+{
+    struct in_order *q = user;
+
+    pthread_mutex_lock(&q->lock);
+    q->stopped = true;
+    pthread_cond_broadcast(&q->turn);
+    pthread_mutex_unlock(&q->lock);
+}
+
 static enum wm_status
-put_file(struct run *r, struct wm_exec *x, void *window, const wmap_sink *sink)
+put_source(void *user, const void *p, uint64_t n, struct wm_err *err)
+{
+    return put(user, p, n, err);
+}
+
+/* Checks come first: what is written can't be taken back. */
+static enum wm_status
+make_in_order(struct run *r, struct in_order *q)
 {
     const struct wm_plan_outfile *f = &r->v.outfile[0];
-    uint64_t at = f->head.len, done = 0;
-    enum wm_status st = put(r, sink, r->v.blob + f->head.off, f->head.len);
+    struct wm_exec_sink sink = {.write = put_window, .user = q, .stop = stop_waiting};
+    struct wm_push_to to = {.write = put_source, .user = q};
+    struct wm_err *err = &r->ctx->err;
+    struct wm_exec_stats checks = {0};
+    enum wm_status st;
 
-    for (uint64_t k = f->first; st == WM_OK && k < f->first + f->ntensor; k++) {
-        const struct wm_plan_out *t = &r->v.out[k];
+    if (r->p->source) /* the head waits for the answer whether memory suffices */
+        return run_source(r, &to);
+    r->exec.part = WM_EXEC_CHECKS;
+    if ((st = wm_exec_run(&r->p->plan, r->ctx->sys, &r->exec, &sink, &checks, err)) != WM_OK ||
+        (st = put(q, r->v.blob + f->head.off, f->head.len, err)) != WM_OK)
+        return st;
+    r->exec.part = WM_EXEC_OUTPUTS;
+    st = wm_exec_run(&r->p->plan, r->ctx->sys, &r->exec, &sink, &r->stats, err);
+    r->stats.bytes_read += checks.bytes_read;
+    return st == WM_OK ? put(q, r->v.blob + f->tail.off, f->tail.len, err) : st;
+}
 
-        memset(window, 0, STREAM_WINDOW);
-        for (; st == WM_OK && at < t->off;
-             at += t->off - at < STREAM_WINDOW ? t->off - at : STREAM_WINDOW)
-            st = put(r, sink, window, t->off - at < STREAM_WINDOW ? t->off - at : STREAM_WINDOW);
-        if (st == WM_OK)
-            st = put_tensor(r, x, (uint32_t)k, window, sink, &done);
-        at = t->off + t->nbytes;
-    }
-    return st == WM_OK ? put(r, sink, r->v.blob + f->tail.off, f->tail.len) : st;
+/* Why the output can't go to a stream; NULL: it can. */
+static const char *
+not_in_order(const struct run *r)
+{
+    if (r->v.noutfile != 1)
+        return "a stream takes one file, but the output has several";
+    if (r->v.nsum)
+        return "this container states a check sum in front of the bytes it is of, which are not known by then: "
+               "write it to a file, or name another container with --format";
+    return NULL;
 }
 
 wmap_status
 wmap_run_stream(wmap_plan *p, const wmap_run_options *o, wmap_sink sink, wmap_run_result *result)
 {
     struct wmap_ctx *ctx = p->map->ctx;
-    struct wm_exec *x = NULL;
+    struct in_order q = {.sink = sink, .lock = PTHREAD_MUTEX_INITIALIZER, .turn = PTHREAD_COND_INITIALIZER};
     struct run r;
-    void *window;
+    const char *why;
     enum wm_status st;
 
     begin(&r, p, o);
-    if (r.v.noutfile != 1)
-        return end(&r,
-                   wm_fail(&ctx->err, WM_EUSAGE, NULL,
-                           "a stream takes one file, but the output has %llu",
-                           (unsigned long long)r.v.noutfile),
-                   result);
-    if (r.v.nsum)
-        return end(&r,
-                   wm_fail(&ctx->err, WM_EUSAGE, NULL,
-                           "this container has check sums in front of the bytes they are of, and a stream can not "
-                           "go back: write it to a file"),
-                   result);
-    window = wm_arena_alloc(&r.a, STREAM_WINDOW);
-    st = wm_exec_open(&p->plan, ctx->sys, &r.exec, &x, &ctx->err);
-    if (st == WM_OK)
-        st = wm_view_checks(&r.v, x, &ctx->err);
-    if (st == WM_OK)
-        st = put_file(&r, x, window, &sink);
-    if (st == WM_OK)
-        st = wm_exec_check_inputs(x, &ctx->err);
-    if (x)
-        wm_exec_close(x);
-    r.stats.bytes_read = p->plan.head->in_bytes;
+    why = p->pushed ? "the plan has no input to read" : not_in_order(&r);
+    if (why)
+        return end(&r, wm_fail(&ctx->err, WM_EUSAGE, NULL, "%s", why), result);
+    q.r = &r;
+    q.next = r.v.outfile[0].head.len;
+    st = make_in_order(&r, &q);
+    pthread_cond_destroy(&q.turn);
+    pthread_mutex_destroy(&q.lock);
     return end(&r, st, result);
 }

@@ -454,6 +454,9 @@ wmap_verify(wmap_plan *p, const char *output, const wmap_work *work, wmap_style 
     enum wm_status st;
 
     wm_ctx_begin(f.ctx);
+    if (p->source || p->pushed)
+        return wm_ctx_end(f.ctx, wm_fail(&f.ctx->err, WM_EUSAGE, NULL,
+                                         "verify reads its input several times: a stream can't be verified"));
     wm_ctx_arena(f.ctx, &f.a);
     st = open_output(&f, wm_ctx_str(f.ctx, output));
     if (st == WM_OK)

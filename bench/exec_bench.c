@@ -189,7 +189,7 @@ run(const struct wm_plan *p, const char *out, unsigned threads, struct wm_exec_s
     struct wm_err err = {0};
     double t;
     int fd;
-    struct wm_exec_sink sink = {to_file, &fd, NULL};
+    struct wm_exec_sink sink = {.write = to_file, .user = &fd};
 
     unlink(out);
     t = now();

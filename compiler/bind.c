@@ -26,6 +26,11 @@ find_config(struct wm_cc *cc, const struct wm_manifest *in, const struct wm_bind
         be->config_path = o->config.n ? o->config : WM_STR("the configuration");
         return WM_OK;
     }
+    if (path.n == 0 && in->dir.n == 0) {
+        be->config_why = wm_arena_printf(cc->a, "%.*s has no config.json beside it; name one with --config",
+                                         WM_STR_ARG(in->path));
+        return WM_OK;
+    }
     if (path.n == 0) {
         path = wm_arena_printf(cc->a, "%.*s/config.json", WM_STR_ARG(in->dir));
         if (cc->sys->stat(path.p, &st) != 0) {

@@ -20,6 +20,7 @@ struct wm_exec_opts {
      */
     bool (*progress)(void *user, uint64_t done, uint64_t total);
     void *progress_user;
+    enum { WM_EXEC_ALL, WM_EXEC_OUTPUTS, WM_EXEC_CHECKS } part; /* what of the plan */
 };
 
 /* What a run counted. */
@@ -35,6 +36,7 @@ struct wm_exec_sink {
                             struct wm_err *err);
     void *user;
     uint32_t *sum; /* [number of SUM] filled when all is written; NULL where there is none */
+    void (*stop)(void *user); /* a thread fails: calls of `write` that wait must return; or NULL */
 };
 
 /* Produce all tensor bytes of all output files (not heads and tails), and make the checks, of check

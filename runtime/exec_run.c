@@ -108,7 +108,7 @@ make_stretches(struct run *r, struct wm_err *err)
     r->stretch = x->sys->malloc((2 * x->nout + x->noutfile + x->ninsum + 1) * sizeof(r->stretch[0]));
     if (!r->stretch)
         return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
-    for (uint64_t i = 0; i < x->noutfile; i++) {
+    for (uint64_t i = 0; i < x->noutfile && x->opts.part != WM_EXEC_CHECKS; i++) {
         uint64_t end = x->outfile[i].first + x->outfile[i].ntensor;
 
         done = x->outfile[i].first;
@@ -136,14 +136,14 @@ make_stretches(struct run *r, struct wm_err *err)
         add_windows(r, i, done, end);
         done = end;
     }
-    for (uint64_t i = done; i < x->nout; i++)
-        if (!is_skipped(x, &x->out[i]))
+    for (uint64_t i = 0; i < x->nout && x->opts.part != WM_EXEC_OUTPUTS; i++)
+        if (x->out[i].file == WM_NONE && !is_skipped(x, &x->out[i]))
             add_stretch(r, &(struct stretch){.hi = x->out[i].nbytes,
                                              .step = r->window,
                                              .out = i,
                                              .end = i + 1,
                                              .file = WM_NONE});
-    for (uint64_t i = 0; i < x->ninsum; i++)
+    for (uint64_t i = 0; i < x->ninsum && x->opts.part != WM_EXEC_OUTPUTS; i++)
         add_stretch(r, &(struct stretch){.lo = x->insum[i].lo,
                                          .hi = x->insum[i].hi,
                                          .origin = x->insum[i].lo / r->window * r->window,
@@ -253,6 +253,14 @@ do_step(struct run *r, struct wm_worker *w, uint64_t id)
 }
 
 static void
+stop(struct run *r)
+{
+    atomic_store(&r->stop, true);
+    if (r->sink->stop)
+        r->sink->stop(r->sink->user);
+}
+
+static void
 work(void *user, unsigned k)
 {
     struct run *r = user;
@@ -266,13 +274,13 @@ work(void *user, unsigned k)
             return;
         if (do_step(r, &r->worker[k], id) != WM_OK) {
             r->failed[k] = id;
-            atomic_store(&r->stop, true);
+            stop(r);
             return;
         }
         if (o->progress && o->progress(o->progress_user, atomic_load(&r->done), total)) {
             (void)wm_fail(&r->err[k], WM_EIO, NULL, "stopped");
             r->failed[k] = UINT64_MAX - 1;
-            atomic_store(&r->stop, true);
+            stop(r);
             return;
         }
     }
@@ -346,7 +354,7 @@ end_sums(struct run *r, struct wm_err *err)
 
     if (r->sink->sum)
         wm_sums_take(&r->sums, r->sink->sum);
-    for (uint64_t i = 0; i < r->x->ninsum && st == WM_OK; i++)
+    for (uint64_t i = 0; i < r->x->ninsum && st == WM_OK && r->x->opts.part != WM_EXEC_OUTPUTS; i++)
         st = wm_insum_check(r->x, &r->x->insum[i], atomic_load(&r->insum[i]), err);
     return st;
 }

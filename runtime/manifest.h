@@ -21,6 +21,7 @@ struct wm_mfile {
     int64_t mtime_sec, mtime_nsec;
     uint64_t dev, ino;
     uint32_t format;        /* enum wm_format_id */
+    bool stream;            /* it can't be opened: its data comes later (runtime/manifest_stream.h) */
 };
 
 struct wm_mtensor {

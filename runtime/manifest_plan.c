@@ -29,7 +29,7 @@ uint32_t
 wm_plan_add_mfile(struct wm_plan_builder *b, const struct wm_mfile *f)
 {
     struct wm_plan_infile rec = {.size = f->size, .nbytes = f->size, .mtime_sec = f->mtime_sec,
-                                 .mtime_nsec = f->mtime_nsec};
+                                 .mtime_nsec = f->mtime_nsec, .flags = f->stream ? WM_INFILE_STREAM : 0};
 
     rec.path = wm_plan_add_text(b, f->path);
     return (uint32_t)wm_plan_add(b, WM_PS_INFILE, &rec, sizeof(rec), 1);

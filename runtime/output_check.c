@@ -108,7 +108,7 @@ check_sidecar(struct wm_output *o, const struct wm_plan_sidecar *s, struct wm_er
     for (uint64_t i = 0; i < n; i++) {
         char *file;
 
-        if (in[i].codec != WM_CODEC_RAW)
+        if (in[i].codec != WM_CODEC_RAW || in[i].flags & WM_INFILE_STREAM)
             continue;
         file = wm_arena_cstr(o->a, wm_plan_str(o->plan, in[i].path));
         if (o->sys->stat(file, &theirs) == 0 && theirs.st_dev == mine.st_dev &&
@@ -128,7 +128,7 @@ wm_output_check(struct wm_output *o, struct wm_err *err)
     if (st == WM_OK)
         st = check_names(o, err);
     for (uint64_t i = 0; st == WM_OK && i < n; i++)
-        if (in[i].codec == WM_CODEC_RAW)
+        if (in[i].codec == WM_CODEC_RAW && !(in[i].flags & WM_INFILE_STREAM))
             st = check_input(o, wm_arena_cstr(o->a, wm_plan_str(o->plan, in[i].path)), err);
     for (uint64_t i = 0; st == WM_OK && i < o->nsidecar; i++) {
         struct wm_str from = wm_plan_str(o->plan, o->sidecar[i].from);

@@ -233,6 +233,12 @@ make_order(struct wm_push *s)
 }
 
 static enum wm_status
+write_constant(struct wm_push *s, struct wm_plan_bytes b)
+{
+    return b.len ? s->to.write(s->to.user, s->x.blob + b.off, b.len, s->err) : WM_OK;
+}
+
+static enum wm_status
 open_session(struct wm_push *s)
 {
     uint64_t peak;
@@ -245,7 +251,9 @@ open_session(struct wm_push *s)
         return st;
     if (!s->to.fd)
         wm_push_blocks(s);
-    else if ((st = wm_push_fills(s)) != WM_OK)
+    if (s->to.fd && (st = wm_push_fills(s)) != WM_OK)
+        return st;
+    if (s->to.write && (st = write_constant(s, s->x.outfile[0].head)) != WM_OK)
         return st;
     st = feed_others(s);
     return st == WM_OK && s->to.write ? wm_push_flow(s) : st;
@@ -423,6 +431,8 @@ wm_push_finish(struct wm_push *s, struct wm_exec_stats *stats, struct wm_err *er
         st = wm_push_flow(s);
     if (st == WM_OK && !s->to.fd && s->next_out < s->x.nout)
         st = wm_fail(err, WM_EFORMAT, NULL, "the plan leaves an output incomplete");
+    if (st == WM_OK && s->to.write)
+        st = write_constant(s, s->x.outfile[0].tail);
     s->stats.peak_buffers += s->peak;
     if (s->to.fd)
         s->stats.bytes_written = s->x.plan.head->out_bytes;

@@ -19,7 +19,7 @@ struct wm_push;
 /* Where the output goes: one of the three. */
 struct wm_push_to {
     int (*fd)(void *user, uint32_t outfile); /* files of their final size; heads and tails are not written */
-    enum wm_status (*write)(void *user, const void *p, uint64_t n, struct wm_err *err); /* of one file, all */
+    enum wm_status (*write)(void *user, const void *p, uint64_t n, struct wm_err *err); /* of one file, all of it */
     enum wm_status (*tensor)(void *user, uint32_t out, const void *p, struct wm_err *err);
     void *user;
 };

@@ -193,6 +193,17 @@ typedef struct {
  * nothing. */
 WMAP_API wmap_status wmap_bind(wmap_map *map, const char *input, const wmap_bind_options *o,
                                wmap_plan **out);
+/* Where the bytes of a stream come from, in order: at most n of them, 0 at the end, negative on failure. */
+typedef struct {
+    long (*read)(void *user, void *p, size_t n);
+    void *user;
+} wmap_source;
+/* The same with a safetensors file that comes as a stream: reads its header here and the rest in wmap_run() or
+ * wmap_run_stream(), which is then for once.  What comes before its time is held back: into files only what must be
+ * compared, into a stream also output whose turn has not come; where the memory is too small for that, the run fails
+ * before it reads on, and says how much would do.  wmap_bind() does this by itself for the input "-" where standard
+ * input is no file. */
+WMAP_API wmap_status wmap_bind_stream(wmap_map *map, wmap_source in, const wmap_bind_options *o, wmap_plan **out);
 /* What a run would do, with these options: files, tensors, bytes, memory. */
 WMAP_API wmap_status wmap_plan_describe(wmap_plan *p, const wmap_work *work, wmap_style style,
                                         wmap_sink out);
@@ -202,6 +213,8 @@ WMAP_API wmap_status wmap_plan_dump(wmap_plan *p, const char *stage, wmap_sink o
  * "KEY[3,5]". */
 WMAP_API wmap_status wmap_plan_trace(wmap_plan *p, const char *element, wmap_style style,
                                      wmap_sink out);
+
+/* ---- runs ---- */
 
 typedef struct {
     bool force; /* replace a directory that is not empty */
@@ -224,6 +237,34 @@ WMAP_API wmap_status wmap_run(wmap_plan *p, const wmap_run_options *o, wmap_run_
 /* The same into a sink, in order; only for a plan with one output file. */
 WMAP_API wmap_status wmap_run_stream(wmap_plan *p, const wmap_run_options *o, wmap_sink sink,
                                      wmap_run_result *result);
+
+/* ---- tensors that are pushed ---- */
+
+typedef struct {
+    const char *name, *dtype; /* "BF16" */
+    const int64_t *shape;
+    unsigned rank;
+} wmap_header;
+/* Bind a map to tensors that are not in files.  The options' `config` is needed where the map asks for one. */
+WMAP_API wmap_status wmap_bind_headers(wmap_map *map, const wmap_header *t, size_t n, const wmap_bind_options *o,
+                                       wmap_plan **out);
+/* Takes a tensor of the output that is complete; its bytes are valid during the call.  Non-zero fails the session. */
+typedef struct {
+    int (*tensor)(void *user, const wmap_tensor *t, const void *bytes);
+    void *user;
+} wmap_taker;
+typedef struct wmap_push wmap_push;
+/* Begin a session: with a taker tensors are handed out, in the order in which they become complete; without one the
+ * output given at bind is written.  One session at a time writes files in a context. */
+WMAP_API wmap_status wmap_push_open(wmap_plan *p, const wmap_run_options *o, const wmap_taker *taker, wmap_push **out);
+/* Bytes [offset, offset + n) of a tensor: whole elements, in any order, each byte once.  Pieces of a MiB or more are
+ * worked on without a copy.  After a mistake of the caller (no such tensor, pushed twice) the session goes on. */
+WMAP_API wmap_status wmap_push_bytes(wmap_push *s, const char *tensor, uint64_t offset, const void *bytes, size_t n);
+/* All came?  Then the output appears.  WMAP_ERROR: the message names a tensor that did not come whole. */
+WMAP_API wmap_status wmap_push_finish(wmap_push *s, wmap_run_result *result);
+/* End a session, finished or not; what is not finished leaves nothing behind.  NULL: nothing to do. */
+WMAP_API void wmap_push_close(wmap_push *s);
+
 /* Prove that `output` holds what the plan makes, whatever its sharding, and that the way back gives
  * the input again as far as the map carries it.  WMAP_NO: it does not; out says where. */
 WMAP_API wmap_status wmap_verify(wmap_plan *p, const char *output, const wmap_work *work,

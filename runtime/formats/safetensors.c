@@ -283,52 +283,60 @@ check_tiling(struct reader *r, uint32_t first, uint64_t size)
         at += t[i].nbytes;
         t[i].off += r->data;
     }
-    if (at != size)
+    if (at != size && size != UINT64_MAX)
         return wm_fail(r->err, WM_EFORMAT, r->path,
                        "%" PRIu64 " bytes behind the last tensor belong to none", size - at);
     return WM_OK;
+}
+
+enum wm_status
+wm_safetensors_header(struct wm_manifest *m, uint32_t file, char *text, uint64_t len, uint64_t size, struct wm_err *err)
+{
+    struct reader r = {.m = m, .path = m->file.item[file].path.p, .file = file, .data = 8 + len, .err = err};
+    uint32_t first = m->tensor.n;
+    size_t bad;
+    enum wm_status st;
+
+    if (!wm_utf8_valid((struct wm_str){text, (size_t)len}, &bad))
+        return wm_fail(err, WM_EFORMAT, r.path, "header: invalid UTF-8 at byte %zu", bad);
+    wm_json_init(&r.j, m->a, text, (size_t)len);
+    st = read_header(&r);
+    if (st == WM_OK)
+        st = check_tiling(&r, first, size);
+    return st == WM_OK ? wm_manifest_register(m, first, err) : st;
 }
 
 static enum wm_status
 read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file, struct wm_err *err)
 {
     const struct wm_mfile *f = &m->file.item[file];
-    struct reader r = {.m = m, .path = f->path.p, .file = file, .err = err};
-    uint32_t first = m->tensor.n;
+    const char *path = f->path.p;
     unsigned char prefix[8];
     uint64_t len = 0;
-    size_t bad;
     char *text;
     enum wm_status st;
 
     if (f->size < sizeof(prefix))
-        return wm_fail(err, WM_EFORMAT, r.path,
+        return wm_fail(err, WM_EFORMAT, path,
                        "only %" PRIu64 " bytes long, too short for a safetensors file", f->size);
-    st = wm_io_pread(sys, fd, r.path, prefix, sizeof(prefix), 0, err);
+    st = wm_io_pread(sys, fd, path, prefix, sizeof(prefix), 0, err);
     if (st != WM_OK)
         return st;
     for (int k = 7; k >= 0; k--)
         len = len << 8 | prefix[k];
     if (len > WM_SAFETENSORS_MAX_HEADER)
-        return wm_fail(err, WM_EFORMAT, r.path,
+        return wm_fail(err, WM_EFORMAT, path,
                        "header: a length of %" PRIu64 " bytes is above the limit of %d", len,
                        WM_SAFETENSORS_MAX_HEADER);
     if (!wm_ck_range(8, len, f->size))
-        return wm_fail(err, WM_EFORMAT, r.path,
+        return wm_fail(err, WM_EFORMAT, path,
                        "header: %" PRIu64 " bytes long, but the file has only %" PRIu64, len,
                        f->size);
     text = wm_arena_alloc(m->a, (size_t)len);
-    st = wm_io_pread(sys, fd, r.path, text, len, 8, err);
+    st = wm_io_pread(sys, fd, path, text, len, 8, err);
     if (st != WM_OK)
         return st;
-    if (!wm_utf8_valid((struct wm_str){text, (size_t)len}, &bad))
-        return wm_fail(err, WM_EFORMAT, r.path, "header: invalid UTF-8 at byte %zu", bad);
-    r.data = 8 + len;
-    wm_json_init(&r.j, m->a, text, (size_t)len);
-    st = read_header(&r);
-    if (st == WM_OK)
-        st = check_tiling(&r, first, f->size - r.data);
-    return st == WM_OK ? wm_manifest_register(m, first, err) : st;
+    return wm_safetensors_header(m, file, text, len, f->size - 8 - len, err);
 }
 
 const struct wm_format wm_format_safetensors = {

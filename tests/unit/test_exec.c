@@ -213,7 +213,7 @@ static void
 run_and_compare(struct made *made, const struct wm_exec_opts *o, const struct wm_sys *sys)
 {
     struct sunk sunk = {0};
-    struct wm_exec_sink sink = {sink_write, &sunk, NULL};
+    struct wm_exec_sink sink = {.write = sink_write, .user = &sunk};
     struct wm_exec_stats stats;
     struct wm_err err = {0};
 
@@ -449,7 +449,7 @@ test_memory_limit(void **state)
 {
     struct wm_arena a;
     struct sunk sunk = {0};
-    struct wm_exec_sink sink = {sink_write, &sunk, NULL};
+    struct wm_exec_sink sink = {.write = sink_write, .user = &sunk};
     struct wm_exec_opts o = {.threads = 4, .max_memory = 1000};
     struct wm_exec_stats stats;
     struct wm_plan plan;
@@ -499,7 +499,7 @@ static void
 test_failures(void **state)
 {
     struct wm_arena a;
-    struct wm_exec_sink sink = {no_sink, NULL, NULL};
+    struct wm_exec_sink sink = {.write = no_sink, .user = NULL};
     struct wm_exec_opts o = {.threads = 2, .window = 50000};
     struct wm_sys sys = wm_sys_real;
     struct wm_plan plan;
@@ -600,7 +600,7 @@ static void
 test_checks(void **state)
 {
     struct wm_arena a;
-    struct wm_exec_sink sink = {no_sink, NULL, NULL};
+    struct wm_exec_sink sink = {.write = no_sink, .user = NULL};
     char path[96];
     const int64_t r = 300, c = 500, n = 300 * 500;
     uint8_t *bytes = malloc((size_t)n * 6);

@@ -301,7 +301,7 @@ test_random_damage(void **state)
     for (int round = 0; round < 20000; round++) {
         struct wm_arena a;
         struct wm_plan p;
-        struct wm_exec_sink sink = {drop, NULL, NULL};
+        struct wm_exec_sink sink = {.write = drop, .user = NULL};
         struct wm_exec_opts o = {.threads = 1, .max_memory = 1 << 19};
         struct wm_err err = {0};
         uint64_t size;

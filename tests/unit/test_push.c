@@ -180,7 +180,7 @@ sink_write(void *user, uint32_t file, uint64_t off, const void *p, uint64_t n, s
 static enum wm_status
 run_from_file(struct made *m)
 {
-    struct wm_exec_sink sink = {sink_write, m, NULL};
+    struct wm_exec_sink sink = {.write = sink_write, .user = m};
     struct wm_exec_opts o = {.threads = 1};
     struct wm_err err = {0};
 
@@ -240,7 +240,6 @@ open_target(struct made *m, struct target *t, enum mode mode, struct wm_push_to 
         to->write = target_write;
     else
         to->tensor = target_tensor;
-    t->at = m->file[0].head.len;
     for (uint64_t k = 0; k < m->nfile; k++) {
         char path[128];
 
