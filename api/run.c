@@ -14,6 +14,7 @@ struct run {
     struct wm_progress progress;
     double start;
     uint32_t *sum; /* check sums of the output */
+    uint64_t kept; /* bytes of a run that was killed */
 };
 
 static void
@@ -64,6 +65,7 @@ end(struct run *r, enum wm_status st, wmap_run_result *result)
                                     .peak_buffers = r->stats.peak_buffers,
                                     .cast_overflow = r->stats.cast_overflow,
                                     .cast_nan = r->stats.cast_nan,
+                                    .bytes_kept = r->kept,
                                     .seconds = wm_now() - r->start,
                                     .place = place_of(r)};
     wm_arena_fini(&r->a);
@@ -76,8 +78,26 @@ write_window(void *user, uint32_t outfile, uint64_t off, const void *p, uint64_t
 {
     struct run *r = user;
 
-    return wm_io_pwrite(r->ctx->sys, wm_output_fd(r->ctx->running, outfile), r->p->output.p, p, n,
-                        off, err);
+    enum wm_status st = wm_io_pwrite(r->ctx->sys, wm_output_fd(r->ctx->running, outfile), r->p->output.p, p,
+                                     n, off, err);
+
+    if (st == WM_OK)
+        wm_output_wrote(r->ctx->running, outfile, off, n);
+    return st;
+}
+
+static bool
+has_window(void *user, uint32_t outfile, uint64_t lo, uint64_t hi)
+{
+    return wm_output_has(((struct run *)user)->ctx->running, outfile, lo, hi);
+}
+
+/* Of a plan whose run can be gone on with after a kill: the input can be read again, and there are no check sums, which
+ * take all windows. */
+static uint64_t
+id_of(const struct run *r)
+{
+    return r->p->source || r->v.nsum ? 0 : wm_hash(r->p->plan.head, r->p->size, WM_PLAN_VERSION) | 1;
 }
 
 static int
@@ -103,6 +123,9 @@ make(struct run *r)
 
     if (r->p->source)
         return run_source(r, &to);
+    r->kept = wm_output_kept(r->ctx->running);
+    r->exec.has = r->kept ? has_window : NULL;
+    r->exec.has_user = r;
     return wm_exec_run(&r->p->plan, r->ctx->sys, &r->exec, &sink, &r->stats, &r->ctx->err);
 }
 
@@ -120,6 +143,7 @@ wmap_run(wmap_plan *p, const wmap_run_options *o, wmap_run_result *result)
         return end(&r, wm_fail(&ctx->err, WM_EUSAGE, NULL, "the plan has no %s",
                                p->pushed ? "input to read" : "output to write to"), result);
     r.sum = wm_view_sums(&r.v, &r.a);
+    opts.id = id_of(&r);
     st = wm_ctx_stopped(ctx, &ctx->err) ? WM_ELIMIT : WM_OK;
     if (st == WM_OK)
         st = wm_output_open(&r.a, ctx->sys, p->output, &p->plan, &opts, &ctx->running, &ctx->err);

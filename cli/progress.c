@@ -80,11 +80,15 @@ progress_end(struct cli *c)
 void
 result_line(const struct cli *c, const wmap_run_result *r)
 {
-    char size[16], rate[16];
+    char size[16], rate[16], kept[16];
 
     wmap_print_size(r->bytes_written, size, sizeof(size));
     wmap_print_size(r->seconds > 0 ? (uint64_t)((double)r->bytes_written / r->seconds) : 0, rate,
                     sizeof(rate));
+    if (r->bytes_kept) {
+        wmap_print_size(r->bytes_kept, kept, sizeof(kept));
+        note(c, "note: %s were there from a run that was killed\n", kept);
+    }
     if (r->cast_overflow)
         note(c, "note: %llu values overflowed in casts\n", (unsigned long long)r->cast_overflow);
     if (r->cast_nan)
@@ -102,6 +106,7 @@ result_json(struct cli *c, const wmap_run_result *r)
           (unsigned long long)r->nfile);
     print(c, "  \"bytes_written\": %llu,\n  \"bytes_read\": %llu,\n",
           (unsigned long long)r->bytes_written, (unsigned long long)r->bytes_read);
+    print(c, "  \"bytes_kept\": %llu,\n", (unsigned long long)r->bytes_kept);
     print(c, "  \"peak_buffers\": %llu,\n  \"cast_overflow\": %llu,\n  \"cast_nan\": %llu,\n",
           (unsigned long long)r->peak_buffers, (unsigned long long)r->cast_overflow,
           (unsigned long long)r->cast_nan);

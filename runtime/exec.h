@@ -20,6 +20,9 @@ struct wm_exec_opts {
      */
     bool (*progress)(void *user, uint64_t done, uint64_t total);
     void *progress_user;
+    /* Is this range of an output file there already, so that it need not be made?  From any thread; or NULL. */
+    bool (*has)(void *user, uint32_t outfile, uint64_t lo, uint64_t hi);
+    void *has_user;
     enum { WM_EXEC_ALL, WM_EXEC_OUTPUTS, WM_EXEC_CHECKS } part; /* what of the plan */
 };
 

@@ -249,6 +249,10 @@ do_step(struct run *r, struct wm_worker *w, uint64_t id)
         return do_sum(r, w, s, lo, hi);
     if (s->file == WM_NONE)
         return wm_window_units(w, &w->x->out[s->out], (int64_t)lo, (int64_t)hi, NULL);
+    if (w->x->opts.has && w->x->opts.has(w->x->opts.has_user, s->file, lo, hi)) {
+        atomic_fetch_add_explicit(&r->done, hi - lo, memory_order_relaxed);
+        return WM_OK;
+    }
     return s->is_held ? do_slab(r, w, s, lo, hi) : do_window(r, w, s, lo, hi);
 }
 

@@ -33,6 +33,9 @@ wm_output_create(struct wm_output *o, const char *path, const char *final, struc
     struct wm_temp *t = wm_output_temp(o, path, final, false);
     int e;
 
+    if (o->resumed) /* a sidecar of the killed run */
+        (void)o->sys->unlink(path);
+
     do
         t->fd = o->sys->open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     while (t->fd < 0 && errno == EINTR);
@@ -56,7 +59,7 @@ wm_output_parents(struct wm_output *o, struct wm_str name, struct wm_err *err)
             continue;
         path = wm_arena_printf(o->a, "%s/%.*s", o->root, WM_STR_ARG(part));
         wm_output_temp(o, path.p, NULL, true); /* all below root is ours */
-        if (o->sys->mkdir(path.p, 0777) != 0)
+        if (o->sys->mkdir(path.p, 0777) != 0 && !(o->resumed && errno == EEXIST))
             return wm_fail_sys(err, errno, path.p, "cannot create the directory");
         wm_map_put(&o->made, part, 1);
     }
@@ -121,13 +124,29 @@ create_root(struct wm_output *o, struct wm_err *err)
 {
     int e;
 
-    o->root = wm_place_temp(&o->place);
+    o->root = o->place.keep[0] ? wm_place_numbered(&o->place, o->place.keep[0]) : wm_place_temp(&o->place);
     wm_output_temp(o, o->root, o->place.path, true);
+    if (o->resumed)
+        return WM_OK;
     if (o->sys->mkdir(o->root, 0777) == 0)
         return WM_OK;
     e = errno;
     o->ntemp--; /* not ours */
     return wm_fail_sys(err, e, o->root, "cannot create the directory");
+}
+
+/* A data file: new, or that of a killed run, which was found to be there. */
+static enum wm_status
+create_or_adopt(struct wm_output *o, const char *path, const char *final, struct wm_temp **out,
+                struct wm_err *err)
+{
+    if (!o->resumed)
+        return wm_output_create(o, path, final, out, err);
+    *out = wm_output_temp(o, path, final, false);
+    do
+        (*out)->fd = o->sys->open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
+    while ((*out)->fd < 0 && errno == EINTR);
+    return (*out)->fd >= 0 ? WM_OK : wm_fail_sys(err, errno, path, "cannot open");
 }
 
 static enum wm_status
@@ -141,9 +160,11 @@ create_file(struct wm_output *o, uint32_t i, struct wm_err *err)
         st = wm_output_parents(o, name, err);
         path = wm_arena_printf(o->a, "%s/%.*s", o->root, WM_STR_ARG(name));
         if (st == WM_OK)
-            st = wm_output_create(o, path.p, NULL, &o->of_file[i], err);
+            st = create_or_adopt(o, path.p, NULL, &o->of_file[i], err);
     } else {
-        st = wm_output_create(o, wm_place_temp(&o->place), o->place.path, &o->of_file[i], err);
+        st = create_or_adopt(o, o->place.keep[0] ? wm_place_numbered(&o->place, o->place.keep[0])
+                                                 : wm_place_temp(&o->place),
+                             o->place.path, &o->of_file[i], err);
     }
     return st == WM_OK ? reserve(o, o->of_file[i], f->size, err) : st;
 }
@@ -186,11 +207,17 @@ wm_output_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
         return st;
     make_lists(o);
     *out = o; /* before anything is created: a signal may come at any time */
+    o->place.keep[0] = opts->id;
+    o->place.keep[1] = opts->id ? wm_hash(&opts->id, sizeof(opts->id), 1) : 0;
     st = wm_place_lock(&o->place, err);
+    if (st == WM_OK && opts->id)
+        st = wm_output_resume(o, err);
     if (st == WM_OK && o->is_dir)
         st = create_root(o, err);
     for (uint32_t i = 0; st == WM_OK && i < o->nfile; i++)
         st = create_file(o, i, err);
+    if (st == WM_OK)
+        wm_output_journal(o);
     if (st != WM_OK) {
         wm_output_abort(o);
         *out = NULL;
@@ -225,6 +252,8 @@ wm_output_unlink(struct wm_output *o)
         else
             o->sys->unlink(t->path);
     }
+    if (o->journal_path)
+        o->sys->unlink(o->journal_path);
     if (o->place.lock_fd >= 0)
         o->sys->unlink(o->place.lock);
 }
@@ -239,7 +268,10 @@ wm_output_abort(struct wm_output *o)
             o->sys->close(o->temp[i].fd);
         o->temp[i].fd = -1;
     }
+    wm_journal_close(o->journal);
+    o->journal = NULL;
     wm_output_unlink(o);
+    o->journal_path = NULL;
     o->ntemp = 0;
     wm_place_unlock(&o->place);
 }

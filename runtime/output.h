@@ -17,6 +17,7 @@ struct wm_output_opts {
     bool fsync;             /* data, rename, directory */
     bool sparse;            /* sizes are set, no room is reserved: what is not written is a hole */
     bool is_dir;            /* the output is a directory of files; else exactly one data file */
+    uint64_t id;            /* of the plan: a run goes on where a killed one with this id stopped; 0: it begins anew */
 };
 
 /* Create the temporaries for all files of the plan.  Refused: a file or directory of the output that is one of the
@@ -30,6 +31,12 @@ enum wm_status wm_output_open(struct wm_arena *a, const struct wm_sys *sys, stru
 int wm_output_fd(struct wm_output *o, uint32_t i);
 /* The plan's check sums [number of SUM], which a commit writes: to be set before it where there are any. */
 void wm_output_sums(struct wm_output *o, const uint32_t *sum);
+/* Bytes [off, off + n) of OUTFILE number i are written. From any thread. */
+void wm_output_wrote(struct wm_output *o, uint32_t i, uint64_t off, uint64_t n);
+/* Were they written by the run that was killed? */
+bool wm_output_has(const struct wm_output *o, uint32_t i, uint64_t lo, uint64_t hi);
+/* How many bytes were. */
+uint64_t wm_output_kept(const struct wm_output *o);
 /* Sidecars, headers and index files are written by this; then everything is committed (renamed). */
 enum wm_status wm_output_commit(struct wm_output *o, struct wm_err *err);
 /* Close and remove everything that is not committed, and let go of the lock.  Safe after a commit, failed or not (NULL:

@@ -3,6 +3,7 @@
 #define WM_RUNTIME_OUTPUT_PRIV_H
 
 #include "base/map.h"
+#include "runtime/journal.h"
 #include "runtime/output.h"
 #include "runtime/place.h"
 
@@ -31,6 +32,9 @@ struct wm_output {
     volatile uint32_t ntemp;
     struct wm_temp **of_file; /* [nfile] */
     struct wm_map made;       /* directories below root that exist */
+    struct wm_journal *journal; /* of what is written; or NULL */
+    char *journal_path;         /* NULL: there is none to be removed */
+    bool resumed;               /* the temporaries are those of a killed run */
 };
 
 /* Everything that can be refused before anything is created. */
@@ -41,6 +45,16 @@ struct wm_temp *wm_output_temp(struct wm_output *o, const char *path, const char
 enum wm_status wm_output_create(struct wm_output *o, const char *path, const char *final,
                                 struct wm_temp **out, struct wm_err *err);
 enum wm_status wm_output_parents(struct wm_output *o, struct wm_str name, struct wm_err *err);
+
+/* ---- output_resume.c ---- */
+
+/* With the lock held and an id: take over the temporaries of a killed run of the same plan, or remove what is left of
+ * them.  o->resumed says which. */
+enum wm_status wm_output_resume(struct wm_output *o, struct wm_err *err);
+/* Begin a journal, or go on with the one that is there. */
+void wm_output_journal(struct wm_output *o);
+/* Before the output gets its name: what has a journal is taken for incomplete. */
+enum wm_status wm_output_journal_end(struct wm_output *o, struct wm_err *err);
 
 /* Heads and tails of the files, and all sidecars. */
 enum wm_status wm_output_write_small(struct wm_output *o, struct wm_err *err);

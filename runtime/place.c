@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -194,6 +195,14 @@ is_temp(const char *name, const char *prefix)
            strspn(name + n, "0123456789abcdef") == HEX;
 }
 
+static bool
+is_kept(const struct wm_place *p, const char *name)
+{
+    uint64_t id = strtoull(name + strlen(name) - HEX, NULL, 16);
+
+    return id && (id == p->keep[0] || id == p->keep[1]);
+}
+
 /* With the lock held, temporaries of this target belong to nobody alive. */
 static enum wm_status
 sweep(struct wm_place *p, struct wm_err *err)
@@ -209,7 +218,7 @@ sweep(struct wm_place *p, struct wm_err *err)
     for (uint32_t i = 0; rc == WM_OK && i < n; i++) {
         struct wm_str path;
 
-        if (!is_temp(name[i], prefix))
+        if (!is_temp(name[i], prefix) || is_kept(p, name[i]))
             continue;
         path = wm_arena_printf(p->a, "%s/%s", p->dir, name[i]);
         rc = wm_tree_remove(p->a, p->sys, path.p, err);
@@ -274,6 +283,12 @@ wm_place_unlock(struct wm_place *p)
     p->sys->unlink(p->lock); /* while held: nobody else can have locked this file */
     p->sys->close(p->lock_fd);
     p->lock_fd = -1;
+}
+
+char *
+wm_place_numbered(struct wm_place *p, uint64_t id)
+{
+    return wm_arena_cstr(p->a, wm_arena_printf(p->a, "%s%016" PRIx64, p->prefix, id));
 }
 
 char *

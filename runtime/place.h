@@ -20,6 +20,7 @@ struct wm_place {
     char *lock;   /* path of the lock file */
     int lock_fd;  /* -1: not held */
     uint32_t seq; /* of the next temporary */
+    uint64_t keep[2]; /* temporaries with these numbers are not swept; 0: none */
     bool exists;
     struct stat st; /* where it exists */
 };
@@ -33,6 +34,8 @@ enum wm_status wm_place_find(struct wm_arena *a, const struct wm_sys *sys, struc
 enum wm_status wm_place_lock(struct wm_place *p, struct wm_err *err);
 void wm_place_unlock(struct wm_place *p);
 
+/* The name of the temporary with a number of 64 bits. */
+char *wm_place_numbered(struct wm_place *p, uint64_t id);
 /* A new name for a temporary beside the target. */
 char *wm_place_temp(struct wm_place *p);
 

@@ -227,12 +227,14 @@ typedef struct {
     uint64_t bytes_written, bytes_read; /* of tensors */
     uint64_t peak_buffers;              /* bytes */
     uint64_t cast_overflow, cast_nan; /* elements that a cast made infinite or saturated, or NaN */
+    uint64_t bytes_kept; /* that a run which was killed had written */
     double seconds;
     const char
         *place; /* the file where there is one data file, else the directory; owned by the plan */
 } wmap_run_result;
 
-/* Write the output given at bind.  It appears whole or not at all. */
+/* Write the output given at bind.  It appears whole or not at all.  Where a run of the same plan into this place was
+ * killed, it goes on where that one stopped; what another plan left behind is removed. */
 WMAP_API wmap_status wmap_run(wmap_plan *p, const wmap_run_options *o, wmap_run_result *result);
 /* The same into a sink, in order; only for a plan with one output file. */
 WMAP_API wmap_status wmap_run_stream(wmap_plan *p, const wmap_run_options *o, wmap_sink sink,

@@ -1,4 +1,4 @@
-"""docs/tutorial.md and docs/coming-from.md from top to bottom: maps are written where they stand, commands run and
+"""docs/tutorial.md, docs/coming-from.md and docs/streaming.md from top to bottom: maps are written where they stand, commands run and
 print what is shown.  The Python of coming-from.md is run where its library is installed, and gives what wmap gives.
 """
 
@@ -10,10 +10,10 @@ import pytest
 
 from docs_kit import DOCS, blocks, map_bytes, read_tensors, session, wmap, write_checkpoint
 
-TUTORIAL, COMING = DOCS / "tutorial.md", DOCS / "coming-from.md"
+TUTORIAL, COMING, STREAMING = DOCS / "tutorial.md", DOCS / "coming-from.md", DOCS / "streaming.md"
 
 
-@pytest.mark.parametrize("page", [TUTORIAL, COMING], ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", [TUTORIAL, COMING, STREAMING], ids=lambda p: p.stem)
 def test_page(page, tmp_path):
     ran = 0
     for b in blocks(page):

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "runtime/output.h"
@@ -69,6 +70,16 @@ f_pread(int fd, void *p, size_t n, off_t off)
 }
 
 static ssize_t
+f_read(int fd, void *p, size_t n)
+{
+    if (trips() && fault.errnum) {
+        fault.failed = "read";
+        return -1;
+    }
+    return wm_sys_real.read(fd, p, fault.tripped && n > 1 ? 1 : n);
+}
+
+static ssize_t
 f_pwrite(int fd, const void *p, size_t n, off_t off)
 {
     if (trips() && fault.errnum) {
@@ -99,7 +110,7 @@ faulty(void)
     s.rename = f_rename, s.exchange = f_exchange, s.mkdir = f_mkdir, s.rmdir = f_rmdir;
     s.unlink = f_unlink, s.flock = f_flock, s.opendir = f_opendir, s.readdir = f_readdir;
     s.realpath = f_realpath, s.fstatfs = f_fstatfs;
-    s.pread = f_pread, s.pwrite = f_pwrite, s.close = f_close;
+    s.read = f_read, s.pread = f_pread, s.pwrite = f_pwrite, s.close = f_close;
     return s;
 }
 
@@ -110,6 +121,8 @@ struct job {
     const char *out;  /* path of the output */
     const char *data; /* path of its data file */
     bool is_dir, old;
+    uint64_t id;   /* of the plan: its journal is kept */
+    bool killed;   /* another run was killed before */
 };
 
 static const char *
@@ -171,13 +184,15 @@ reset(struct job *j)
 static enum wm_status
 run(struct job *j, const struct wm_sys *sys)
 {
-    struct wm_output_opts opts = {.is_dir = j->is_dir, .force = true, .fsync = true};
+    struct wm_output_opts opts = {.is_dir = j->is_dir, .force = true, .fsync = j->id == 0, .id = j->id};
     struct wm_err err = {0};
     struct wm_output *o = NULL;
     enum wm_status st = wm_output_open(&j->a, sys, wm_str_c(j->out), &j->plan, &opts, &o, &err);
 
     if (st == WM_OK) {
-        assert_int_equal(pwrite(wm_output_fd(o, 0), "DATA", 4, 4), 4);
+        if (!wm_output_has(o, 0, 4, 8))
+            assert_int_equal(pwrite(wm_output_fd(o, 0), "DATA", 4, 4), 4);
+        wm_output_wrote(o, 0, 4, 4);
         st = wm_output_commit(o, &err);
     }
     wm_output_abort(o);
@@ -218,6 +233,29 @@ assert_no_rest(struct job *j)
     closedir(d);
 }
 
+/* A run of the same plan that writes its data and is gone. */
+static void
+run_killed(struct job *j)
+{
+    pid_t child = fork();
+    int status;
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct wm_output_opts opts = {.is_dir = j->is_dir, .force = true, .id = j->id};
+        struct wm_err err = {0};
+        struct wm_output *o = NULL;
+
+        if (wm_output_open(&j->a, &wm_sys_real, wm_str_c(j->out), &j->plan, &opts, &o, &err) != WM_OK ||
+            pwrite(wm_output_fd(o, 0), "DATA", 4, 4) != 4)
+            _exit(1);
+        wm_output_wrote(o, 0, 4, 4);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 /* Is all of an output open-then-commit harmless when call number n fails?  False: no such call. */
 static bool
 fail_call(struct job *j, long n, int errnum)
@@ -227,6 +265,8 @@ fail_call(struct job *j, long n, int errnum)
     char seen;
 
     reset(j);
+    if (j->killed)
+        run_killed(j);
     fault.countdown = n;
     fault.errnum = errnum;
     fault.tripped = false;
@@ -249,7 +289,7 @@ fail_call(struct job *j, long n, int errnum)
 }
 
 static void
-all_calls(bool is_dir, bool old)
+all_calls(bool is_dir, bool old, uint64_t id, bool killed)
 {
     static const int errnums[] = {EIO, ENOSPC, EACCES, EINVAL, EINTR, 0};
     struct wm_err err = {0};
@@ -257,6 +297,8 @@ all_calls(bool is_dir, bool old)
     long n;
 
     make_job(&j, is_dir, old);
+    j.id = id;
+    j.killed = killed;
     for (size_t e = 0; e < WM_COUNTOF(errnums); e++) {
         for (n = 0; fail_call(&j, n, errnums[e]); n++)
             ;
@@ -271,28 +313,79 @@ static void
 a_new_file(void **state)
 {
     (void)state;
-    all_calls(false, false);
+    all_calls(false, false, 0, false);
 }
 
 static void
 a_replaced_file(void **state)
 {
     (void)state;
-    all_calls(false, true);
+    all_calls(false, true, 0, false);
 }
 
 static void
 a_new_directory(void **state)
 {
     (void)state;
-    all_calls(true, false);
+    all_calls(true, false, 0, false);
 }
 
 static void
 a_replaced_directory(void **state)
 {
     (void)state;
-    all_calls(true, true);
+    all_calls(true, true, 0, false);
+}
+
+static void
+a_journal(void **state)
+{
+    (void)state;
+    all_calls(false, true, 77, false);
+    all_calls(true, true, 77, false);
+}
+
+static void
+after_a_kill(void **state)
+{
+    (void)state;
+    all_calls(false, false, 77, true);
+    all_calls(false, true, 77, true);
+    all_calls(true, false, 77, true);
+    all_calls(true, true, 77, true);
+}
+
+/* What a killed run wrote is there; another plan finds nothing of it, and leaves nothing. */
+static void
+what_is_kept(void **state)
+{
+    struct wm_err err = {0};
+
+    (void)state;
+    for (int dir = 0; dir < 2; dir++) {
+        struct wm_output_opts opts = {.is_dir = dir, .force = true, .id = 77};
+        struct wm_output *o = NULL;
+        struct job j;
+
+        make_job(&j, dir, false);
+        j.id = 77;
+        run_killed(&j);
+        assert_int_equal(wm_output_open(&j.a, &wm_sys_real, wm_str_c(j.out), &j.plan, &opts, &o, &err), WM_OK);
+        assert_int_equal(wm_output_kept(o), 4);
+        assert_true(wm_output_has(o, 0, 4, 8) && wm_output_has(o, 0, 5, 6));
+        assert_false(wm_output_has(o, 0, 3, 8));
+        assert_false(wm_output_has(o, 1, 4, 8));
+        wm_output_abort(o);
+        assert_no_rest(&j);
+        run_killed(&j);
+        opts.id = 78;
+        assert_int_equal(wm_output_open(&j.a, &wm_sys_real, wm_str_c(j.out), &j.plan, &opts, &o, &err), WM_OK);
+        assert_int_equal(wm_output_kept(o), 0);
+        wm_output_abort(o);
+        assert_no_rest(&j);
+        assert_int_equal(wm_tree_remove(&j.a, &wm_sys_real, j.dir, &err), WM_OK);
+        wm_arena_fini(&j.a);
+    }
 }
 
 int
@@ -303,6 +396,9 @@ main(void)
         cmocka_unit_test(a_replaced_file),
         cmocka_unit_test(a_new_directory),
         cmocka_unit_test(a_replaced_directory),
+        cmocka_unit_test(a_journal),
+        cmocka_unit_test(after_a_kill),
+        cmocka_unit_test(what_is_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,86 @@
+"""After kill -9 the same command goes on where it stopped; any other run sweeps the rest away."""
+
+import random
+import subprocess
+import time
+
+import pytest
+
+from conftest import BIN, ENV, Wmap
+
+LESS = ["--threads", "2", "--max-memory", "2MiB", "--progress", "never"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Some 60 MB, several files, and what an undisturbed run makes of them."""
+    w = Wmap(tmp_path_factory.mktemp("resume"))
+    w.ok("gen", "--family", "llama", "-o", "hf", "-D", "hidden_size=512", "-D", "num_hidden_layers=8",
+         "-D", "intermediate_size=1408", "-D", "vocab_size=8000", "--max-shard-size", "20MB")
+    w.ok("run", "litgpt/llama", "-i", "hf", "-o", "plain")
+    w.ok("run", "litgpt/llama", "-i", "hf", "-o", "plain.safetensors")
+    return w
+
+
+def contents(path):
+    if path.is_file():
+        return path.read_bytes()
+    return {p.name: p.read_bytes() for p in sorted(path.iterdir())}
+
+
+def rest(w):
+    return [p.name for p in w.cwd.iterdir() if p.name.startswith(".")]
+
+
+def killed(w, out, seconds, *more):
+    p = subprocess.Popen([BIN, "run", "litgpt/llama", "-i", "hf", "-o", out, *LESS, *more], cwd=w.cwd, env=ENV,
+                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(seconds)
+    p.kill()
+    p.wait()
+
+
+@pytest.mark.parametrize("out, plain", [("a", "plain"), ("b.safetensors", "plain.safetensors")])
+def test_killed_at_random_times(model, out, plain):
+    rnd = random.Random(5)
+    want, gone_on = contents(model.path(plain)), 0
+    for _ in range(12):
+        for _ in range(rnd.randint(1, 4)):
+            killed(model, out, rnd.uniform(0.005, 0.12), "--force")
+        r = model("run", "litgpt/llama", "-i", "hf", "-o", out, *LESS, "--force")
+        assert r.status == 0, r
+        gone_on += "from a run that was killed" in r.err
+        assert contents(model.path(out)) == want
+        assert rest(model) == []
+    assert gone_on > 0, "no kill came while data were written"
+
+
+def test_another_run_sweeps(model):
+    seconds = 0.03
+    while not rest(model):
+        killed(model, "c", seconds, "--force")
+        seconds = 0.01 if seconds > 0.2 else seconds + 0.01
+    r = model("run", "litgpt/llama", "-i", "plain", "-o", "c", "--reverse", "--config", "hf/config.json", *LESS, "--force")
+    assert r.status == 0 and "killed" not in r.err, r
+    assert rest(model) == []
+
+
+def test_a_damaged_rest_is_not_taken(model):
+    """A journal without its files, files without their journal, another size: everything is made anew."""
+    want = contents(model.path("plain.safetensors"))
+    for damage in range(3):
+        out, tries = "d.safetensors", 0
+        while len(rest(model)) < 3:
+            killed(model, out, 0.02 + 0.01 * (tries % 12))
+            tries += 1
+        files = sorted((p for p in model.cwd.iterdir() if p.name.startswith(".") and "lock" not in p.name),
+                       key=lambda p: p.stat().st_size)
+        if damage == 2:
+            with files[-1].open("ab") as f:
+                f.write(b"x")
+        else:
+            files[-damage].unlink()
+        r = model("run", "litgpt/llama", "-i", "hf", "-o", out, *LESS)
+        assert r.status == 0 and "killed" not in r.err, r
+        assert model.path(out).read_bytes() == want and rest(model) == []
+        model.path(out).unlink()
