@@ -378,7 +378,7 @@ run_plan(struct made *d, const struct wm_exec_opts *o)
 {
     struct sunk s = {.size = d->want.n};
     uint32_t sum[2] = {0};
-    struct wm_exec_sink sink = {keep, &s, sum};
+    struct wm_exec_sink sink = {.write = keep, .user = &s, .sum = sum};
     struct wm_err err = {0};
 
     s.bytes = calloc(1, s.size);
@@ -482,7 +482,7 @@ expect_failure(const struct input *in, uint64_t off, uint8_t bits, const char *w
     struct wm_exec_opts o = {.threads = 2};
     struct sunk s;
     uint32_t sum[2];
-    struct wm_exec_sink sink = {keep, &s, sum};
+    struct wm_exec_sink sink = {.write = keep, .user = &s, .sum = sum};
     struct wm_err err = {0};
     struct wm_arena a;
     struct made d;
