@@ -294,7 +294,7 @@ all_calls(bool is_dir, bool old, uint64_t id, bool killed)
     static const int errnums[] = {EIO, ENOSPC, EACCES, EINVAL, EINTR, 0};
     struct wm_err err = {0};
     struct job j;
-    long n;
+    long n = 0;
 
     make_job(&j, is_dir, old);
     j.id = id;
