@@ -10,6 +10,7 @@ has them (tests/peers/setup.sh makes such a Python); they are slow, and take par
 
   --report DIR   writes results.md, results.svg and results.json there, after each group
   --no-peers     leaves out the peers that take long
+  --no-touch     does not touch memory before each run: where the machine has none to fetch back from its host
   --smoke        small inputs, one round, none of the slow peers: does it all work?
 """
 import argparse
@@ -68,7 +69,7 @@ class Bench:
             Path(path).unlink(missing_ok=True)
         if case.get("sync"):
             os.sync()
-        if touch and not self.o.smoke:
+        if touch and not self.o.smoke and not self.o.no_touch:
             subprocess.run([self.dir / "measure", "--touch", str(touch)], check=True)
         log = self.dir / "measured.json"
         log.unlink(missing_ok=True)
@@ -296,6 +297,7 @@ def main():
     ap.add_argument("--only")
     ap.add_argument("--report")
     ap.add_argument("--no-peers", action="store_true")
+    ap.add_argument("--no-touch", action="store_true")
     ap.add_argument("--smoke", action="store_true")
     o = ap.parse_args()
     o.wmap = Path(o.wmap).resolve()
