@@ -83,7 +83,8 @@ class Bench:
         if self.o.only and name not in self.o.only.split(","):
             return
         rounds = 1 if self.o.smoke else rounds or self.o.rounds
-        cases = [c for c in cases if not ((self.o.smoke or self.o.no_peers) and c.get("slow"))]
+        if self.o.smoke or self.o.no_peers:
+            cases = [c for c in cases if not c.get("slow") or "by hand" in c["name"] and not self.o.smoke]
         results = {c["name"]: [] for c in cases}
         touch = min(int(2.5 * nbytes) >> 20, 8192)
         for path in warm:
@@ -168,7 +169,7 @@ def measure(b):
             b.same(maps("rope_qkv"), path, hand)
         b.moved("rotary", "rotary rows and one projection grouped by key head, of a Llama of 1.1 B parameters",
                 maps("rope_qkv"), path,
-                b.peer("numpy by hand, 2 threads", "hand_numpy.py", path, config, b.out, 2, needs=["numpy"]),
+                b.peer("numpy by hand, 2 threads", "hand_numpy.py", path, config, b.out, 2, needs=["numpy"], slow=True),
                 b.peer("torch by hand", "hand_torch.py", path, config, b.out, needs=["torch", "safetensors"], slow=True),
                 None if small else b.peer("LitGPT convert_hf_checkpoint", "litgpt_from_hf.py", path.parent, needs=["litgpt"],
                                           slow=True, remove=[path.parent / "lit_model.pth"]))
