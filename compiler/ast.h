@@ -65,7 +65,10 @@ enum wm_expr_kind {
     WM_EX_AND,
     WM_EX_OR,
     WM_EX_COND, /* arg[0] ? arg[1] : arg[2] */
-    WM_EX_LIST  /* [ arg... ] */
+    WM_EX_LIST,  /* [ arg... ] */
+    WM_EX_OBJECT, /* { arg... }: MEMBER and EACH */
+    WM_EX_MEMBER, /* s = arg[0], or tmpl = arg[0]; s is a path a.b.c */
+    WM_EX_EACH    /* each s [where arg[1]]: arg[0], whose members or items are spread */
 };
 
 struct wm_expr {
@@ -80,7 +83,7 @@ struct wm_expr {
     struct wm_expr **arg;
     uint32_t narg;
     uint32_t depth;           /* 1 more than its deepest argument; at most WM_DEPTH_MAX */
-    struct wm_template *tmpl; /* of the string argument of exists("key"): a key template */
+    struct wm_template *tmpl; /* of the string of exists("key"), text("..."), and of MEMBER */
 };
 
 /* ---- key templates ---- */
@@ -212,14 +215,8 @@ enum wm_item_kind {
     WM_SI_ALIAS,  /* alias "x" = "y" [when e] */
     WM_SI_IGNORE, /* ignore "x", ... [when e] */
     WM_SI_CARRY,  /* carry "glob", ... */
-    WM_SI_EMIT,   /* emit "params.json" { a.b = expr ... } */
+    WM_SI_EMIT,   /* emit "params.json" EXPR [checked] [when e] */
     WM_SI_LORA    /* lora "A" [..], "B" [..] into "W" [..] scale e [rounding stepwise] */
-};
-
-struct wm_emit_field {
-    struct wm_span span;
-    struct wm_str path; /* a.b.c as written */
-    struct wm_expr *expr;
 };
 
 struct wm_side_item {
@@ -227,13 +224,13 @@ struct wm_side_item {
     struct wm_span span;
     struct wm_str name; /* of format */
     struct wm_template *
-        *tmpl; /* file: 1; alias: 2 (x, y); ignore: n; carry, emit: n (names; literal) */
+        *tmpl; /* file: 1; alias: 2 (x, y); ignore: n; emit: 1; carry: n (literal) */
     uint32_t ntmpl;
     struct wm_template *holds, *as; /* of file; NULL where absent */
     struct wm_expr *root;           /* of file: a WM_EX_STRING, or NULL */
     struct wm_expr *when;           /* NULL: always */
-    struct wm_emit_field *field;    /* of emit */
-    uint32_t nfield;
+    struct wm_expr *value;          /* of emit */
+    bool checked;                   /* of emit: a file that is there when the side is read says the same */
     struct wm_term *term; /* of lora: A, B, W */
     uint32_t nterm;
     struct wm_expr *scale; /* of lora */

@@ -236,10 +236,41 @@ wm_make_call(struct wm_syntax *ps, struct wm_str name, const struct wm_nodes *ar
     if (e->kind != WM_EX_CALL)
         return e;
     e->s = name;
-    if (wm_str_eq(name, WM_STR("exists")))
+    if (wm_str_eq(name, WM_STR("exists")) || wm_str_eq(name, WM_STR("text")))
         for (uint32_t k = 0; k < e->narg; k++)
             if (e->arg[k]->kind == WM_EX_STRING)
                 e->arg[k]->tmpl = wm_make_key(ps, e->arg[k]->span);
+    return e;
+}
+
+struct wm_expr *
+wm_make_member(struct wm_syntax *ps, struct wm_span path, struct wm_template *tmpl,
+               struct wm_expr *e, struct wm_span span)
+{
+    struct wm_expr *m = wm_make_op(ps, WM_EX_MEMBER, span, e, NULL, NULL);
+    struct wm_str text = wm_syntax_text(ps, path);
+    char *plain = WM_NEW_N(ps->a, char, text.n + 1);
+    size_t n = 0;
+
+    if (m->kind != WM_EX_MEMBER)
+        return m;
+    /* Without the white space that may stand around its points. */
+    for (size_t k = 0; k < text.n && !tmpl; k++)
+        if (!strchr(" \t\r\n\f\v", text.p[k]))
+            plain[n++] = text.p[k];
+    m->s = (struct wm_str){plain, n};
+    m->tmpl = tmpl;
+    return m;
+}
+
+struct wm_expr *
+wm_make_each(struct wm_syntax *ps, struct wm_str index, struct wm_expr *filter,
+             struct wm_expr *body, struct wm_span span)
+{
+    struct wm_expr *e = wm_make_op(ps, WM_EX_EACH, span, body, filter, NULL);
+
+    if (e->kind == WM_EX_EACH)
+        e->s = index;
     return e;
 }
 

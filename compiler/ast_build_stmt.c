@@ -69,26 +69,6 @@ wm_check_file_item(struct wm_syntax *ps, const struct wm_side_item *it)
     wm_note(ps->diags, d, "write holds \"{name*}\" as \"...\" to rename all of them");
 }
 
-struct wm_emit_field *
-wm_make_emit_field(struct wm_syntax *ps, struct wm_span path, struct wm_expr *e,
-                   struct wm_span span)
-{
-    struct wm_emit_field *f = WM_NEW(ps->a, struct wm_emit_field);
-    struct wm_str text = wm_syntax_text(ps, path);
-    char *plain = WM_NEW_N(ps->a, char, text.n + 1);
-    size_t n = 0;
-
-    /* Without the white space that may stand around its points. */
-    for (size_t k = 0; k < text.n; k++)
-        if (!strchr(" \t\r\n\f\v", text.p[k]))
-            plain[n++] = text.p[k];
-    *f = (struct wm_emit_field){
-        .span = span, .path = {plain, n},
-             .expr = e
-    };
-    return f;
-}
-
 /* ---- shard blocks ---- */
 
 struct wm_shard_line *

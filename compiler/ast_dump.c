@@ -44,6 +44,7 @@ expr_word(enum wm_expr_kind kind)
         [WM_EX_RANGE] = "..",    [WM_EX_EQ] = "==",   [WM_EX_NE] = "!=",     [WM_EX_LT] = "<",
         [WM_EX_LE] = "<=",       [WM_EX_GT] = ">",    [WM_EX_GE] = ">=",     [WM_EX_IN] = "in",
         [WM_EX_AND] = "&&",      [WM_EX_OR] = "||",   [WM_EX_COND] = "?:",   [WM_EX_LIST] = "list",
+        [WM_EX_OBJECT] = "object", [WM_EX_MEMBER] = "member", [WM_EX_EACH] = "each",
     };
 
     return word[kind];
@@ -104,8 +105,10 @@ put_expr(struct dump *d, const struct wm_expr *e)
         break;
     }
     wm_buf_printf(d->out, "(%s", expr_word(e->kind));
-    if (e->kind == WM_EX_CALL)
+    if (e->kind == WM_EX_CALL || e->kind == WM_EX_EACH || (e->kind == WM_EX_MEMBER && !e->tmpl))
         put_word(d, e->s);
+    if (e->kind == WM_EX_MEMBER && e->tmpl)
+        put_template(d, e->tmpl);
     for (uint32_t k = 0; k < e->narg; k++)
         put_expr(d, e->arg[k]);
     if (e->kind == WM_EX_FIELD)
@@ -228,13 +231,15 @@ dump_item(struct dump *d, const struct wm_side_item *it)
         wm_buf_putz(d->out, " as"), put_template(d, it->as);
     put_named(d, "root", it->root);
     put_named(d, "scale", it->scale);
+    if (it->value && it->value->kind != WM_EX_OBJECT)
+        put_named(d, "value", it->value);
+    wm_buf_putz(d->out, it->checked ? " checked" : "");
     put_named(d, "when", it->when);
     wm_buf_putz(d->out, it->stepwise ? " stepwise\n" : "\n");
     d->depth++;
-    for (uint32_t k = 0; k < it->nfield; k++) {
+    for (uint32_t k = 0; it->value && k < it->value->narg && it->value->kind == WM_EX_OBJECT; k++) {
         open_line(d, "field");
-        put_word(d, it->field[k].path);
-        put_expr(d, it->field[k].expr);
+        put_expr(d, it->value->arg[k]);
         close_line(d);
     }
     for (uint32_t k = 0; k < it->nterm; k++)

@@ -205,45 +205,45 @@ join(struct printer *p, const wm_pieces *pc, uint32_t from)
     struct wm_buf b;
 
     wm_buf_init(&b, p->a);
-    for (uint32_t k = from; k < pc->n; k++)
-        wm_buf_printf(&b, "%s%.*s", k > from ? " " : "", WM_STR_ARG(pc->item[k]));
+    for (uint32_t k = from; k < pc->n; k++) {
+        struct wm_str s = pc->item[k];
+        bool own_line = s.n > 0 && s.p[0] == '\n';
+
+        while (own_line && s.n > 0 && (s.p[0] == '\n' || s.p[0] == ' '))
+            s = (struct wm_str){s.p + 1, s.n - 1};
+        wm_buf_printf(&b, "%s%.*s", k > from ? " " : "", WM_STR_ARG(s));
+    }
     return wm_buf_str(&b);
 }
 
-static bool
-ends_in(struct wm_str s, char c)
-{
-    return s.n > 0 && s.p[s.n - 1] == c;
-}
-
-/* As many on a line as fit; those in braces on a line each. */
+/* As many on a line as fit; those that begin with a line end on a line of their own. */
 static void
 put_broken_pieces(struct printer *p, const wm_pieces *pc, uint32_t indent, struct wm_str trail)
 {
-    uint32_t column = indent, inner = indent + 4;
-    bool block = false;
+    uint32_t column = indent;
 
     wm_buf_pad(p->out, ' ', indent);
     for (uint32_t k = 0; k < pc->n; k++) {
         uint32_t n = wm_print_width(pc->item[k]);
-        bool close = block && wm_str_eq(pc->item[k], WM_STR("}"));
 
-        if (k > 0 && ends_in(pc->item[k - 1], '{')) {
-            block = true;
-            inner = indent + 2;
+        if (n > 0 && pc->item[k].p[0] == '\n') {
+            wm_buf_putc(p->out, '\n');
+            wm_buf_pad(p->out, ' ', indent);
+            wm_buf_puts(p->out, (struct wm_str){pc->item[k].p + 1, pc->item[k].n - 1});
+            column = indent + n - 1;
+            continue;
         }
         /* The first two stay together. */
-        if (block || (k > 1 && column + 1 + n > WM_LINE_MAX)) {
-            column = close ? indent : inner;
+        if (k > 1 && column + 1 + n > WM_LINE_MAX) {
             wm_buf_putc(p->out, '\n');
-            wm_buf_pad(p->out, ' ', column);
+            wm_buf_pad(p->out, ' ', indent + 4);
+            column = indent + 4;
         } else if (k > 0) {
             wm_buf_putc(p->out, ' ');
             column++;
         }
         wm_buf_puts(p->out, pc->item[k]);
         column += n;
-        block = block && !close;
     }
     end_line(p, trail);
 }

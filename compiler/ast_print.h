@@ -14,6 +14,7 @@ uint32_t wm_print_width(struct wm_str s);
 
 void wm_print_template(const struct wm_template *t, struct wm_buf *out); /* a key */
 void wm_print_literal(const struct wm_template *t, struct wm_buf *out);
+void wm_print_head(const struct wm_expr *e, struct wm_buf *out);
 void wm_print_mapx(const struct wm_mapx *m, struct wm_buf *out);
 void wm_print_clause(const struct wm_clause *c, struct wm_buf *out);
 void wm_print_op(const struct wm_opcall *o, struct wm_buf *out);

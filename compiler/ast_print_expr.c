@@ -42,6 +42,9 @@ static const struct {
     [WM_EX_FIELD] = {".",    P_POSTFIX, 'l'},
     [WM_EX_ITEM]  = {NULL,   P_POSTFIX, 'l'},
     [WM_EX_LIST]  = {NULL,   P_ATOM,    'l'},
+    [WM_EX_OBJECT] = {NULL,  P_ATOM,    'l'},
+    [WM_EX_MEMBER] = {NULL,  P_ATOM,    'l'},
+    [WM_EX_EACH]  = {NULL,   P_ATOM,    'l'},
 };
 // clang-format on
 
@@ -198,6 +201,17 @@ put_open(const struct wm_expr *e, struct wm_buf *out)
         put_args(e, out);
         wm_buf_putc(out, ']');
         break;
+    case WM_EX_OBJECT:
+        wm_buf_putz(out, e->narg ? "{ " : "{");
+        put_args(e, out);
+        wm_buf_putz(out, e->narg ? " }" : "}");
+        break;
+    case WM_EX_MEMBER:
+    case WM_EX_EACH:
+        wm_print_head(e, out);
+        wm_buf_putc(out, ' ');
+        put(e->arg[0], 0, out);
+        break;
     case WM_EX_COND:
         put(e->arg[0], P_COND + 1, out);
         wm_buf_putz(out, " ? ");
@@ -228,6 +242,26 @@ put(const struct wm_expr *e, int least, struct wm_buf *out)
     put_open(e, out);
     if (parens)
         wm_buf_putc(out, ')');
+}
+
+/* What stands before the value of a member (`name =`) or of what is spread (`each i where e:`). */
+void
+wm_print_head(const struct wm_expr *e, struct wm_buf *out)
+{
+    if (e->kind == WM_EX_EACH) {
+        wm_buf_printf(out, "each %.*s", WM_STR_ARG(e->s));
+        if (e->narg > 1) {
+            wm_buf_putz(out, " where ");
+            put(e->arg[1], 0, out);
+        }
+        wm_buf_putc(out, ':');
+        return;
+    }
+    if (e->tmpl)
+        wm_print_template(e->tmpl, out);
+    else
+        wm_buf_puts(out, e->s);
+    wm_buf_putz(out, " =");
 }
 
 void

@@ -70,20 +70,61 @@ templates(struct cutter *c, const struct wm_side_item *it,
     }
 }
 
+/* The members of an object, or the items of a list, each on a line of its own: a piece that begins with a line end and
+ * spaces stands so much deeper than the item, where this does not fit on one line. */
+enum { WM_SHORT = 72 };
+
+static void
+line_piece(struct cutter *c, uint32_t depth)
+{
+    cut(c);
+    wm_buf_putc(&c->b, '\n');
+    wm_buf_pad(&c->b, ' ', 2 * depth);
+}
+
+static void
+emitted(struct cutter *c, const struct wm_expr *e, uint32_t depth)
+{
+    bool list = e->kind == WM_EX_LIST;
+
+    wm_buf_putz(&c->b, list ? "[" : "{");
+    for (uint32_t k = 0; k < e->narg; k++) {
+        const struct wm_expr *m = e->arg[k], *in = m;
+        struct wm_buf one;
+
+        wm_buf_init(&one, c->a);
+        wm_print_expr(m, &one);
+        line_piece(c, depth + 1);
+        if (m->kind == WM_EX_MEMBER || m->kind == WM_EX_EACH)
+            in = m->arg[0];
+        if (one.n <= WM_SHORT || (in->kind != WM_EX_OBJECT && in->kind != WM_EX_LIST)) {
+            wm_buf_puts(&c->b, wm_buf_str(&one));
+        } else {
+            if (in != m) {
+                wm_print_head(m, &c->b);
+                wm_buf_putc(&c->b, ' ');
+            }
+            emitted(c, in, depth + 1);
+        }
+        if (k + 1 < e->narg)
+            wm_buf_putc(&c->b, ',');
+    }
+    if (e->narg)
+        line_piece(c, depth);
+    wm_buf_putz(&c->b, list ? "]" : "}");
+}
+
 static void
 emit(struct cutter *c, const struct wm_side_item *it)
 {
-    wm_print_literal(it->tmpl[0], &c->b);
-    wm_buf_putz(&c->b, it->nfield ? " {" : " {}");
-    for (uint32_t k = 0; k < it->nfield; k++) {
-        cut(c);
-        wm_buf_printf(&c->b, "%.*s = ", WM_STR_ARG(it->field[k].path));
-        wm_print_expr(it->field[k].expr, &c->b);
-        if (k + 1 < it->nfield)
-            wm_buf_putc(&c->b, ',');
-    }
-    if (it->nfield)
-        piece(c, "}");
+    wm_print_template(it->tmpl[0], &c->b);
+    wm_buf_putc(&c->b, ' ');
+    if (it->value->kind == WM_EX_OBJECT || it->value->kind == WM_EX_LIST)
+        emitted(c, it->value, 0);
+    else
+        wm_print_expr(it->value, &c->b);
+    if (it->checked)
+        piece(c, "checked");
 }
 
 static void
@@ -152,7 +193,7 @@ wm_pieces_of_line(struct wm_arena *a, const struct wm_shard_line *l, wm_pieces *
     expr_piece(&c, "at", l->at);
     expr_piece(&c, "split", l->dim);
     expr_piece(&c, "parts", l->parts);
-    if (l->part)
+    if (l->npart)
         piece(&c, "parts [");
     for (uint32_t k = 0; k < l->npart; k++) {
         wm_print_expr(l->part[k].size, &c.b);

@@ -3,6 +3,7 @@
  * Each link takes the tensors that the one before it leaves, as if they lay in files, through its reading side, its rules
  * and its writing side; all of that is fused into one stage.  No tensor in between ever exists. */
 #include "compiler/bind.h"
+#include "compiler/emit.h"
 
 #include <cjson/cJSON.h>
 #include <fnmatch.h>
@@ -159,6 +160,9 @@ bind_link(struct wm_bind *b, struct wm_tset *placed)
     uint32_t before = b->cc->diags.nerror;
 
     wm_buf_init(&b->key, b->cc->a);
+    wm_params_get(&b->be, wm_menv_of(&b->be, b->m));
+    if (!wm_check_emitted(b) || b->cc->diags.nerror != before)
+        return NULL;
     if (!wm_bind_aliases(b, 0) || !wm_bind_aliases(b, 1))
         return NULL;
     if (b->m->side[b->rs].file.n || has_shards(b->m, b->rs)) {
@@ -302,8 +306,12 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
         b->parts = reads_parts && !o->parts->full ? o->parts : NULL;
         b->first = i == 0;
         b->lint = o->lint ? wm_lint_new(cc->a) : NULL;
-        wm_benv_enter(&b->be, l);
         list_files(b, placed, i == 0 ? in : NULL);
+        if (i == 0 && in->is_dir)
+            b->be.dir = in->dir;
+        b->be.file = b->in_files.item;
+        b->be.nfile = i == 0 ? b->in_files.n : 0;
+        wm_benv_enter(&b->be, l);
         s = bind_link(b, placed);
         if (!s)
             break;

@@ -4,11 +4,18 @@
  * is refused here; the evaluation at bind checks the values themselves. */
 #include "compiler/value.h"
 
-enum type { T_ANY, T_NUMBER, T_BOOL, T_STRING, T_LIST, T_NULL };
+enum type { T_ANY, T_NUMBER, T_BOOL, T_STRING, T_LIST, T_NULL, T_OBJECT };
+
+/* Indices that have a value because `each`, or the name of a file, gives them one. */
+struct bound {
+    const struct bound *outer;
+    struct wm_str name;
+};
 
 struct ck {
     struct wm_module *m;
     const struct wm_rule *rule;
+    const struct bound *bound;
     bool ok;
     bool per_index;
     bool needs_input; /* a config, an adapter, a checkpoint, another map */
@@ -30,13 +37,16 @@ static const struct {
     {"sqrt",      1, 1},
     {"has",       1, 1},
     {"exists",    1, 1},
+    {"text",      1, 1},
+    {"json",      1, 1},
+    {"files",     1, 1},
 };
 
 static const char *
 type_name(enum type t)
 {
     static const char *const name[] = {"anything", "a number", "a boolean", "a string", "a list",
-                                       "null"};
+                                       "null",     "an object"};
 
     return name[t];
 }
@@ -93,7 +103,7 @@ check_let(struct ck *x, const struct wm_expr *e, struct wm_name *nm)
         return T_ANY;
     if (nm->visit == 0) {
         /* the let on its own: does it need an index? */
-        struct ck in = {.m = x->m, .rule = x->rule, .ok = true, .depth = x->depth};
+        struct ck in = {.m = x->m, .rule = x->rule, .bound = x->bound, .ok = true, .depth = x->depth};
 
         nm->visit = 1;
         t = check(&in, nm->stmt->expr);
@@ -132,6 +142,11 @@ check_name(struct ck *x, const struct wm_expr *e)
 {
     struct wm_name *nm;
 
+    for (const struct bound *b = x->bound; b; b = b->outer)
+        if (wm_str_eq(b->name, e->s)) {
+            x->per_index = true;
+            return T_NUMBER;
+        }
     for (uint32_t i = 0; x->rule && i < x->rule->where.n; i++)
         if (wm_str_eq(x->rule->where.item[i].name, e->s))
             return T_ANY;
@@ -195,6 +210,56 @@ check_field(struct ck *x, const struct wm_expr *e)
     return T_ANY;
 }
 
+static void
+check_text(struct ck *x, const struct wm_template *t)
+{
+    for (uint32_t i = 0; i < t->npart; i++) {
+        const struct wm_hole *h = &t->part[i];
+
+        if (h->kind == WM_HO_INDEX) {
+            check(x, h->expr);
+        } else if (h->kind == WM_HO_WORDS || h->kind == WM_HO_CAPTURE) {
+            wm_report(&x->m->cc->diags, WM_E_NO_VALUE, h->span, "`%.*s` has no value here", WM_STR_ARG(h->name));
+            x->ok = false;
+        }
+    }
+}
+
+static enum type
+check_each(struct ck *x, const struct wm_expr *e)
+{
+    struct wm_name *nm = (struct wm_name *)wm_module_find(x->m, e->s);
+    const struct bound b = {x->bound, e->s};
+
+    x->needs_input = true;
+    if (!nm || nm->kind != WM_NM_INDEX || x->m->index.item[nm->id].ncomponent) {
+        wm_report(&x->m->cc->diags, WM_E_UNKNOWN_NAME, e->span, "`%.*s` is not %s index", WM_STR_ARG(e->s),
+                  nm && nm->kind == WM_NM_INDEX ? "a plain" : "an");
+        x->ok = false;
+        return T_ANY;
+    }
+    nm->used = true;
+    x->bound = &b;
+    check(x, e->arg[0]);
+    if (e->narg > 1)
+        want(x, e->arg[1], T_BOOL, "a condition");
+    x->bound = b.outer;
+    return T_ANY;
+}
+
+static enum type
+check_object(struct ck *x, const struct wm_expr *e)
+{
+    for (uint32_t i = 0; i < e->narg; i++) {
+        const struct wm_expr *m = e->arg[i];
+
+        if (m->kind == WM_EX_MEMBER && m->tmpl)
+            check_text(x, m->tmpl);
+        check(x, m->kind == WM_EX_MEMBER ? m->arg[0] : m);
+    }
+    return T_OBJECT;
+}
+
 static enum type
 check_call(struct ck *x, const struct wm_expr *e)
 {
@@ -214,7 +279,18 @@ check_call(struct ck *x, const struct wm_expr *e)
             x->ok = false;
             return T_ANY;
         }
-        x->needs_input |= wm_str_eq(e->s, WM_STR("exists"));
+        x->needs_input |= wm_str_eq(e->s, WM_STR("exists")) || wm_str_eq(e->s, WM_STR("json")) ||
+                          wm_str_eq(e->s, WM_STR("files"));
+        if (wm_str_eq(e->s, WM_STR("text"))) {
+            want(x, e->arg[0], T_STRING, "text");
+            if (e->arg[0]->tmpl)
+                check_text(x, e->arg[0]->tmpl);
+            return T_STRING;
+        }
+        if (wm_str_eq(e->s, WM_STR("json")) || wm_str_eq(e->s, WM_STR("files"))) {
+            want(x, e->arg[0], T_STRING, functions[i].name);
+            return e->s.p[0] == 'j' ? T_ANY : T_NUMBER;
+        }
         if (wm_str_eq(e->s, WM_STR("exists")))
             return e->arg[0]->tmpl ? T_BOOL : (want(x, e->arg[0], T_STRING, "exists"), T_BOOL);
         if (wm_str_eq(e->s, WM_STR("len")) && e->arg[0]->kind == WM_EX_NAME &&
@@ -293,6 +369,10 @@ check(struct ck *x, const struct wm_expr *e)
         for (uint32_t i = 0; i < e->narg; i++)
             check(x, e->arg[i]);
         return T_LIST;
+    case WM_EX_OBJECT:
+        return check_object(x, e);
+    case WM_EX_EACH:
+        return check_each(x, e);
     case WM_EX_IN:
         check(x, e->arg[0]);
         want(x, e->arg[1], T_LIST, "`in`");
@@ -317,6 +397,34 @@ wm_check_expr(struct wm_module *m, const struct wm_expr *e, const struct wm_rule
     struct ck x = {.m = m, .rule = vars, .ok = true};
 
     check(&x, e);
+    return x.ok;
+}
+
+bool
+wm_check_emit(struct wm_module *m, const struct wm_side_item *it)
+{
+    const struct wm_template *t = it->tmpl[0];
+    struct bound *bound = WM_NEW_N(m->cc->a, struct bound, t->npart);
+    struct ck x = {.m = m, .ok = true};
+
+    for (uint32_t i = 0; i < t->npart; i++) {
+        const struct wm_hole *h = &t->part[i];
+        struct wm_name *nm = (struct wm_name *)wm_module_find(m, h->name);
+
+        if (h->kind == WM_HO_TEXT)
+            continue;
+        if (h->kind != WM_HO_INDEX || h->expr->kind != WM_EX_NAME || !nm || nm->kind != WM_NM_INDEX ||
+            m->index.item[nm->id].ncomponent) {
+            wm_report(&m->cc->diags, WM_E_KEY_HOLE, h->span, "a placeholder of this name must be a plain index");
+            return false;
+        }
+        nm->used = true;
+        bound[i] = (struct bound){x.bound, h->name};
+        x.bound = &bound[i];
+    }
+    check(&x, it->value);
+    if (it->when)
+        want(&x, it->when, T_BOOL, "a condition");
     return x.ok;
 }
 

@@ -142,10 +142,10 @@ check_item(struct wm_module *m, const struct wm_side_item *it)
             it->kind == WM_SI_ALIAS && k.has_capture)
             wm_report(&m->cc->diags, WM_E_KEY_CAPTURE, it->tmpl[i]->span, "an alias names its keys in full");
     }
-    if (it->when)
+    if (it->kind == WM_SI_EMIT)
+        wm_check_emit(m, it);
+    else if (it->when)
         wm_check_bool(m, it->when, NULL);
-    for (uint32_t i = 0; i < it->nfield; i++)
-        wm_check_expr(m, it->field[i].expr, NULL);
 }
 
 void

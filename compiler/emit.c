@@ -1,89 +1,91 @@
-/* compiler/emit.c -- evaluates emit items and prints them as JSON (see emit.h).
+/* compiler/emit.c -- emit items: one small file for each value of the indices in its name (see emit.h).
  *
- * A dotted name makes nested objects; a field that is null is left out. */
+ * Writing, the value is printed as JSON, or as it is where it is a text.  Reading, a `checked` file that is there is
+ * compared with what the map would have written. */
 #include "compiler/emit.h"
 
 #include <cjson/cJSON.h>
-#include <math.h>
-#include <stdlib.h>
 
 #include "compiler/bind.h"
 
-/* The shortest text that gives the number again; with a point in front of an exponent, since YAML 1.1, of which such
- * files often are a part, takes 1e-06 for a string. */
-static cJSON *
-number(struct wm_arena *a, double f)
+enum { MAX_HOLES = 8, MAX_SHOWN = 4 };
+
+/* The files of one item, one after the other. */
+struct files {
+    struct wm_bind *b;
+    struct wm_menv *me;
+    const struct wm_side_item *it;
+    struct wm_str index[MAX_HOLES];
+    const struct wm_index_values *iv[MAX_HOLES];
+    int64_t at[MAX_HOLES];
+    struct wm_value value[MAX_HOLES];
+    struct wm_scope scope;
+    uint32_t n;
+    bool more;
+};
+
+static bool
+files_begin(struct files *f, struct wm_bind *b, struct wm_menv *me, const struct wm_side_item *it)
 {
-    struct wm_str s = WM_STR("");
-    const char *e;
+    const struct wm_template *t = it->tmpl[0];
 
-    if (!isfinite(f))
-        return cJSON_CreateNull();
-    for (int digits = 15; digits <= 17; digits++) {
-        s = wm_arena_printf(a, "%.*g", digits, f);
-        if (strtod(s.p, NULL) == f)
-            break;
-    }
-    e = memchr(s.p, 'e', s.n);
-    if (e && !memchr(s.p, '.', s.n))
-        s = wm_arena_printf(a, "%.*s.0%s", (int)(e - s.p), s.p, e);
-    return cJSON_CreateRaw(s.p);
-}
+    *f = (struct files){.b = b, .me = me, .it = it, .more = true};
+    for (uint32_t i = 0; i < t->npart; i++) {
+        const struct wm_name *nm;
+        bool known = t->part[i].kind != WM_HO_INDEX;
 
-static cJSON *
-to_json(struct wm_arena *a, struct wm_value v)
-{
-    cJSON *list;
-
-    switch (v.kind) {
-    case WM_V_INT: {
-        /* cJSON holds numbers as doubles; print large integers exactly */
-        struct wm_str s = wm_arena_printf(a, "%lld", (long long)v.u.i);
-
-        return cJSON_CreateRaw(s.p);
-    }
-    case WM_V_FLOAT:
-        return number(a, v.u.f);
-    case WM_V_BOOL:
-        return cJSON_CreateBool(v.u.b);
-    case WM_V_STR:
-        return cJSON_CreateString(wm_arena_cstr(a, v.u.s));
-    case WM_V_LIST:
-        list = cJSON_CreateArray();
-        for (uint32_t i = 0; i < v.u.list.n; i++)
-            cJSON_AddItemToArray(list, to_json(a, v.u.list.item[i]));
-        return list;
-    case WM_V_OBJECT:
-        return cJSON_Duplicate(v.u.json, true);
-    default:
-        return cJSON_CreateNull();
-    }
-}
-
-/* The object in which the last name of a dotted path stands; *last gets that name. */
-static cJSON *
-walk(struct wm_arena *a, cJSON *root, struct wm_str path, const char **last)
-{
-    for (;;) {
-        const char *dot = memchr(path.p, '.', path.n);
-        size_t n = dot ? (size_t)(dot - path.p) : path.n;
-        char *name = wm_arena_cstr(a, (struct wm_str){path.p, n});
-        cJSON *next;
-
-        if (!dot) {
-            *last = name;
-            return root;
+        for (uint32_t k = 0; k < f->n; k++)
+            known |= wm_str_eq(f->index[k], t->part[i].name);
+        if (known)
+            continue;
+        nm = wm_module_find(me->mod, t->part[i].name);
+        if (f->n == MAX_HOLES || !nm || nm->kind != WM_NM_INDEX) {
+            wm_report(&b->cc->diags, WM_E_KEY_HOLE, it->span, "more than %d indices in one name", MAX_HOLES);
+            return false;
         }
-        next = cJSON_GetObjectItemCaseSensitive(root, name);
-        if (!next)
-            next = cJSON_AddObjectToObject(root, name);
-        if (!cJSON_IsObject(next))
-            return NULL;
-        root = next;
-        path.p += n + 1;
-        path.n -= n + 1;
+        f->index[f->n] = t->part[i].name;
+        f->iv[f->n] = wm_index_get(&b->be, me, nm->id);
+        if (!f->iv[f->n])
+            return false;
+        f->more &= f->iv[f->n++]->n > 0;
     }
+    f->scope = (struct wm_scope){.name = f->index, .val = f->value, .nname = f->n};
+    return true;
 }
+
+/* The name of the file, and the values of its indices set; false: an error, or no file for them (then *skip). */
+static bool
+files_get(struct files *f, struct wm_str *name, bool *skip)
+{
+    bool yes = true;
+
+    for (uint32_t k = 0; k < f->n; k++)
+        f->value[k] = (struct wm_value){.kind = WM_V_INT, .u.i = wm_index_value(f->iv[k], f->at[k])};
+    *skip = false;
+    if (f->it->when && !wm_eval_bool(&f->b->be, f->me, &f->scope, f->it->when, &yes))
+        return false;
+    *skip = !yes;
+    if (!yes || !wm_eval_text(&f->b->be, f->me, &f->scope, f->it->tmpl[0], name))
+        return false;
+    if (wm_path_is_inside(*name))
+        return true;
+    wm_report(&f->b->cc->diags, WM_E_OUTPUT_NAME, f->it->span, "\"%.*s\" is not a plain file name",
+              WM_STR_ARG(*name));
+    return false;
+}
+
+static void
+files_next(struct files *f)
+{
+    for (uint32_t k = f->n; k-- > 0;) {
+        if (++f->at[k] < f->iv[k]->n)
+            return;
+        f->at[k] = 0;
+    }
+    f->more = false;
+}
+
+/* ---- writing ---- */
 
 /* cJSON's text with two blanks for each tab of its indents; strings hold no tabs (they are escaped). */
 static struct wm_str
@@ -101,12 +103,6 @@ print_json(struct wm_arena *a, const cJSON *root)
     wm_buf_putc(&b, '\n');
     cJSON_free(text);
     return wm_buf_str(&b);
-}
-
-static struct wm_str
-emit_name(const struct wm_side_item *it)
-{
-    return it->tmpl[0]->npart == 1 ? it->tmpl[0]->part[0].text : WM_STR("");
 }
 
 /* Has the output a file of that name already? */
@@ -128,93 +124,44 @@ is_taken(const struct wm_plan_builder *pb, struct wm_str name)
     return false;
 }
 
-/* The index that an expression names, itself or through a let; WM_NONE. */
-static uint32_t
-index_in(struct wm_module *m, const struct wm_expr *e, uint32_t depth)
+static bool
+write_file(struct files *f, struct wm_str name, struct wm_plan_builder *pb)
 {
-    const struct wm_name *nm = e->kind == WM_EX_NAME ? wm_module_find(m, e->s) : NULL;
-    uint32_t found = WM_NONE;
+    struct wm_arena *a = f->b->cc->a;
+    struct wm_value v = wm_eval(&f->b->be, f->me, &f->scope, f->it->value);
+    struct wm_plan_sidecar rec = {0};
+    struct wm_str text;
+    cJSON *json;
 
-    if (nm && nm->kind == WM_NM_INDEX)
-        return nm->id;
-    if (nm && nm->kind == WM_NM_LET && nm->per_index && depth < 200)
-        return index_in(m, nm->stmt->expr, depth + 1);
-    for (uint32_t i = 0; i < e->narg && found == WM_NONE; i++)
-        found = index_in(m, e->arg[i], depth);
-    return found;
-}
-
-/* What a field is: of one that names an index, the list over its values. */
-static struct wm_value
-field_value(struct wm_bind *b, struct wm_menv *me, const struct wm_expr *e)
-{
-    uint32_t index = index_in(me->mod, e, 0);
-    struct wm_value list = {.kind = WM_V_LIST}, at = {.kind = WM_V_INT}, *item;
-    struct wm_scope scope = {.val = &at, .nname = 1};
-    const struct wm_index_values *iv;
-
-    if (index == WM_NONE || me->mod->index.item[index].component)
-        return wm_eval(&b->be, me, NULL, e);
-    iv = wm_index_get(&b->be, me, index);
-    if (!iv->known)
-        return (struct wm_value){.kind = WM_V_ERROR};
-    scope.name = &me->mod->index.item[index].name;
-    item = WM_NEW_N(b->cc->a, struct wm_value, (size_t)iv->n + 1);
-    for (int64_t k = 0; k < iv->n; k++) {
-        at.u.i = wm_index_value(iv, k);
-        item[k] = wm_eval(&b->be, me, &scope, e);
-        if (item[k].kind == WM_V_ERROR)
-            return item[k];
+    if (v.kind == WM_V_ERROR)
+        return false;
+    if (is_taken(pb, name)) {
+        wm_report(&f->b->cc->diags, WM_E_DUPLICATE_NAME, f->it->span, "\"%.*s\" is a file of the output already",
+                  WM_STR_ARG(name));
+        return false;
     }
-    list.u.list.item = item;
-    list.u.list.n = (uint32_t)iv->n;
-    return list;
+    if (v.kind == WM_V_STR) {
+        text = v.u.s;
+    } else {
+        json = wm_value_json(a, v);
+        wm_cc_own_json(f->b->cc, json);
+        text = print_json(a, json);
+    }
+    rec.name = wm_plan_add_text(pb, name);
+    rec.bytes = wm_plan_add_bytes(pb, text.p, text.n);
+    wm_plan_add(pb, WM_PS_SIDECAR, &rec, sizeof(rec), 1);
+    return true;
 }
 
 static bool
-emit(const struct wm_graph *g, struct wm_menv *me, const struct wm_side_item *it,
-     struct wm_plan_builder *pb)
+same_name(const struct wm_template *a, const struct wm_template *b)
 {
-    struct wm_bind *b = g->out_bind;
-    struct wm_plan_sidecar rec = {0};
-    cJSON *root = cJSON_CreateObject();
-    struct wm_str name = emit_name(it);
-    bool ok = false;
+    bool same = a->npart == b->npart;
 
-    if (!wm_path_is_inside(name))
-        wm_report(&g->cc->diags, WM_E_OUTPUT_NAME, it->span, "\"%.*s\" is not a plain file name",
-                  WM_STR_ARG(name));
-    else if (is_taken(pb, name))
-        wm_report(&g->cc->diags, WM_E_DUPLICATE_NAME, it->span,
-                  "\"%.*s\" is a file of the output already", WM_STR_ARG(name));
-    else
-        ok = true;
-    wm_cc_own_json(g->cc, root);
-    for (uint32_t i = 0; i < it->nfield && ok; i++) {
-        struct wm_value v = field_value(b, me, it->field[i].expr);
-        const char *last;
-        cJSON *obj;
-
-        if (v.kind == WM_V_NULL)
-            continue; /* nor are there objects for it */
-        ok = v.kind != WM_V_ERROR;
-        obj = ok ? walk(g->cc->a, root, it->field[i].path, &last) : NULL;
-        if (ok && (!obj || cJSON_GetObjectItemCaseSensitive(obj, last))) {
-            wm_report(&g->cc->diags, WM_E_DUPLICATE_NAME, it->field[i].span, "`%.*s` stands twice in one file",
-                      WM_STR_ARG(it->field[i].path));
-            ok = false;
-        }
-        if (ok)
-            cJSON_AddItemToObject(obj, last, to_json(g->cc->a, v));
-    }
-    if (ok) {
-        struct wm_str s = print_json(g->cc->a, root);
-
-        rec.name = wm_plan_add_text(pb, name);
-        rec.bytes = wm_plan_add_bytes(pb, s.p, s.n);
-        wm_plan_add(pb, WM_PS_SIDECAR, &rec, sizeof(rec), 1);
-    }
-    return ok;
+    for (uint32_t i = 0; same && i < a->npart; i++)
+        same = a->part[i].kind == b->part[i].kind && a->part[i].width == b->part[i].width &&
+               wm_str_eq(a->part[i].text, b->part[i].text) && wm_str_eq(a->part[i].name, b->part[i].name);
+    return same;
 }
 
 /* Does the map itself emit the file that an item of a map which it uses emits? */
@@ -223,7 +170,7 @@ is_hidden(const struct wm_bind *b, const struct wm_side *s, uint32_t item)
 {
     for (uint32_t i = 0; i < s->item.n && s->item_mod.item[item] != b->m; i++)
         if (s->item.item[i]->kind == WM_SI_EMIT && s->item_mod.item[i] == b->m &&
-            wm_str_eq(emit_name(s->item.item[i]), emit_name(s->item.item[item])))
+            same_name(s->item.item[i]->tmpl[0], s->item.item[item]->tmpl[0]))
             return true;
     return false;
 }
@@ -233,19 +180,185 @@ wm_emit_files(const struct wm_graph *g, struct wm_plan_builder *pb)
 {
     struct wm_bind *b = g->out_bind;
     const struct wm_side *s = &b->m->side[b->ws];
-    bool ok = true;
+    struct files f;
+    bool ok = true, skip;
 
     for (uint32_t i = 0; i < s->item.n; i++) {
-        const struct wm_side_item *it = s->item.item[i];
-        bool yes = true;
-        struct wm_menv *me = wm_menv_of(&b->be, s->item_mod.item[i]);
-
-        if (it->kind != WM_SI_EMIT || is_hidden(b, s, i))
+        if (s->item.item[i]->kind != WM_SI_EMIT || is_hidden(b, s, i))
             continue;
-        if (it->when && !wm_eval_bool(&b->be, me, NULL, it->when, &yes))
-            ok = false;
-        else if (yes)
-            ok &= emit(g, me, it, pb);
+        if (!files_begin(&f, b, wm_menv_of(&b->be, s->item_mod.item[i]), s->item.item[i]))
+            return false;
+        for (; ok && f.more; files_next(&f)) {
+            struct wm_str name;
+
+            if (files_get(&f, &name, &skip))
+                ok = write_file(&f, name, pb);
+            else
+                ok = skip;
+        }
     }
+    return ok;
+}
+
+/* ---- reading ---- */
+
+struct compare {
+    struct files *f;
+    struct wm_str name;
+    uint32_t ndiff;
+    struct wm_diag *d;
+};
+
+static const char *
+printed(struct compare *c, const cJSON *j)
+{
+    char *p = j ? cJSON_PrintUnformatted(j) : NULL;
+    const char *out = p ? wm_arena_cstr(c->f->b->cc->a, wm_str_c(p)) : "absent";
+
+    cJSON_free(p);
+    return strlen(out) > 60 ? (cJSON_IsObject(j) ? "an object" : "a long value") : out;
+}
+
+static void
+differ(struct compare *c, struct wm_str path, const cJSON *want, const cJSON *have)
+{
+    struct wm_diags *ds = &c->f->b->cc->diags;
+    const char *is = printed(c, have), *should = printed(c, want);
+
+    if (c->ndiff++ == 0)
+        c->d = wm_report(ds, WM_E_EMITTED, c->f->it->span, "%.*s: %.*s is %s, but by the map it is %s",
+                         WM_STR_ARG(c->name), WM_STR_ARG(path), is, should);
+    else if (c->ndiff <= MAX_SHOWN)
+        wm_note(ds, c->d, "%.*s is %s, by the map %s", WM_STR_ARG(path), is, should);
+}
+
+/* path.name, or path["name"] where the name is not a plain one. */
+static struct wm_str
+inside(struct wm_arena *a, struct wm_str path, const char *name)
+{
+    struct wm_buf b;
+
+    if (!strpbrk(name, ". \"[]"))
+        return path.n ? wm_arena_printf(a, "%.*s.%s", WM_STR_ARG(path), name) : wm_str_c(name);
+    wm_buf_init(&b, a);
+    wm_buf_puts(&b, path);
+    wm_buf_putc(&b, '[');
+    wm_buf_json(&b, wm_str_c(name));
+    wm_buf_putc(&b, ']');
+    return wm_buf_str(&b);
+}
+
+static bool
+is_null(const cJSON *j)
+{
+    return !j || cJSON_IsNull(j);
+}
+
+/* The member of that name; members of two equal objects mostly stand in one order. */
+static const cJSON *
+member(const cJSON *o, const cJSON *hint, const char *name)
+{
+    if (hint && strcmp(hint->string, name) == 0)
+        return hint;
+    return cJSON_GetObjectItemCaseSensitive(o, name);
+}
+
+static void
+compare(struct compare *c, struct wm_str path, const cJSON *want, const cJSON *have, uint32_t depth)
+{
+    struct wm_arena *a = c->f->b->cc->a;
+
+    if ((is_null(want) && is_null(have)) || depth > WM_DEPTH_MAX)
+        return;
+    if (cJSON_IsObject(want) && cJSON_IsObject(have)) {
+        const cJSON *hint = have->child;
+
+        for (const cJSON *w = want->child; w; w = w->next, hint = hint ? hint->next : NULL)
+            compare(c, inside(a, path, w->string), w,
+                    member(have, hint, w->string), depth + 1);
+        hint = want->child;
+        for (const cJSON *h = have->child; h; h = h->next, hint = hint ? hint->next : NULL)
+            if (!member(want, hint, h->string))
+                compare(c, inside(a, path, h->string), NULL, h, depth + 1);
+        return;
+    }
+    if (cJSON_IsArray(want) && cJSON_IsArray(have) && cJSON_GetArraySize(want) == cJSON_GetArraySize(have)) {
+        const cJSON *h = have->child;
+        int n = 0;
+
+        for (const cJSON *w = want->child; w && h; w = w->next, h = h->next)
+            compare(c, wm_arena_printf(a, "%.*s[%d]", WM_STR_ARG(path), n++), w, h, depth + 1);
+        return;
+    }
+    if (is_null(want) || is_null(have) || !cJSON_Compare(want, have, true))
+        differ(c, path, want, have);
+}
+
+/* One file.  False: it is there and differs, or can't be read; *there: it is. */
+static bool
+check_file(struct files *f, struct wm_str name, bool *there)
+{
+    struct compare c = {.f = f, .name = name};
+    const cJSON *have;
+    struct wm_value v;
+    cJSON *want;
+
+    if (!wm_eval_json_file(&f->b->be, name, f->it->span, &have))
+        return false;
+    *there = have != NULL;
+    if (!have)
+        return true;
+    v = wm_eval(&f->b->be, f->me, &f->scope, f->it->value);
+    if (v.kind == WM_V_ERROR)
+        return false;
+    want = wm_value_json(f->b->cc->a, v);
+    wm_cc_own_json(f->b->cc, want);
+    compare(&c, WM_STR(""), want, have, 0);
+    if (c.ndiff > MAX_SHOWN)
+        wm_note(&f->b->cc->diags, c.d, "and %u more", c.ndiff - MAX_SHOWN);
+    return c.ndiff == 0;
+}
+
+static bool
+check_item(struct wm_bind *b, struct wm_menv *me, const struct wm_side_item *it)
+{
+    struct wm_str absent = {0};
+    uint32_t nthere = 0;
+    struct files f;
+    bool ok = true, skip, there = false;
+
+    if (!files_begin(&f, b, me, it))
+        return false;
+    for (; ok && f.more; files_next(&f)) {
+        struct wm_str name;
+
+        if (!files_get(&f, &name, &skip)) {
+            ok = skip;
+            continue;
+        }
+        ok = check_file(&f, name, &there);
+        nthere += there;
+        if (!there && absent.n == 0)
+            absent = name;
+    }
+    if (ok && nthere > 0 && absent.n > 0) {
+        wm_report(&b->cc->diags, WM_E_EMITTED, it->span, "%.*s is missing, but others of its kind are there",
+                  WM_STR_ARG(absent));
+        return false;
+    }
+    return ok;
+}
+
+bool
+wm_check_emitted(struct wm_bind *b)
+{
+    const struct wm_side *s = &b->m->side[b->rs];
+    bool ok = true;
+
+    if (b->be.dir.n == 0)
+        return true;
+    for (uint32_t i = 0; i < s->item.n; i++)
+        if (s->item.item[i]->kind == WM_SI_EMIT && s->item.item[i]->checked)
+            ok &= check_item(b, wm_menv_of(&b->be, s->item_mod.item[i]), s->item.item[i]);
     return ok;
 }

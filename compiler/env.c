@@ -71,6 +71,29 @@ param_value(struct wm_benv *be, struct wm_menv *me, const struct wm_stmt *st)
     return (struct wm_value){.kind = WM_V_ERROR};
 }
 
+struct wm_value
+wm_param_get(struct wm_benv *be, struct wm_menv *me, const struct wm_name *nm)
+{
+    if (me->param_state[nm->id] == 1)
+        return (struct wm_value){.kind = WM_V_ERROR}; /* a cycle; the check reported it */
+    if (me->param_state[nm->id] == 0) {
+        me->param_state[nm->id] = 1;
+        me->param[nm->id] = param_value(be, me, nm->stmt);
+        me->param_state[nm->id] = 2;
+    }
+    return me->param[nm->id];
+}
+
+void
+wm_params_get(struct wm_benv *be, struct wm_menv *me)
+{
+    for (uint32_t i = 0; i < me->mod->name_list.n; i++)
+        if (me->mod->name_list.item[i].kind == WM_NM_PARAM)
+            wm_param_get(be, me, &me->mod->name_list.item[i]);
+    for (uint32_t i = 0; i < me->mod->import.n; i++)
+        wm_params_get(be, wm_menv_of(be, me->mod->import.item[i].module));
+}
+
 struct wm_menv *
 wm_menv_of(struct wm_benv *be, struct wm_module *m)
 {
@@ -83,16 +106,11 @@ wm_menv_of(struct wm_benv *be, struct wm_module *m)
     me = WM_NEW(a, struct wm_menv);
     me->mod = m;
     me->param = WM_NEW_N(a, struct wm_value, m->name_list.n);
+    me->param_state = WM_NEW_N(a, uint8_t, m->name_list.n);
     me->let = WM_NEW_N(a, struct wm_value, m->name_list.n);
     me->let_state = WM_NEW_N(a, uint8_t, m->name_list.n);
     me->index = WM_NEW_N(a, struct wm_index_values, m->index.n);
     *WM_PUSH(a, &be->env) = me;
-    for (uint32_t i = 0; i < m->name_list.n; i++) {
-        const struct wm_name *nm = &m->name_list.item[i];
-
-        if (nm->kind == WM_NM_PARAM)
-            me->param[nm->id] = param_value(be, me, nm->stmt);
-    }
     return me;
 }
 

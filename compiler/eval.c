@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/checked.h"
 #include "compiler/value.h"
@@ -59,6 +60,10 @@ of_json(struct wm_arena *a, const struct cJSON *j)
 
         return d == floor(d) && fabs(d) <= 9007199254740992.0 ? int_value((int64_t)d) : float_value(d);
     }
+    if (cJSON_IsRaw(j))
+        /* of wm_value_json */
+        return strpbrk(j->valuestring, ".e") ? float_value(strtod(j->valuestring, NULL))
+                                             : int_value(strtoll(j->valuestring, NULL, 10));
     if (cJSON_IsString(j))
         return (struct wm_value){.kind = WM_V_STR, .u.s = wm_str_c(j->valuestring)};
     if (cJSON_IsArray(j)) {
@@ -353,7 +358,7 @@ name_in_module(struct ev *x, const struct wm_expr *e, struct wm_str name)
     const struct wm_name *nm = wm_module_find(x->me->mod, name);
 
     if (nm && nm->kind == WM_NM_PARAM)
-        return x->me->param[nm->id];
+        return wm_param_get(x->be, x->me, nm);
     if (nm && nm->kind == WM_NM_LET)
         return eval_let(x, nm);
     if (nm && nm->kind == WM_NM_INDEX) {
@@ -438,7 +443,7 @@ eval_item(struct ev *x, const struct wm_expr *e)
     }
     if (v.kind == WM_V_OBJECT && i.kind == WM_V_STR) {
         for (const struct cJSON *c = v.u.json->child; c; c = c->next)
-            if (wm_str_eq(wm_str_c(c->string), i.u.s))
+            if (wm_str_eq(wm_str_c(c->string), i.u.s) && !cJSON_IsNull(c))
                 return of_json(x->be->cc->a, c);
         return (struct wm_value){.kind = WM_V_NULL, .absent = i.u.s};
     }
@@ -484,36 +489,71 @@ integer_function(struct ev *x, const struct wm_expr *e, struct wm_value a, struc
     return wm_ck_mul(q, b.u.i, &r) ? int_value(r) : overflow(x, e);
 }
 
-static struct wm_value
-eval_exists(struct ev *x, const struct wm_expr *e)
+bool
+wm_eval_text(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc, const struct wm_template *t,
+             struct wm_str *out)
 {
-    const struct wm_template *t = e->arg[0]->tmpl;
-    struct wm_buf key;
+    struct ev x = {be, me, sc};
+    struct wm_buf text;
 
-    wm_buf_init(&key, x->be->cc->a);
+    wm_buf_init(&text, be->cc->a);
     for (uint32_t i = 0; t && i < t->npart; i++) {
         const struct wm_hole *h = &t->part[i];
         struct wm_value v;
 
         if (h->kind == WM_HO_TEXT) {
-            wm_buf_puts(&key, h->text);
+            wm_buf_puts(&text, h->text);
             continue;
         }
         if (h->kind == WM_HO_INDEX) {
-            v = eval(x, h->expr);
-        } else if (!scope_value(x, h->name, &v)) {
-            wm_report(&x->be->cc->diags, WM_E_NO_VALUE, h->span, "`%.*s` has no value here",
-                      WM_STR_ARG(h->name));
-            return error_value;
+            v = eval(&x, h->expr);
+        } else if (!scope_value(&x, h->name, &v)) {
+            wm_report(&be->cc->diags, WM_E_NO_VALUE, h->span, "`%.*s` has no value here", WM_STR_ARG(h->name));
+            return false;
         }
-        if (v.kind == WM_V_ERROR)
-            return v;
         if (v.kind == WM_V_STR)
-            wm_buf_puts(&key, v.u.s);
+            wm_buf_puts(&text, v.u.s);
+        else if (v.kind == WM_V_INT)
+            wm_buf_printf(&text, "%0*lld", (int)h->width, (long long)v.u.i);
         else
-            wm_buf_printf(&key, "%0*lld", (int)h->width, (long long)v.u.i);
+            return type_error(&x, h->expr, "a placeholder", v, v), false;
     }
-    return bool_value(x->be->exists && x->be->exists(x->be->user, wm_buf_str(&key)));
+    *out = wm_buf_str(&text);
+    return true;
+}
+
+/* Functions of a text that stands there as one: exists, text, json, files. */
+static bool
+text_function(struct ev *x, const struct wm_expr *e, struct wm_value *out)
+{
+    const struct wm_expr *arg = e->narg ? e->arg[0] : NULL;
+    struct wm_value v;
+    struct wm_str s;
+
+    *out = error_value;
+    if (wm_str_eq(e->s, WM_STR("exists")) || wm_str_eq(e->s, WM_STR("text"))) {
+        if (!arg || !wm_eval_text(x->be, x->me, x->sc, arg->tmpl, &s))
+            return true;
+        *out = e->s.p[0] == 't' ? (struct wm_value){.kind = WM_V_STR, .u.s = s}
+                                : bool_value(x->be->exists && x->be->exists(x->be->user, s));
+        return true;
+    }
+    if (!arg || !(wm_str_eq(e->s, WM_STR("json")) || wm_str_eq(e->s, WM_STR("files"))))
+        return false;
+    v = eval(x, arg);
+    if (v.kind != WM_V_STR) {
+        *out = type_error(x, e, "the name of a file", v, v);
+    } else if (e->s.p[0] == 'f') {
+        *out = int_value(wm_eval_count_files(x->be, v.u.s));
+    } else {
+        const struct cJSON *j;
+
+        if (wm_eval_json_file(x->be, v.u.s, e->span, &j))
+            *out = j ? (struct wm_value){.kind = WM_V_OBJECT, .u.json = j}
+                     : (struct wm_value){.kind = WM_V_NULL,
+                                         .absent = wm_arena_printf(x->be->cc->a, "json(\"%.*s\")", WM_STR_ARG(v.u.s))};
+    }
+    return true;
 }
 
 static struct wm_value
@@ -522,8 +562,8 @@ eval_call(struct ev *x, const struct wm_expr *e)
     struct wm_value v[8];
     uint32_t n = e->narg < 8 ? e->narg : 8;
 
-    if (wm_str_eq(e->s, WM_STR("exists")))
-        return eval_exists(x, e);
+    if (text_function(x, e, &v[0]))
+        return v[0];
     if (wm_str_eq(e->s, WM_STR("has"))) {
         v[0] = eval(x, e->arg[0]);
         return v[0].kind == WM_V_ERROR ? v[0] : bool_value(v[0].kind != WM_V_NULL);
@@ -569,19 +609,6 @@ index_length(struct ev *x, const struct wm_expr *e, struct wm_value *out)
     *out = wm_index_count(x->be, x->me, nm->id, &n) ? int_value(n) : error_value;
     (void)def;
     return true;
-}
-
-static struct wm_value
-eval_list(struct ev *x, const struct wm_expr *e)
-{
-    struct wm_value *item = WM_NEW_N(x->be->cc->a, struct wm_value, e->narg);
-
-    for (uint32_t i = 0; i < e->narg; i++) {
-        item[i] = eval(x, e->arg[i]);
-        if (item[i].kind == WM_V_ERROR)
-            return item[i];
-    }
-    return (struct wm_value){.kind = WM_V_LIST, .u.list = {item, e->narg}};
 }
 
 static struct wm_value
@@ -709,7 +736,11 @@ eval(struct ev *x, const struct wm_expr *e)
     case WM_EX_IN:
         return contains(x, e, eval(x, e->arg[0]), e->arg[1]);
     case WM_EX_LIST:
-        return eval_list(x, e);
+        return wm_eval_items(x->be, x->me, x->sc, e);
+    case WM_EX_OBJECT:
+        return wm_eval_object(x->be, x->me, x->sc, e);
+    case WM_EX_MEMBER:
+    case WM_EX_EACH:
     case WM_EX_KEYS:
     case WM_EX_ERROR:
         break;

@@ -120,6 +120,8 @@ wm_flat_expr(struct wm_flat *f, struct wm_part_of *p, const struct wm_expr *e)
     } else {
         out->arg = copy_exprs(f, p, e->arg, e->narg);
         out->tmpl = wm_flat_template(f, p, e->tmpl);
+        if (e->kind == WM_EX_EACH)
+            out->s = wm_flat_name(f, p, e->s);
     }
     return out;
 }
@@ -272,11 +274,7 @@ wm_flat_item(struct wm_flat *f, struct wm_part_of *p, const struct wm_side_item 
     out->as = wm_flat_template(f, p, it->as);
     out->root = wm_flat_expr(f, p, it->root);
     out->when = wm_flat_expr(f, p, it->when);
-    out->field = WM_NEW_N(f->cc->a, struct wm_emit_field, it->nfield);
-    for (uint32_t i = 0; i < it->nfield; i++) {
-        out->field[i] = it->field[i];
-        out->field[i].expr = wm_flat_expr(f, p, it->field[i].expr);
-    }
+    out->value = wm_flat_expr(f, p, it->value);
     out->term = copy_terms(f, p, it->term, it->nterm);
     out->scale = wm_flat_expr(f, p, it->scale);
     return out;

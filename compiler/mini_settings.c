@@ -156,6 +156,38 @@ use_of_literal(const struct wm_expr *e)
     }
 }
 
+/* What the value of a parameter is, by its default. */
+static enum wm_use_of
+use_of_default(const struct wm_expr *e)
+{
+    enum wm_use_of use = use_of_literal(e);
+
+    if (use != WM_USE_ANY)
+        return use;
+    switch (e->kind) {
+    case WM_EX_EQ:
+    case WM_EX_NE:
+    case WM_EX_LT:
+    case WM_EX_LE:
+    case WM_EX_GT:
+    case WM_EX_GE:
+    case WM_EX_IN:
+    case WM_EX_NOT:
+    case WM_EX_AND:
+    case WM_EX_OR:
+        return WM_USE_BOOL;
+    case WM_EX_COND:
+        use = use_of_default(e->arg[1]);
+        return use != WM_USE_ANY ? use : use_of_default(e->arg[2]);
+    case WM_EX_ELSE:
+        return use_of_default(e->arg[1]);
+    case WM_EX_CALL:
+        return wm_str_eq(e->s, WM_STR("min")) || wm_str_eq(e->s, WM_STR("max")) ? WM_USE_NUMBER : WM_USE_ANY;
+    default:
+        return WM_USE_ANY;
+    }
+}
+
 static void
 compare_with(struct collect *x, struct wm_seen *s, const struct wm_expr *literal)
 {
@@ -213,7 +245,7 @@ visit_name(struct collect *x, struct wm_module *m, struct wm_str name, enum wm_u
         s = visit_path(x, m, nm->stmt->expr, use, true);
         x->depth--;
     } else if (nm->kind == WM_NM_PARAM && !is_defined(x, name)) {
-        s = see(x, WM_SET_PARAM, name, use_of_literal(nm->stmt->expr));
+        s = see(x, WM_SET_PARAM, name, use_of_default(nm->stmt->expr));
         compare_with(x, s, nm->stmt->expr);
     }
     return s;
@@ -366,8 +398,7 @@ visit_item(struct collect *x, struct wm_module *m, const struct wm_side_item *it
 {
     visit(x, m, it->when, WM_USE_BOOL);
     visit(x, m, it->scale, WM_USE_NUMBER);
-    for (uint32_t i = 0; i < it->nfield; i++)
-        visit(x, m, it->field[i].expr, WM_USE_ANY);
+    visit(x, m, it->value, WM_USE_ANY);
     for (uint32_t i = 0; i < it->ntmpl; i++)
         visit_template(x, m, it->tmpl[i]);
     x->shards |= it->kind == WM_SI_FILE;

@@ -178,8 +178,11 @@ void wm_set_template(struct wm_syntax *ps, struct wm_template **slot, struct wm_
                      struct wm_span word);
 void wm_set_flag(struct wm_syntax *ps, bool *slot, struct wm_span word);
 void wm_check_file_item(struct wm_syntax *ps, const struct wm_side_item *it);
-struct wm_emit_field *wm_make_emit_field(struct wm_syntax *ps, struct wm_span path,
-                                         struct wm_expr *e, struct wm_span span);
+/* A field of an object, by path or (tmpl not NULL) by template; and one that stands for many. */
+struct wm_expr *wm_make_member(struct wm_syntax *ps, struct wm_span path, struct wm_template *tmpl,
+                               struct wm_expr *e, struct wm_span span);
+struct wm_expr *wm_make_each(struct wm_syntax *ps, struct wm_str index, struct wm_expr *filter,
+                             struct wm_expr *body, struct wm_span span);
 
 struct wm_shard_line *wm_make_line(struct wm_syntax *ps, enum wm_shard_kind kind,
                                    struct wm_template *key, struct wm_expr *e, struct wm_span span);

@@ -42,7 +42,8 @@ struct wm_index_values {
 /* One module at bind: its params, lets and indices. */
 struct wm_menv {
     struct wm_module *mod;
-    struct wm_value *param;         /* by id */
+    struct wm_value *param;         /* by id, made on first use: a default may depend on others */
+    uint8_t *param_state;           /* 0 not yet, 1 busy, 2 done */
     struct wm_value *let;           /* memo by id */
     uint8_t *let_state;             /* 0 not yet, 1 busy, 2 done */
     struct wm_index_values *index;
@@ -68,6 +69,12 @@ struct wm_benv {
     struct wm_module *root;         /* the map that they are for */
     const struct wm_str *define;    /* "NAME=VALUE" */
     uint32_t ndefine;
+    /* The input of the first link, for json() and files(): its directory (empty: none, or a later link), its files. */
+    struct wm_str dir;
+    const struct wm_str *file;
+    uint32_t nfile;
+    WM_VEC(struct wm_str) read_name; /* what json() has read; NULL for what is not there */
+    WM_VEC(const struct cJSON *) read_json;
 };
 
 /* Values of a rule's variables in one instance, and its where sizes. */
@@ -89,6 +96,23 @@ void wm_benv_enter(struct wm_benv *be, const struct wm_chain_link *l);
 struct wm_menv *wm_menv_of(struct wm_benv *be, struct wm_module *m);
 struct wm_value wm_eval(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc,
                         const struct wm_expr *e);
+/* Names of small files and keys of objects: text with the values of indices.  False: reported. */
+bool wm_eval_text(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc,
+                  const struct wm_template *t, struct wm_str *out);
+/* The value of a parameter. */
+struct wm_value wm_param_get(struct wm_benv *be, struct wm_menv *me, const struct wm_name *nm);
+/* All of a module: those of a wrong type are reported, used or not. */
+void wm_params_get(struct wm_benv *be, struct wm_menv *me);
+/* OBJECT and LIST expressions (eval_object.c). */
+struct wm_value wm_eval_object(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc,
+                               const struct wm_expr *e);
+struct wm_value wm_eval_items(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc,
+                              const struct wm_expr *e);
+/* json("NAME"): NULL in *out where the input has no such file; false: reported. */
+bool wm_eval_json_file(struct wm_benv *be, struct wm_str name, struct wm_span span, const struct cJSON **out);
+int64_t wm_eval_count_files(struct wm_benv *be, struct wm_str glob);
+/* A tree of cJSON's own memory. */
+struct cJSON *wm_value_json(struct wm_arena *a, struct wm_value v);
 /* As a size >= 0 (an integral float serves); reports, naming `what`. */
 bool wm_eval_size(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc,
                   const struct wm_expr *e, const char *what, int64_t *out);

@@ -79,7 +79,7 @@ static void wm_yyerror(struct wm_span *span, struct wm_syntax *ps, const char *w
 %token HOLDS "holds" AS "as" ROOT "root" INTO "into" SCALE "scale" ROUNDING "rounding"
 %token STEPWISE "stepwise"
 %token ON "on" SPLIT "split" AT "at" REPLICATE "replicate" PARTS "parts" GROUPS "groups"
-%token UNIT "unit" SIZE "size"
+%token UNIT "unit" SIZE "size" EACH "each" CHECKED "checked"
 %token UNEVEN "uneven" LOSSY "lossy"
 
 %token BOTH "<->" FORWARD "->" BACKWARD "<-"
@@ -116,10 +116,11 @@ static void wm_yyerror(struct wm_span *span, struct wm_syntax *ps, const char *w
 %type <struct wm_clause *> clause
 %type <struct wm_binding *> binding
 %type <struct wm_side_item *> item file_item
-%type <struct wm_emit_field *> field
 %type <struct wm_shard_line *> line split_line
 %type <struct wm_part *> part
 %type <struct wm_expr *> expr postfix counted listed primary list opt_filter opt_when string
+%type <struct wm_expr *> value object field list_item
+%type <bool> opt_checked
 %type <struct wm_mapx *> mapx mapx_unary mapx_post
 %type <struct wm_str> name word
 %type <int> side
@@ -172,9 +173,9 @@ stmt:
         $$->expr = $expr;
         wm_stmt_doc(ps, $$, @DOC);
     }
-  | LET name[n] "=" expr                {
+  | LET name[n] "=" value               {
         $$ = wm_make_named_stmt(ps, WM_ST_LET, @n, @$);
-        $$->expr = $expr;
+        $$->expr = $value;
     }
   | index_set
   | side "{"[b] items "}"               {
@@ -440,9 +441,10 @@ item:
         $$ = wm_make_item(ps, WM_SI_CARRY, $literals, @$);
         $$->when = $opt_when;
     }
-  | EMIT literal "{" fields "}" opt_when {
-        $$ = wm_make_item(ps, WM_SI_EMIT, wm_nodes_add(ps, wm_nodes_new(ps), $literal), @$);
-        $$->field = wm_nodes_values(ps, $fields, sizeof(*$$->field), &$$->nfield);
+  | EMIT key value opt_checked opt_when {
+        $$ = wm_make_item(ps, WM_SI_EMIT, wm_nodes_add(ps, wm_nodes_new(ps), $key), @$);
+        $$->value = $value;
+        $$->checked = $opt_checked;
         $$->when = $opt_when;
     }
   | LORA term[a] "," term[b] INTO term[w] SCALE expr {
@@ -480,6 +482,11 @@ opt_when:
   | WHEN expr                           { $$ = $2; }
   ;
 
+opt_checked:
+    %empty                              { $$ = false; }
+  | CHECKED                             { $$ = true; }
+  ;
+
 keys:
     key                                 { $$ = wm_nodes_add(ps, wm_nodes_new(ps), $1); }
   | keys "," key                        { $$ = wm_nodes_add(ps, $1, $3); }
@@ -490,7 +497,17 @@ literals:
   | literals "," literal                { $$ = wm_nodes_add(ps, $1, $3); }
   ;
 
+/* An object can stand where nothing is reckoned with it. */
+value:
+    expr
+  | object
+  ;
+
 /* Fields may be separated by commas. */
+object:
+    "{" fields "}"                      { $$ = wm_make_list(ps, WM_EX_OBJECT, @$, $fields); }
+  ;
+
 fields:
     %empty                              { $$ = wm_nodes_new(ps); }
   | fields field opt_comma              { $$ = wm_nodes_add(ps, $1, $2); }
@@ -503,7 +520,9 @@ opt_comma:
   ;
 
 field:
-    path "=" expr                       { $$ = wm_make_emit_field(ps, @path, $expr, @$); }
+    path "=" value                      { $$ = wm_make_member(ps, @path, NULL, $value, @$); }
+  | key "=" value                       { $$ = wm_make_member(ps, @key, $key, $value, @$); }
+  | EACH name opt_filter ":" object     { $$ = wm_make_each(ps, $name, $opt_filter, $object, @$); }
   ;
 
 path:
@@ -637,8 +656,13 @@ list:
   ;
 
 list_items:
-    expr                                { $$ = wm_nodes_add(ps, wm_nodes_new(ps), $1); }
-  | list_items "," expr                 { $$ = wm_nodes_add(ps, $1, $3); }
+    list_item                           { $$ = wm_nodes_add(ps, wm_nodes_new(ps), $1); }
+  | list_items "," list_item            { $$ = wm_nodes_add(ps, $1, $3); }
+  ;
+
+list_item:
+    value
+  | EACH name opt_filter ":" list       { $$ = wm_make_each(ps, $name, $opt_filter, $list, @$); }
   ;
 
 /* ---- names ---- */
@@ -656,7 +680,7 @@ any_word:
     NAME | WMAP | MAP | PARAM | LET | INDEX | SOURCE | TARGET | SHARD | OVERRIDE | WITHIN | IMPORT
   | USE | FORMAT | FILE | ALIAS | IGNORE | CARRY | EMIT | LORA | ELSE | WHERE | WHEN | OPTIONAL
   | BROADCAST | PICK | PAD | HOLDS | AS | ROOT | INTO | SCALE | ROUNDING | STEPWISE | ON | SPLIT | AT
-  | REPLICATE | PARTS | GROUPS | UNIT | SIZE | UNEVEN
+  | REPLICATE | PARTS | GROUPS | UNIT | SIZE | EACH | CHECKED | UNEVEN
   ;
 
 %%

@@ -6,7 +6,8 @@
 #                wanted: WMAP_TORCH="torch==2.13.0 --index-url URL-OF-THE-CPU-BUILDS"
 #
 # torch comes first and with what it needs; the rest is a closed list, installed without dependencies, so that
-# nothing replaces it.  The environment is built anew when that list, WMAP_TORCH or the Python version changes.
+# nothing replaces it.  A second environment beside it, VENV-neuron, has what needs an older transformers
+# (requirements-neuron.txt); it takes torch and all the rest from the first.  Each is built anew when its list, WMAP_TORCH or the Python version changes.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -29,5 +30,17 @@ if [[ $(cat "$stamp" 2>/dev/null) != "$key" ]]; then
     "${pip[@]}" $torch >&2
     "${pip[@]}" --no-deps --requirement "$here/requirements.txt" >&2
     echo "$key" >"$stamp"
+fi
+
+second=$venv-neuron
+key=$({ echo "$key"; cat "$here/requirements-neuron.txt"; } | sha256sum | cut -d' ' -f1)
+if [[ $(cat "$second/.wmap-requirements" 2>/dev/null) != "$key" ]]; then
+    "$python" -m venv --clear "$second"
+    "$second/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+        --requirement "$here/requirements-neuron.txt" >&2
+    site='import sysconfig; print(sysconfig.get_path("purelib"))'
+    # behind its own packages, which therefore win
+    "$venv/bin/python" -c "$site" >"$("$second/bin/python" -c "$site")/first-environment.pth"
+    echo "$key" >"$second/.wmap-requirements"
 fi
 echo "$venv"

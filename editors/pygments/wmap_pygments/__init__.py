@@ -15,9 +15,10 @@ STATEMENTS = ("wmap", "map", "param", "let", "index", "source", "target", "shard
               "use")
 ITEMS = ("format", "file", "alias", "ignore", "carry", "emit", "lora")
 CLAUSES = ("else", "where", "when", "optional", "broadcast", "pick", "pad", "holds", "as", "root", "into", "scale",
-           "rounding", "stepwise", "on", "split", "at", "replicate", "parts", "groups", "unit", "size", "uneven",
-           "lossy")
-FUNCTIONS = ("min", "max", "len", "align", "ceil_div", "floor_div", "sqrt", "has", "exists")
+           "rounding", "stepwise", "on", "split", "at", "replicate", "parts", "groups", "unit", "size", "each",
+           "checked", "uneven", "lossy")
+FUNCTIONS = ("min", "max", "len", "align", "ceil_div", "floor_div", "sqrt", "has", "exists",
+             "text", "json", "files")
 OPERATIONS = ("concat", "chunk", "split", "stack", "unstack", "unflatten", "flatten", "permute", "transpose",
               "reshape", "squeeze", "unsqueeze", "slice", "pad", "repeat", "unrepeat", "repeat_interleave",
               "unrepeat_interleave", "cast", "uncast", "add", "mul", "neg", "exp", "log")

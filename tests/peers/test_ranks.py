@@ -1,0 +1,276 @@
+"""Megatron-LM's and vLLM's ranks against the index formulas of their headers, and from every degree to every other."""
+
+import itertools
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from conftest import assert_same, load
+
+DEGREES = [1, 2, 3, 4, 6, 8, 16]
+
+
+def config(kind="llama", heads=48, kv=4, d=2, hidden=48, inter=96, vocab=101, layers=2, **more):
+    return dict(model_type=kind, num_attention_heads=heads, num_key_value_heads=kv, head_dim=d, hidden_size=hidden,
+                intermediate_size=inter, vocab_size=vocab, num_hidden_layers=layers, **more)
+
+
+def whole(c, bias=False):
+    """Every element another number."""
+    q, k, e, f = (c["num_attention_heads"] * c["head_dim"], c["num_key_value_heads"] * c["head_dim"], c["hidden_size"],
+                  c["intermediate_size"])
+    shapes = {"model.embed_tokens.weight": (c["vocab_size"], e), "lm_head.weight": (c["vocab_size"], e),
+              "model.norm.weight": (e,)}
+    for i in range(c["num_hidden_layers"]):
+        p = f"model.layers.{i}."
+        shapes |= {p + "self_attn.q_proj.weight": (q, e), p + "self_attn.k_proj.weight": (k, e),
+                   p + "self_attn.v_proj.weight": (k, e), p + "self_attn.o_proj.weight": (e, q),
+                   p + "input_layernorm.weight": (e,), p + "post_attention_layernorm.weight": (e,)}
+        if bias:
+            shapes |= {p + f"self_attn.{x}_proj.bias": (n,) for x, n in (("q", q), ("k", k), ("v", k))}
+        if "num_local_experts" in c:
+            p += "block_sparse_moe."
+            shapes[p + "gate.weight"] = (c["num_local_experts"], e)
+            for x in range(c["num_local_experts"]):
+                shapes |= {p + f"experts.{x}.{w}.weight": s for w, s in (("w1", (f, e)), ("w3", (f, e)), ("w2", (e, f)))}
+        else:
+            shapes |= {p + f"mlp.{x}_proj.weight": s for x, s in (("gate", (f, e)), ("up", (f, e)), ("down", (e, f)))}
+    out, at = {}, 1
+    for key, shape in shapes.items():
+        n = int(np.prod(shape))
+        out[key] = np.arange(at, at + n, dtype=np.float32).reshape(shape)
+        at += n
+    assert at < 2 ** 24
+    return out
+
+
+def rows(w, r, n):
+    assert len(w) % n == 0
+    return w[len(w) // n * r:len(w) // n * (r + 1)]
+
+
+def padded(w, height):
+    return np.concatenate([w, np.zeros((height - len(w), *w.shape[1:]), w.dtype)])
+
+
+def interleaved(q, k, v, groups, d):
+    """For each key head: its query heads, itself, its value head; row by row."""
+    n = len(q) // (groups * d)
+    picked = []
+    for g, a, x in itertools.product(range(groups), range(n + 2), range(d)):
+        picked.append(q[(g * n + a) * d + x] if a < n else (k if a == n else v)[g * d + x])
+    return np.stack(picked)
+
+
+def megatron(w, c, tp, pp=1, ep=1, multiple=128):
+    """{(rank, stage or expert rank): tensors}"""
+    unit = multiple * tp
+    height = -(-c["vocab_size"] // unit) * unit
+    layers, out = c["num_hidden_layers"] // pp, {}
+    for r, s, x in itertools.product(range(tp), range(pp), range(ep)):
+        t = {}
+        if s == 0:
+            t["embedding.word_embeddings.weight"] = rows(padded(w["model.embed_tokens.weight"], height), r, tp)
+        if s == pp - 1:
+            t["output_layer.weight"] = rows(padded(w["lm_head.weight"], height), r, tp)
+            t["decoder.final_layernorm.weight"] = w["model.norm.weight"]
+        for local in range(layers):
+            a, b = f"model.layers.{s * layers + local}.", f"decoder.layers.{local}."
+            for wb in ("weight", "bias"):
+                if a + f"self_attn.q_proj.{wb}" in w:
+                    qkv = interleaved(*(w[a + f"self_attn.{p}_proj.{wb}"] for p in "qkv"), c["num_key_value_heads"], c["head_dim"])
+                    t[b + f"self_attention.linear_qkv.{wb}"] = rows(qkv, r, tp)
+            t[b + "self_attention.linear_qkv.layer_norm_weight"] = w[a + "input_layernorm.weight"]
+            t[b + "self_attention.linear_proj.weight"] = rows(w[a + "self_attn.o_proj.weight"].T, r, tp).T
+            if "num_local_experts" not in c:
+                t[b + "mlp.linear_fc1.layer_norm_weight"] = w[a + "post_attention_layernorm.weight"]
+                t[b + "mlp.linear_fc1.weight"] = np.concatenate([rows(w[a + f"mlp.{p}_proj.weight"], r, tp) for p in ("gate", "up")])
+                t[b + "mlp.linear_fc2.weight"] = rows(w[a + "mlp.down_proj.weight"].T, r, tp).T
+                continue
+            t[b + "pre_mlp_layernorm.weight"] = w[a + "post_attention_layernorm.weight"]
+            t[b + "mlp.router.weight"] = w[a + "block_sparse_moe.gate.weight"]
+            each = c["num_local_experts"] // ep
+            for here in range(each):
+                m, n = a + f"block_sparse_moe.experts.{x * each + here}.", b + f"mlp.experts.local_experts.{here}."
+                t[n + "linear_fc1.weight"] = np.concatenate([rows(w[m + f"{p}.weight"], r, tp) for p in ("w1", "w3")])
+                t[n + "linear_fc2.weight"] = rows(w[m + "w2.weight"].T, r, tp).T
+        name = f"mp_rank_{r:02}" + (f"_{s:03}" if pp > 1 else f"_{x:03}" if "num_local_experts" in c else "")
+        out[name + "/model_optim_rng.pt"] = t
+    return out
+
+
+def vllm(w, c, tp):
+    heads, groups, d, out = c["num_attention_heads"], c["num_key_value_heads"], c["head_dim"], {}
+    height = -(-c["vocab_size"] // 64) * 64
+    if height % tp:
+        height = -(-c["vocab_size"] // (64 * tp)) * 64 * tp
+    for r in range(tp):
+        t = {k: rows(padded(w[k], height), r, tp) for k in ("model.embed_tokens.weight", "lm_head.weight")}
+        t["model.norm.weight"] = w["model.norm.weight"]
+        for i in range(c["num_hidden_layers"]):
+            p = f"model.layers.{i}."
+            for wb in ("weight", "bias"):
+                if p + f"self_attn.q_proj.{wb}" not in w:
+                    continue
+                parts = [rows(w[p + f"self_attn.q_proj.{wb}"], r, tp)]
+                for x in "kv":
+                    whole = w[p + f"self_attn.{x}_proj.{wb}"]
+                    first = r // (tp // groups) if tp >= groups else r * (groups // tp)
+                    parts.append(whole[first * d:(first + max(1, groups // tp)) * d])
+                t[p + f"self_attn.qkv_proj.{wb}"] = np.concatenate(parts)
+            t[p + "self_attn.o_proj.weight"] = rows(w[p + "self_attn.o_proj.weight"].T, r, tp).T
+            t[p + "mlp.gate_up_proj.weight"] = np.concatenate([rows(w[p + f"mlp.{x}_proj.weight"], r, tp) for x in ("gate", "up")])
+            t[p + "mlp.down_proj.weight"] = rows(w[p + "mlp.down_proj.weight"].T, r, tp).T
+            for x in ("input", "post_attention"):
+                t[p + f"{x}_layernorm.weight"] = w[p + f"{x}_layernorm.weight"]
+        out[f"model-rank-{r}-part-0.safetensors"] = t
+    return out
+
+
+def tensors(arrays):
+    return {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}
+
+
+def hf(directory, w, c):
+    directory.mkdir()
+    save_file(tensors(w), directory / "model.safetensors", metadata={"format": "pt"})
+    (directory / "config.json").write_text(json.dumps(c))
+    return directory
+
+
+def read(directory):
+    return {str(p.relative_to(directory)): torch.load(p)["model"] if p.suffix == ".pt" else load_file(p)
+            for p in sorted(directory.rglob("*")) if p.suffix in (".pt", ".safetensors")}
+
+
+def assert_ranks(directory, want):
+    got = read(directory)
+    assert sorted(got) == sorted(want)
+    for name in want:
+        assert_same(got[name], tensors(want[name]))
+
+
+def there_and_back(wmap, tmp_path, name, w, c, want, *options):
+    source = hf(tmp_path / "hf", w, c)
+    wmap("run", name, "-i", source, "-o", tmp_path / "out", *options)
+    assert_ranks(tmp_path / "out", want)
+    back = [o for o in options if o.startswith("multiple=")]  # the files tell all else
+    wmap("run", "--reverse", name, "-i", tmp_path / "out", "-o", tmp_path / "back", *("-D" for _ in back), *back)
+    assert (tmp_path / "back/model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("tp, kv, multiple", [(1, 4, 128), (2, 4, 16), (4, 4, 128), (8, 4, 128), (3, 12, 8), (8, 8, 1), (16, 16, 4)])
+def test_megatron_llama(wmap, tmp_path, tp, kv, multiple, bias):
+    c = config(kv=kv)
+    w = whole(c, bias)
+    there_and_back(wmap, tmp_path, "megatron/llama", w, c, megatron(w, c, tp, multiple=multiple), "-D", f"tp={tp}", "-D",
+                   f"multiple={multiple}")
+
+
+@pytest.mark.parametrize("tp, pp", [(1, 2), (2, 2), (4, 3), (2, 6)])
+def test_megatron_llama_stages(wmap, tmp_path, tp, pp):
+    c = config(layers=6)
+    w = whole(c)
+    there_and_back(wmap, tmp_path, "megatron/llama_stages", w, c, megatron(w, c, tp, pp), "-D", f"tp={tp}", "-D", f"pp={pp}")
+
+
+@pytest.mark.parametrize("tp, ep", [(1, 1), (2, 4), (4, 2), (3, 8), (2, 1)])
+def test_megatron_mixtral(wmap, tmp_path, tp, ep):
+    c = config("mixtral", kv=12, num_local_experts=8)
+    w = whole(c)
+    there_and_back(wmap, tmp_path, "megatron/mixtral", w, c, megatron(w, c, tp, ep=ep), "-D", f"tp={tp}", "-D", f"ep={ep}")
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("tp, kv", [(1, 4), (2, 4), (4, 4), (8, 4), (16, 4), (3, 1), (6, 2), (3, 6), (16, 48)])
+def test_vllm_llama(wmap, tmp_path, tp, kv, bias):
+    c = config(kv=kv)
+    w = whole(c, bias)
+    there_and_back(wmap, tmp_path, "vllm/llama", w, c, vllm(w, c, tp), "-D", f"tp={tp}")
+
+
+# ---- from one degree to another, without the whole in between ----
+
+PAIRS = [(a, b) for a in DEGREES for b in DEGREES if a != b]
+
+
+def poison(directory, c):
+    """Other values where the vocabulary of the source is padded: it must not reach anything."""
+    ranks = sorted(directory.rglob("model_optim_rng.pt"))
+    for r, path in enumerate(ranks):
+        part = torch.load(path)
+        for key in ("embedding.word_embeddings.weight", "output_layer.weight"):
+            height = len(part["model"][key])
+            part["model"][key][max(0, c["vocab_size"] - r * height):] = float("nan")
+        torch.save(part, path)
+
+
+@pytest.fixture(scope="module")
+def sharded(binary, tmp_path_factory):
+    """hf, and megatron/A for every degree, its padding poisoned."""
+    import os
+    import subprocess
+
+    from conftest import MAPS
+
+    root = tmp_path_factory.mktemp("sharded")
+    for kind, c in (("llama", config(kv=12, vocab=96)), ("mixtral", config("mixtral", kv=12, vocab=96, num_local_experts=2))):
+        (root / kind).mkdir()
+        hf(root / kind / "hf", whole(c), c)
+        for tp in DEGREES:
+            out = root / kind / str(tp)
+            subprocess.run([binary, "run", f"megatron/{kind}", "-i", root / kind / "hf", "-o", out, "-D", f"tp={tp}", "--quiet"],
+                           check=True, env=os.environ | {"WMAP_PATH": str(MAPS)})
+            poison(out, c)
+    return root
+
+
+@pytest.mark.parametrize("a, b", PAIRS)
+@pytest.mark.parametrize("kind", ["llama", "mixtral"])
+def test_every_degree_to_every_other(wmap, sharded, tmp_path, kind, a, b):
+    c = json.loads((sharded / kind / "hf/config.json").read_text())
+    w = whole(c)
+    wmap("run", f"~megatron/{kind}(tp = {a}) >> megatron/{kind}(tp = {b})", "-i", sharded / kind / str(a), "-o", tmp_path / "out")
+    assert_ranks(tmp_path / "out", megatron(w, c, b))
+
+
+@pytest.mark.parametrize("a, b", [(a, b) for a, b in PAIRS if a in (1, 3, 8, 16)])
+def test_megatron_to_vllm(wmap, sharded, tmp_path, a, b):
+    """Interleaved rows become blocked copies of key heads; one padding becomes another."""
+    c = json.loads((sharded / "llama/hf/config.json").read_text())
+    kv = c["num_key_value_heads"]
+    fits = b % kv == 0 or kv % b == 0
+    wmap("run", f"~megatron/llama(tp = {a}) >> vllm/llama(tp = {b})", "-i", sharded / "llama" / str(a), "-o", tmp_path / "out",
+         status=0 if fits else 1)
+    if fits:
+        assert_ranks(tmp_path / "out", vllm(whole(c), c, b))
+        wmap("run", f"~vllm/llama(tp = {b}) >> megatron/llama(tp = {a})", "-i", tmp_path / "out", "-o", tmp_path / "back")
+        assert_ranks(tmp_path / "back", megatron(whole(c), c, a))
+
+
+@pytest.mark.parametrize("a, b", [(a, b) for a, b in itertools.permutations([1, 2, 4, 8, 16], 2)])
+def test_copies_of_key_heads(wmap, tmp_path, a, b):
+    """Blocked copies of 4 key heads on 8 and 16 ranks."""
+    c = config(kv=4)
+    w = whole(c)
+    wmap("run", f"vllm/llama(tp = {a})", "-i", hf(tmp_path / "hf", w, c), "-o", tmp_path / "a")
+    wmap("run", f"~vllm/llama(tp = {a}) >> vllm/llama(tp = {b})", "-i", tmp_path / "a", "-o", tmp_path / "b")
+    assert_ranks(tmp_path / "b", vllm(w, c, b))
+
+
+@pytest.mark.parametrize("a, b", [(a, b) for a, b in PAIRS if {a, b} & {2, 8}])
+def test_megatron_to_neuron(wmap, sharded, tmp_path, a, b):
+    """Tiled copies of key heads, and query heads that follow them, equal those of the way over the whole."""
+    copies = {8: 2, 16: 4}.get(b, 1)
+    neuron = f"neuron/llama(tp = {b}, kv_size_multiplier = {copies})"
+    wmap("run", f"~megatron/llama(tp = {a}) >> {neuron}", "-i", sharded / "llama" / str(a), "-o", tmp_path / "out")
+    wmap("run", neuron, "-i", sharded / "llama/hf", "-o", tmp_path / "want")
+    got, want = (sorted((tmp_path / x).rglob("*.pt")) for x in ("out", "want"))
+    assert len(want) == b and [p.read_bytes() for p in got] == [p.read_bytes() for p in want]
+    wmap("run", f"~{neuron} >> megatron/llama(tp = {a})", "-i", tmp_path / "out", "-o", tmp_path / "back")
+    c = json.loads((sharded / "llama/hf/config.json").read_text())
+    assert_ranks(tmp_path / "back", megatron(whole(c), c, a))
