@@ -176,6 +176,7 @@ bind_link(struct wm_bind *b, struct wm_tset *placed)
     b->in = in;
     b->used = WM_NEW_N(b->cc->a, uint8_t, in->t.n);
     b->reader = WM_NEW_N(b->cc->a, const struct wm_rule *, in->t.n);
+    b->torn = WM_NEW_N(b->cc->a, bool, in->t.n);
     b->stage = wm_stage_new(g, in);
     if (!wm_bind_rules(b) || b->cc->diags.nerror != before)
         return NULL;

@@ -36,6 +36,7 @@ struct wm_bind {
     struct wm_tset *in;          /* logical tensors of the side that is read, by_key filled */
     struct wm_stage *stage;      /* rules: in -> logical tensors of the other side */
     const struct wm_rule **reader; /* [in->t.n] the rule that reads it, or NULL */
+    bool *torn;                  /* [in->t.n] a rule names it, but lacks other tensors */
     uint8_t *used;               /* [in->t.n] enum wm_use */
     struct wm_claims claims;
     bool need_claims;            /* the map has weaker rules */

@@ -100,14 +100,21 @@ plain_holes(struct wm_arena *a, struct wm_str t)
 }
 
 static void
-report_folded(struct wm_bind *b, struct wm_str key, struct wm_str folded, uint32_t count,
+report_folded(struct wm_bind *b, uint32_t tensor, struct wm_str folded, uint32_t count,
               const struct wm_str *names, const struct wm_str *plain, uint32_t n)
 {
     struct wm_diags *ds = &b->cc->diags;
-    struct wm_diag *d = wm_report_at(ds, WM_E_UNEXPECTED, b->g->manifest->path,
-                                     "UNEXPECTED %s: no rule of %.*s names it",
-                                     wm_place_show(b->cc->a, key).p, WM_STR_ARG(b->m->path));
-    struct wm_str near = wm_suggest(b->cc->a, folded, plain, n);
+    struct wm_str key = wm_place_show(b->cc->a, b->in->t.item[tensor].key), near = {0};
+    struct wm_diag *d;
+
+    if (b->torn[tensor]) {
+        d = wm_report_at(ds, WM_E_UNEXPECTED, b->g->manifest->path,
+                         "UNEXPECTED %s: the rule that names it lacks other tensors", key.p);
+    } else {
+        d = wm_report_at(ds, WM_E_UNEXPECTED, b->g->manifest->path, "UNEXPECTED %s: no rule of %.*s names it",
+                         key.p, WM_STR_ARG(b->m->path));
+        near = wm_suggest(b->cc->a, folded, plain, n);
+    }
 
     if (count > 1)
         wm_note(ds, d, "%u tensors of the form %.*s", count, WM_STR_ARG(folded));
@@ -152,8 +159,8 @@ wm_report_unexpected(struct wm_bind *b)
     for (uint32_t i = 0; i < n; i++)
         plain[i] = plain_holes(a, names[i]);
     for (uint32_t k = 0; k < first.n; k++) {
-        struct wm_str key = b->in->t.item[first.item[k]].key;
+        struct wm_str key = wm_place_key(b->in->t.item[first.item[k]].key);
 
-        report_folded(b, key, fold(a, wm_place_key(key)), count.item[k], names, plain, n);
+        report_folded(b, first.item[k], fold(a, key), count.item[k], names, plain, n);
     }
 }

@@ -319,8 +319,9 @@ report_absent(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z, co
 {
     for (uint32_t t = 0; t < x->rule->side[b->rs].nterm; t++)
         for (uint32_t i = f->first[t]; i < f->first[t + 1]; i++)
-            if (f->tensor.item[i] == WM_NONE &&
-                wm_inst_position(b, x, &x->rule->side[b->rs].term[t], z, i - f->first[t]))
+            if (f->tensor.item[i] != WM_NONE)
+                b->torn[f->tensor.item[i]] = true;
+            else if (wm_inst_position(b, x, &x->rule->side[b->rs].term[t], z, i - f->first[t]))
                 note_missing(b, x, t);
 }
 
