@@ -3,6 +3,7 @@
 
 #include "api/delta.h"
 #include "api/out.h"
+#include "base/map.h"
 
 void
 wm_side_of_manifest(struct wm_side *s, struct wm_arena *a, const struct wm_manifest *m,
@@ -19,6 +20,30 @@ wm_side_of_manifest(struct wm_side *s, struct wm_arena *a, const struct wm_manif
     }
 }
 
+/* Names that several files of a checkpoint have. */
+static void
+find_equal_names(struct wm_map *twice, struct wm_arena *a, const struct wm_manifest *m)
+{
+    struct wm_map seen;
+
+    wm_map_init(&seen, a, m->tensor.n);
+    for (uint32_t k = 0; k < m->tensor.n; k++)
+        if (wm_map_put(&seen, m->tensor.item[k].name, k) != k)
+            wm_map_put(twice, m->tensor.item[k].name, k);
+}
+
+/* Of such names the file counts, too: in both checkpoints, so that they meet. */
+static void
+name_by_file(struct wm_side *s, struct wm_arena *a, const struct wm_manifest *m, const struct wm_map *twice)
+{
+    for (uint32_t k = 0; k < s->n; k++)
+        if (wm_map_get(twice, s->tensor[k].name) != WM_NONE) {
+            struct wm_str file = m->file.item[m->tensor.item[s->id[k]].file].name;
+
+            s->tensor[k].name = wm_arena_printf(a, "%.*s: %.*s", WM_STR_ARG(file), WM_STR_ARG(s->tensor[k].name));
+        }
+}
+
 static enum wm_status
 compare(struct wm_delta *d, struct wmap_checkpoint *const c[2], const wmap_work *work)
 {
@@ -26,12 +51,17 @@ compare(struct wm_delta *d, struct wmap_checkpoint *const c[2], const wmap_work 
     struct wm_side *side = WM_NEW_N(d->a, struct wm_side, 2);
     struct wm_err *err = &d->ctx->err;
     enum wm_status st = WM_OK;
+    struct wm_map twice;
     unsigned nopen = 0;
 
     d->sa = &side[0];
     d->sb = &side[1];
+    wm_map_init(&twice, d->a, 16);
+    for (int k = 0; k < 2; k++)
+        find_equal_names(&twice, d->a, c[k]->m);
     for (; nopen < 2 && st == WM_OK; nopen++) {
         wm_side_of_manifest(&side[nopen], d->a, c[nopen]->m, c[nopen]->order);
+        name_by_file(&side[nopen], d->a, c[nopen]->m, &twice);
         st = wm_file_reader_open(&file[nopen], d->a, d->ctx->sys, c[nopen]->m, err);
         side[nopen].reader = wm_file_reader(&file[nopen]);
     }

@@ -1,6 +1,7 @@
 """What inspect, diff, verify, trace, fmt and run answer."""
 
 import json
+import re
 import struct
 
 from conftest import read_safetensors, write_safetensors
@@ -364,3 +365,20 @@ def test_format_of_the_last_link(wmap):
     wmap.ok("gen", "--family", "llama", "-o", "tiny")
     wmap.ok("run", "./m.wmap >> ~./m.wmap", "-i", "tiny", "-o", "out")
     assert [p.name for p in wmap.path("out").iterdir()] == ["model.safetensors"]
+
+
+def test_diff_of_files_with_equal_names(copy):
+    """Parts and ranks have the same names in several files: each is compared with its own file's."""
+    copy.ok("run", "sepweight/llama", "-i", "tiny", "-o", "a")
+    copy.ok("run", "sepweight/llama", "-i", "tiny", "-o", "b")
+    assert copy.ok("diff", "a", "b").out.startswith("21 of 21 tensors are equal")
+    first, second = copy.path("b/mid.00000.pth").read_bytes(), copy.path("b/mid.00001.pth").read_bytes()
+    copy.path("b/mid.00000.pth").write_bytes(second)
+    copy.path("b/mid.00001.pth").write_bytes(first)
+    r = copy("diff", "a", "b")
+    assert r.status == 1 and r.out.endswith("3 of 21 tensors are equal (259 kB compared)\n"), r
+    assert "mid.00000.pth: mlp.down_proj.weight" in r.out
+    copy.path("b/mid.00001.pth").unlink()
+    r = copy("diff", "a", "b")
+    missing = re.findall(r"^MISSING +(.*)$", r.out, re.M)
+    assert r.status == 1 and "mid.00001.pth: mlp.down_proj.weight" in missing and len(missing) == 9, r

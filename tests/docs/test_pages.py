@@ -1,4 +1,4 @@
-"""docs/tutorial.md, docs/coming-from.md and docs/streaming.md from top to bottom: maps are written where they stand, commands run and
+"""The pages that are read from top to bottom: maps are written where they stand, commands run and
 print what is shown.  The Python of coming-from.md is run where its library is installed, and gives what wmap gives.
 """
 
@@ -11,9 +11,10 @@ import pytest
 from docs_kit import DOCS, blocks, map_bytes, read_tensors, session, wmap, write_checkpoint
 
 TUTORIAL, COMING, STREAMING = DOCS / "tutorial.md", DOCS / "coming-from.md", DOCS / "streaming.md"
+FROM = [p for p in sorted(DOCS.glob("from-*.md")) if any(b.kind == "sh" for b in blocks(p))]
 
 
-@pytest.mark.parametrize("page", [TUTORIAL, COMING, STREAMING], ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", [TUTORIAL, COMING, STREAMING, *FROM], ids=lambda p: p.stem)
 def test_page(page, tmp_path):
     ran = 0
     for b in blocks(page):
