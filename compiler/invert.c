@@ -10,6 +10,110 @@
 
 static struct wm_stmt **invert_body(struct wm_cc *cc, struct wm_stmt *const *stmt, uint32_t n, bool *ok);
 
+/* A placeholder whose words differ on the two sides: conditions and sizes speak of those that stand first. */
+struct words {
+    struct wm_str name;
+    const struct wm_str *old, *now;
+    uint32_t n;
+};
+
+static const struct wm_hole *
+words_on(const struct wm_rule_ast *r, int side, struct wm_str name)
+{
+    for (uint32_t t = 0; t < r->side[side].nterm; t++) {
+        const struct wm_template *key = r->side[side].term[t].key;
+
+        for (uint32_t i = 0; key && i < key->npart; i++)
+            if (key->part[i].kind == WM_HO_WORDS && wm_str_eq(key->part[i].name, name) &&
+                key->part[i].nword > 0)
+                return &key->part[i];
+    }
+    return NULL;
+}
+
+static struct wm_expr *
+other_word(struct wm_cc *cc, struct wm_expr *e, const struct words *w)
+{
+    struct wm_expr *out;
+
+    for (uint32_t i = 0; i < w->n; i++)
+        if (e->kind == WM_EX_STRING && wm_str_eq(e->s, w->old[i])) {
+            out = WM_NEW(cc->a, struct wm_expr);
+            *out = *e;
+            out->s = w->now[i];
+            out->text = wm_arena_printf(cc->a, "\"%.*s\"", WM_STR_ARG(out->s));
+            return out;
+        }
+    return e;
+}
+
+static bool
+is_words(const struct wm_expr *e, const struct words *w)
+{
+    return e->kind == WM_EX_NAME && wm_str_eq(e->s, w->name);
+}
+
+/* A copy in which what is compared with the placeholder are its other words. */
+static struct wm_expr *
+in_other_words(struct wm_cc *cc, const struct wm_expr *e, const struct words *w)
+{
+    struct wm_expr *out, *list;
+
+    if (!e)
+        return NULL;
+    out = WM_NEW(cc->a, struct wm_expr);
+    *out = *e;
+    out->arg = WM_NEW_N(cc->a, struct wm_expr *, e->narg);
+    for (uint32_t i = 0; i < e->narg; i++)
+        out->arg[i] = in_other_words(cc, e->arg[i], w);
+    if (e->kind == WM_EX_EQ || e->kind == WM_EX_NE)
+        for (int i = 0; i < 2; i++)
+            if (is_words(e->arg[1 - i], w))
+                out->arg[i] = other_word(cc, out->arg[i], w);
+    if (e->kind == WM_EX_IN && is_words(e->arg[0], w) && e->arg[1]->kind == WM_EX_LIST) {
+        list = out->arg[1];
+        for (uint32_t i = 0; i < list->narg; i++)
+            list->arg[i] = other_word(cc, list->arg[i], w);
+    }
+    return out;
+}
+
+static void
+translate_clauses(struct wm_cc *cc, struct wm_rule_ast *r, const struct words *w)
+{
+    struct wm_clause *c = WM_NEW_N(cc->a, struct wm_clause, r->nclause);
+
+    for (uint32_t i = 0; i < r->nclause; i++) {
+        c[i] = r->clause[i];
+        c[i].expr = in_other_words(cc, c[i].expr, w);
+        c[i].bind = WM_NEW_N(cc->a, struct wm_binding, c[i].nbind);
+        for (uint32_t k = 0; k < c[i].nbind; k++) {
+            c[i].bind[k] = r->clause[i].bind[k];
+            c[i].bind[k].expr = in_other_words(cc, c[i].bind[k].expr, w);
+        }
+    }
+    r->clause = c;
+}
+
+/* `out` has its sides exchanged already. */
+static void
+translate_words(struct wm_cc *cc, struct wm_rule_ast *out)
+{
+    for (uint32_t t = 0; t < out->side[1].nterm; t++) {
+        const struct wm_template *key = out->side[1].term[t].key;
+
+        for (uint32_t i = 0; key && i < key->npart; i++) {
+            const struct wm_hole *old = &key->part[i], *now;
+
+            if (old->kind != WM_HO_WORDS || old->nword == 0 || words_on(out, 1, old->name) != old)
+                continue;
+            now = words_on(out, 0, old->name);
+            if (now && now->nword == old->nword)
+                translate_clauses(cc, out, &(struct words){old->name, old->word, now->word, old->nword});
+        }
+    }
+}
+
 /* Into how many tensors an operation cuts by its own words, or WM_NONE. */
 static uint32_t
 parts_of(const struct wm_opcall *call)
@@ -47,6 +151,7 @@ invert_rule(struct wm_cc *cc, const struct wm_rule_ast *r, bool *ok)
     *out = *r;
     out->side[0] = r->side[1];
     out->side[1] = r->side[0];
+    translate_words(cc, out);
     if (r->arrow != WM_AR_BOTH)
         out->arrow = r->arrow == WM_AR_FORWARD ? WM_AR_BACKWARD : WM_AR_FORWARD;
     out->op = WM_NEW_N(cc->a, struct wm_opcall, r->nop);

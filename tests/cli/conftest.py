@@ -33,12 +33,13 @@ class Result:
 class Wmap:
     """wmap(...) runs it in a directory of its own and gives status, standard output and error."""
 
-    def __init__(self, cwd):
+    def __init__(self, cwd, env=None):
         self.cwd = Path(cwd)
+        self.env = env or {}
 
     def __call__(self, *args, stdin=None, env=None):
         return Result(subprocess.run([BIN, *map(str, args)], cwd=self.cwd, capture_output=True,
-                                     input=stdin, env={**ENV, **(env or {})}, timeout=120))
+                                     input=stdin, env={**ENV, **self.env, **(env or {})}, timeout=120))
 
     def ok(self, *args, **kw):
         r = self(*args, **kw)
@@ -54,10 +55,23 @@ def wmap(tmp_path):
     return Wmap(tmp_path)
 
 
+def safetensors_maps(place):
+    """litgpt/llama with a target of safetensors, which shards, indexes and streams: tests read it without torch."""
+    maps = ROOT / "stdlib-maps"
+    text = (maps / "litgpt/llama.wmap").read_text()
+    lines = '  format pth\n  file   "lit_model.pth"\n'
+    assert lines in text
+    for name, text in [("litgpt/llama.wmap", text.replace(lines, "  format safetensors\n")),
+                       ("common/litgpt.wmap", (maps / "common/litgpt.wmap").read_text())]:
+        (place / name).parent.mkdir(parents=True)
+        (place / name).write_text(text)
+    return {"WMAP_PATH": str(place)}
+
+
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
     """Checkpoints that many tests read: `tiny` (llama) and `lit`, what litgpt/llama makes of it."""
-    w = Wmap(tmp_path_factory.mktemp("models"))
+    w = Wmap(tmp_path_factory.mktemp("models"), safetensors_maps(tmp_path_factory.mktemp("maps")))
     w.ok("gen", "--family", "llama", "-o", "tiny")
     w.ok("run", "litgpt/llama", "-i", "tiny", "-o", "lit")
     return w
@@ -67,7 +81,12 @@ def models(tmp_path_factory):
 def copy(models, tmp_path):
     """The same, in a directory that the test may change."""
     shutil.copytree(models.cwd, tmp_path, dirs_exist_ok=True)
-    return Wmap(tmp_path)
+    return Wmap(tmp_path, models.env)
+
+
+def names_of(w, path):
+    """Names of the tensors of a checkpoint of any format."""
+    return {t["name"] for t in w.ok("inspect", path, "--json").json()["tensors"]}
 
 
 def read_safetensors(path):

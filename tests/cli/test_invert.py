@@ -193,15 +193,15 @@ def test_composition(models, wmap, spec):
     """As one map it does what the chain does, forwards and back."""
     first = spec.split(" >> ")[0]
     data = models.path("tiny")
-    config = data / "config.json"
+    plain = "--config", data / "config.json", "--format", "safetensors"
     if first.startswith("~"):
-        wmap.ok("run", first[1:], "-i", data, "-o", "first")
+        wmap.ok("run", first[1:], "-i", data, "-o", "first", *plain)
         data = "first"
     write(wmap, "fused.wmap", wmap.ok("invert", f"~({spec})").out)
-    wmap.ok("run", spec, "-i", data, "-o", "chain", "--config", config)
-    wmap.ok("run", "./fused.wmap", "-i", data, "-o", "one", "--config", config)
+    wmap.ok("run", spec, "-i", data, "-o", "chain", *plain)
+    wmap.ok("run", "./fused.wmap", "-i", data, "-o", "one", *plain)
     assert tensors(wmap.path("one")) == tensors(wmap.path("chain"))
-    wmap.ok("run", "./fused.wmap", "--reverse", "-i", "one", "-o", "back", "--config", config)
+    wmap.ok("run", "./fused.wmap", "--reverse", "-i", "one", "-o", "back", *plain)
     assert tensors(wmap.path("back")) == tensors(wmap.path(data))
 
 
