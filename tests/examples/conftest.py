@@ -79,7 +79,11 @@ class Example:
         for file, tensors in files.items():
             write(there / file, tensors)
         (there / "config.json").write_text(json.dumps(config))
+        if str(name).startswith("litgpt/") and not reverse:  # its own file is PyTorch's
+            options = [*options, "--format", "safetensors"]
         said = self.command("run", name, "-i", there, "-o", out, *options, *(["--reverse"] if reverse else []), status=status)
+        if (out / "lit_model.safetensors").exists():
+            (out / "lit_model.safetensors").rename(out / ONE)
         return out, said
 
     def both(self, name, config, source, target, *options, back=None):
