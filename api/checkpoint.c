@@ -80,15 +80,33 @@ wmap_checkpoint_describe(const wmap_checkpoint *c)
 wmap_tensor
 wmap_checkpoint_tensor(const wmap_checkpoint *c, uint64_t i)
 {
-    const struct wm_mtensor *t = &c->m->tensor.item[c->order[i]];
+    const struct wm_mtensor *t = &c->m->tensor.item[c->order[i]], *s = wm_mtensor_slot(t, 0);
 
     return (wmap_tensor){.name = t->name.p,
                          .dtype = wm_dtype_info[t->dtype].name,
                          .shape = t->shape,
                          .rank = t->rank,
-                         .file = c->m->file.item[t->file].name.p,
-                         .offset = t->off,
+                         .file = c->m->file.item[s->file].name.p,
+                         .offset = s->off,
                          .nbytes = t->nbytes};
+}
+
+/* Where a tensor in several parts lies. */
+static void
+parts_json(const struct wm_manifest *m, const struct wm_mtensor *t, struct wm_out *o)
+{
+    wm_js_array(o, "parts");
+    for (uint32_t k = 0; k < t->npart; k++) {
+        const struct wm_mpart *p = &t->part[k];
+
+        wm_js_object(o, NULL);
+        wm_js_str(o, "file", m->file.item[p->t.file].name);
+        wm_js_uint(o, "offset", p->t.off);
+        wm_js_shape(o, "start", p->at, t->rank);
+        wm_js_shape(o, "shape", p->t.shape, t->rank);
+        wm_js_close(o);
+    }
+    wm_js_close(o);
 }
 
 static void
@@ -111,15 +129,17 @@ inspect_json(const struct wmap_checkpoint *c, struct wm_out *o)
     wm_js_close(o);
     wm_js_array(o, "tensors");
     for (uint32_t k = 0; k < m->tensor.n; k++) {
-        const struct wm_mtensor *t = &m->tensor.item[c->order[k]];
+        const struct wm_mtensor *t = &m->tensor.item[c->order[k]], *s = wm_mtensor_slot(t, 0);
 
         wm_js_object(o, NULL);
         wm_js_str(o, "name", t->name);
         wm_js_str(o, "dtype", wm_str_c(wm_dtype_info[t->dtype].name));
         wm_js_shape(o, "shape", t->shape, t->rank);
-        wm_js_str(o, "file", m->file.item[t->file].name);
-        wm_js_uint(o, "offset", t->off);
+        wm_js_str(o, "file", m->file.item[s->file].name);
+        wm_js_uint(o, "offset", s->off);
         wm_js_uint(o, "nbytes", t->nbytes);
+        if (t->npart > 1)
+            parts_json(m, t, o);
         wm_js_close(o);
     }
     wm_js_close(o);

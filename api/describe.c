@@ -83,7 +83,7 @@ find_namesake(const struct wm_view *v, const struct wm_view_tensor *t)
         const struct wm_plan_in *in = &v->in[i];
 
         if (wm_str_eq(wm_plan_str(v->p, in->name), t->name) && in->dtype == t->dtype &&
-            in->rank == t->rank && in->stride == WM_NONE &&
+            in->rank == t->rank && in->stride == WM_NONE && in->origin == WM_NONE &&
             memcmp(v->shape + in->shape, t->shape, t->rank * sizeof(*v->shape)) == 0)
             return i;
     }

@@ -45,7 +45,7 @@ plan_others(struct wm_file_reader *r, struct wm_arena *a, struct wm_err *err)
     for (uint32_t k = 0; k < m->tensor.n; k++) {
         const struct wm_mtensor *t = &m->tensor.item[k];
 
-        if (!t->stride && t->codec == WM_CODEC_RAW)
+        if (!t->stride && !t->npart && t->codec == WM_CODEC_RAW)
             continue;
         id[r->nout] = k;
         r->out[k] = r->nout++;
@@ -81,7 +81,7 @@ wm_file_reader_open(struct wm_file_reader *r, struct wm_arena *a, const struct w
     return plan_others(r, a, err);
 }
 
-/* A tensor with strides or a codec. */
+/* A tensor with strides or a codec, or in parts. */
 static enum wm_status
 read_planned(const struct wm_file_reader *r, unsigned thread, uint32_t out, uint64_t off,
              uint64_t n, void *p, struct wm_err *err)

@@ -98,6 +98,20 @@ element_at(struct trace *t, const char *side, uint32_t dtype, const int64_t *sha
 
 /* ---- what is printed ---- */
 
+/* The index inside of a part that begins at `origin`; false: the element is in another one. */
+static bool
+into_part(struct trace *t, const int64_t *origin, const int64_t *shape, uint32_t rank)
+{
+    if (rank != t->nindex)
+        return true; /* reported as such */
+    for (uint32_t k = 0; k < rank; k++)
+        if (t->index[k] < origin[k] || t->index[k] - origin[k] >= shape[k])
+            return false;
+    for (uint32_t k = 0; k < rank; k++)
+        t->index[k] -= origin[k];
+    return true;
+}
+
 /* NAME[3, 5] of a tensor, the element at byte offset `byte`. */
 static struct wm_str
 place(struct trace *t, struct wm_str name, uint32_t dtype, const int64_t *shape, uint32_t rank,
@@ -112,22 +126,22 @@ place(struct trace *t, struct wm_str name, uint32_t dtype, const int64_t *shape,
     return wm_buf_str(&b);
 }
 
-/* The same of an input, which may be a view: the number of the element in its own order is asked for. */
+/* The same of an input, which may be a view or a part. */
 static struct wm_str
 in_place(struct trace *t, const struct wm_plan_in *in, uint64_t byte)
 {
     const int64_t *shape = t->v.shape + in->shape;
     int64_t index[WM_MAX_RANK];
-    uint32_t bits = wm_dtype_info[in->dtype].bits;
-    uint64_t at = 0;
+    struct wm_buf b;
 
-    if (in->stride != WM_NONE) {
-        wm_plan_index(t->v.p, in, (int64_t)(byte * 8 / bits), index);
-        for (uint32_t k = 0; k < in->rank; k++)
-            at = at * (uint64_t)shape[k] + (uint64_t)index[k];
-        byte = at * bits / 8;
-    }
-    return place(t, wm_plan_str(t->v.p, in->name), in->dtype, shape, in->rank, byte);
+    if (in->stride == WM_NONE && in->origin == WM_NONE)
+        return place(t, wm_plan_str(t->v.p, in->name), in->dtype, shape, in->rank, byte);
+    wm_buf_init(&b, t->o.b.a);
+    wm_buf_safe(&b, wm_plan_str(t->v.p, in->name), 400);
+    wm_plan_index(t->v.p, in, (int64_t)(byte * 8 / wm_dtype_info[in->dtype].bits), index);
+    for (uint32_t k = 0; k < in->rank; k++)
+        wm_buf_printf(&b, "%s%" PRId64 "%s", k ? ", " : "[", index[k], k + 1 == in->rank ? "]" : "");
+    return wm_buf_str(&b);
 }
 
 static const char *
@@ -287,11 +301,16 @@ trace_input(struct trace *t, uint32_t id)
 {
     const struct wm_view *v = &t->v;
     const struct wm_plan_in *in = &v->in[id];
+    int64_t index[WM_MAX_RANK];
     uint64_t byte;
-    enum wm_status st =
-        element_at(t, "input", in->dtype, v->shape + in->shape,
-                   in->stride == WM_NONE ? NULL : v->shape + in->stride, in->rank, &byte);
+    enum wm_status st;
 
+    memcpy(index, t->index, sizeof(index));
+    if (in->origin != WM_NONE && !into_part(t, v->shape + in->origin, v->shape + in->shape, in->rank))
+        return WM_OK;
+    st = element_at(t, "input", in->dtype, v->shape + in->shape,
+                    in->stride == WM_NONE ? NULL : v->shape + in->stride, in->rank, &byte);
+    memcpy(t->index, index, sizeof(index));
     if (st != WM_OK)
         return st;
     t->found++;
@@ -327,11 +346,17 @@ not_found(struct trace *t, struct wmap_plan *p)
     uint64_t ntensor = t->v.ntensor;
     struct wm_str *name = WM_NEW_N(a, struct wm_str, ntensor + p->in->tensor.n), near;
 
-    for (uint32_t k = 0; k < p->in->tensor.n; k++)
-        if (wm_str_eq(p->in->tensor.item[k].name, t->key))
-            return wm_fail(&t->ctx->err, WM_EUSAGE, NULL,
-                           "tensor \"%.*s\" of the input is not used by the map",
-                           WM_STR_ARG(t->key));
+    for (uint32_t k = 0; k < p->in->tensor.n; k++) {
+        const struct wm_mtensor *in = &p->in->tensor.item[k];
+        uint64_t byte;
+
+        if (!wm_str_eq(in->name, t->key))
+            continue;
+        if (in->npart && element_at(t, "input", in->dtype, in->shape, NULL, in->rank, &byte) != WM_OK)
+            return t->ctx->err.status;
+        return wm_fail(&t->ctx->err, WM_EUSAGE, NULL, "tensor \"%.*s\" of the input is not used by the map",
+                       WM_STR_ARG(t->key));
+    }
     for (uint64_t k = 0; k < ntensor; k++)
         name[k] = t->v.tensor[k].name;
     for (uint32_t k = 0; k < p->in->tensor.n; k++)

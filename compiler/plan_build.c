@@ -92,8 +92,10 @@ geometry(struct wm_build *b, const struct wm_make *mk, enum wm_dtype dtype, bool
     *nunit = rec.nunit;
     b->sig.n = 0;
     wm_build_key(b, key, sizeof(key));
-    if (views)
+    if (views) {
+        rec.nslot = wm_build_nslot(b, mk, ge->nslot);
         wm_build_views_key(b, mk, ge->nslot);
+    }
     seen = wm_map_get(&b->geoms, wm_buf_str(&b->sig));
     if (seen != WM_NONE) {
         *out = seen;
@@ -179,8 +181,7 @@ slots_of(struct wm_build *b, const struct wm_make *mk)
     uint32_t n = b->g->geom.item[mk->geom].nslot, first = 0;
 
     for (uint32_t s = 0; s < n; s++) {
-        uint32_t in = wm_build_input(b, b->g->stage->slot.item[mk->slot + s]);
-        uint32_t at = (uint32_t)wm_plan_add(&b->pb, WM_PS_SLOT, &in, sizeof(in), 1);
+        uint32_t at = wm_build_slots(b, b->g->stage->slot.item[mk->slot + s]);
 
         first = s ? first : at;
     }

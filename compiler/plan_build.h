@@ -19,7 +19,7 @@ struct wm_build {
     enum wm_format_id fmt_id;
     struct wm_err *err;
     uint32_t *file_of;           /* manifest file -> INFILE, WM_NONE */
-    uint32_t *in_of;             /* manifest tensor -> IN, WM_NONE */
+    uint32_t *in_of;             /* manifest tensor -> first of its INs, WM_NONE */
     uint32_t *same;              /* manifest tensor -> the first with the same bytes; made when asked for */
     uint32_t like;               /* INFILE of the template, WM_NONE */
     struct wm_map geoms;         /* (geometry, bits, units, views) -> GEOM */
@@ -39,13 +39,15 @@ wm_build_key(struct wm_build *b, const void *p, size_t n)
 
 void wm_build_inputs_init(struct wm_build *b);
 uint32_t wm_build_shape(struct wm_build *b, const int64_t *shape, uint32_t rank);
-/* The IN of tensor t of the input. */
-uint32_t wm_build_input(struct wm_build *b, uint32_t t);
+/* Adds the INs of tensor t of the input, which are one for each of its parts, to SLOT; the index of the first. */
+uint32_t wm_build_slots(struct wm_build *b, uint32_t t);
+/* Slots of a make whose nslot operands are tensors of the input. */
+uint32_t wm_build_nslot(const struct wm_build *b, const struct wm_make *mk, uint32_t nslot);
 /* The first tensor of the input that has the same bytes. */
 uint32_t wm_build_same(struct wm_build *b, uint32_t t);
-/* Appends to b->sig how the tensors of a make are views; nothing where none is. */
+/* Appends to b->sig how the tensors of a make are views or in parts; nothing where none is. */
 void wm_build_views_key(struct wm_build *b, const struct wm_make *mk, uint32_t nslot);
-/* `m` reads the tensors of a make; `out`, what they are views of.  False: too many boxes. */
+/* `m` reads the tensors of a make; `out`, what they are views of or made of.  False: too many boxes. */
 bool wm_build_through_views(struct wm_build *b, const struct wm_make *mk, uint32_t nslot, const struct wm_imap *m,
                             struct wm_imap *out);
 /* Check sums of the entries that hold tensors which are read. */

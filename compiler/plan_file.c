@@ -77,7 +77,7 @@ add_piece(struct wm_build *b, const struct wm_wpiece *p, uint32_t file, uint32_t
 {
     const struct wm_make mk = {.geom = WM_GEOM_IDENTITY, .nunit = (int64_t)p->len};
     struct wm_plan_in in = {.file = blob, .dtype = WM_DT_U8, .off = at, .nbytes = p->len, .rank = 1,
-                            .stride = WM_NONE};
+                            .stride = WM_NONE, .origin = WM_NONE};
     struct wm_plan_out out = {.file = file, .dtype = WM_DT_U8, .off = p->off, .nbytes = p->len, .rank = 1};
     uint32_t id;
 

@@ -1,8 +1,8 @@
 /* compiler/plan_input.c -- what a plan reads: files, stretches of them that are decoded, tensors.
  *
  * Enters: tensors of the manifest, by number.  Leaves: records of each that is used, once.  A tensor with a codec is a
- * virtual file of its own.  A view (a tensor with strides) is read through its strides: they become boxes between the
- * geometry and the storage. */
+ * virtual file of its own.  A view (a tensor with strides) is read through its strides, a tensor in parts through them:
+ * they become boxes between the geometry and what is stored. */
 #include <stdlib.h>
 
 #include "base/checked.h"
@@ -35,19 +35,37 @@ file_of(struct wm_build *b, uint32_t file)
     return b->file_of[file];
 }
 
-uint32_t
-wm_build_input(struct wm_build *b, uint32_t t)
+/* The first IN of tensor t; those of its other parts follow. */
+static uint32_t
+inputs_of(struct wm_build *b, uint32_t t)
 {
     const struct wm_mtensor *mt = &b->g->manifest->tensor.item[t];
 
-    if (b->in_of[t] == WM_NONE) {
-        b->in_of[t] = wm_plan_add_mtensor(&b->pb, mt, file_of(b, mt->file));
-        b->pb.in_bytes += mt->nbytes;
+    if (b->in_of[t] != WM_NONE)
+        return b->in_of[t];
+    for (uint32_t k = 0; k < wm_mtensor_nslot(mt); k++) {
+        uint32_t in = wm_plan_add_mtensor(&b->pb, mt, k, file_of(b, wm_mtensor_slot(mt, k)->file));
+
+        b->in_of[t] = k ? b->in_of[t] : in;
     }
+    b->pb.in_bytes += mt->nbytes;
     return b->in_of[t];
 }
 
-/* ---- views ---- */
+uint32_t
+wm_build_slots(struct wm_build *b, uint32_t t)
+{
+    uint32_t in = inputs_of(b, t), n = wm_mtensor_nslot(&b->g->manifest->tensor.item[t]), first = 0;
+
+    for (uint32_t k = 0; k < n; k++, in++) {
+        uint32_t at = (uint32_t)wm_plan_add(&b->pb, WM_PS_SLOT, &in, sizeof(in), 1);
+
+        first = k ? first : at;
+    }
+    return first;
+}
+
+/* ---- views and parts ---- */
 
 static const struct wm_mtensor *
 operand(const struct wm_build *b, const struct wm_make *mk, uint32_t slot)
@@ -55,36 +73,59 @@ operand(const struct wm_build *b, const struct wm_make *mk, uint32_t slot)
     return &b->g->manifest->tensor.item[b->g->stage->slot.item[mk->slot + slot]];
 }
 
+uint32_t
+wm_build_nslot(const struct wm_build *b, const struct wm_make *mk, uint32_t nslot)
+{
+    uint32_t n = 0;
+
+    for (uint32_t s = 0; s < nslot; s++)
+        n += wm_mtensor_nslot(operand(b, mk, s));
+    return n;
+}
+
 void
 wm_build_views_key(struct wm_build *b, const struct wm_make *mk, uint32_t nslot)
 {
     for (uint32_t s = 0; s < nslot; s++) {
         const struct wm_mtensor *t = operand(b, mk, s);
-        int64_t head[2] = {s, t->rank};
+        int64_t head[3] = {s, t->rank, t->npart};
 
-        if (!t->stride)
+        if (wm_mtensor_is_plain(t))
             continue;
         wm_build_key(b, head, sizeof(head));
         wm_build_key(b, t->shape, t->rank * sizeof(*t->shape));
-        wm_build_key(b, t->stride, t->rank * sizeof(*t->stride));
+        for (uint32_t k = 0; k < wm_mtensor_nslot(t); k++) {
+            const struct wm_mtensor *p = wm_mtensor_slot(t, k);
+
+            wm_build_key(b, p->shape, p->rank * sizeof(*p->shape));
+            wm_build_key(b, &(char){p->stride != NULL}, 1);
+            if (p->stride)
+                wm_build_key(b, p->stride, p->rank * sizeof(*p->stride));
+            if (t->npart)
+                wm_build_key(b, t->part[k].at, p->rank * sizeof(*t->part[k].at));
+        }
     }
 }
 
-/* From a storage to the tensor that is a view of it. */
+/* From what is stored in `slot` to part k of the tensor. */
 static void
-view_map(struct wm_imap *m, const struct wm_mtensor *t, uint32_t slot)
+add_slot(struct wm_imap *m, const struct wm_mtensor *t, uint32_t k, uint32_t slot)
 {
+    const struct wm_mtensor *p = wm_mtensor_slot(t, k);
     struct wm_dim dim[WM_MAX_RANK] = {{0}};
     struct wm_box box = {.nsrc = 1, .rank = (uint16_t)t->rank, .slot = {slot}};
-    int64_t n = 1;
+    int64_t dst = 1, src = 1;
 
-    for (uint32_t k = t->rank; k-- > 0;) {
-        dim[k] = (struct wm_dim){.extent = t->shape[k], .dst = n, .src = {t->stride[k]}};
-        n *= t->shape[k];
+    if (p->nbytes == 0)
+        return;
+    for (uint32_t d = t->rank; d-- > 0;) {
+        dim[d] = (struct wm_dim){.extent = p->shape[d], .dst = dst, .src = {p->stride ? p->stride[d] : src}};
+        if (t->npart)
+            box.dst_base += t->part[k].at[d] * dst;
+        dst *= t->shape[d];
+        src *= p->shape[d];
     }
-    if (n > 0)
-        wm_imap_add(m, &box, dim);
-    wm_imap_canon(m);
+    wm_imap_add(m, &box, dim);
 }
 
 bool
@@ -92,18 +133,15 @@ wm_build_through_views(struct wm_build *b, const struct wm_make *mk, uint32_t ns
                        struct wm_imap *out)
 {
     struct wm_imap *inner = WM_NEW_N(b->cc->a, struct wm_imap, nslot);
+    uint32_t slot = 0;
 
     for (uint32_t s = 0; s < nslot; s++) {
         const struct wm_mtensor *t = operand(b, mk, s);
-        int64_t n = 0;
 
         wm_imap_init(&inner[s], b->cc->a);
-        if (t->stride) {
-            view_map(&inner[s], t, s);
-        } else if (wm_ck_numel(t->shape, t->rank, &n)) {
-            wm_imap_identity(&inner[s], n, s);
-            wm_imap_canon(&inner[s]);
-        }
+        for (uint32_t k = 0; k < wm_mtensor_nslot(t); k++)
+            add_slot(&inner[s], t, k, slot++);
+        wm_imap_canon(&inner[s]);
     }
     return wm_imap_compose(m, inner, nslot, NULL, NULL, out);
 }
@@ -129,7 +167,7 @@ find_same(struct wm_build *b)
             wm_build_key(b, t->stride, t->rank * sizeof(*t->stride));
         }
         b->same[i] = i;
-        if (t->nbytes)
+        if (t->nbytes && !t->npart) /* a container in parts stores each name on its own */
             b->same[i] = wm_map_put(&seen, wm_arena_str(b->cc->a, wm_buf_str(&b->sig)), i);
     }
 }
@@ -185,8 +223,8 @@ wm_build_insums(struct wm_build *b)
     memcpy(sum, m->sum.item, m->sum.n * sizeof(*sum));
     qsort(sum, m->sum.n, sizeof(*sum), by_place);
     for (uint32_t t = 0; t < m->tensor.n; t++)
-        if (b->in_of[t] != WM_NONE)
-            mark(sum, m->sum.n, &m->tensor.item[t], used);
+        for (uint32_t k = 0; b->in_of[t] != WM_NONE && k < wm_mtensor_nslot(&m->tensor.item[t]); k++)
+            mark(sum, m->sum.n, wm_mtensor_slot(&m->tensor.item[t], k), used);
     for (uint32_t i = 0; i < m->sum.n; i++) {
         struct wm_plan_insum rec = {.crc = sum[i].crc, .lo = sum[i].lo, .hi = sum[i].hi};
 

@@ -60,6 +60,10 @@ struct wm_format {
     const char *const *suffixes; /* further ones, NULL at the end; or NULL */
     bool single;              /* a file holds one tensor, which is called as the file is */
     const char *index_name;   /* "model.safetensors.index.json", or NULL */
+    /* Where the index is the container's own, and files of its suffix are nothing without it: read both.  The index has
+     * the path `name` in the checkpoint's directory.  NULL: JSON, as index() writes it. */
+    enum wm_status (*read_index)(const struct wm_sys *sys, struct wm_manifest *m, struct wm_str name,
+                                 bool no_symlinks, struct wm_err *err);
     /* Is a file of this name, with its suffix, known to hold no weights?  NULL: no such names. */
     bool (*aside)(struct wm_str name);
     bool nests;               /* tensors may lie under a key of the container (wm_wopts.root, wm_open_opts.root) */

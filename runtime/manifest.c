@@ -85,6 +85,8 @@ find_format(const struct wm_sys *sys, int fd, const struct wm_mfile *f, enum wm_
 
     if (st != WM_OK)
         return st;
+    if (wm_format_by_suffix(f->path, id) && wm_formats[*id]->read_index)
+        return WM_OK; /* its files are others inside */
     for (int k = 0; k < WM_FMT_N; k++)
         if (wm_formats[k]->probe && wm_formats[k]->probe(head, n, f->size)) {
             *id = (enum wm_format_id)k;
@@ -95,22 +97,42 @@ find_format(const struct wm_sys *sys, int fd, const struct wm_mfile *f, enum wm_
     return WM_OK;
 }
 
+static void
+push_file(struct wm_manifest *m, struct wm_str path, struct wm_str name, const struct stat *st)
+{
+    *WM_PUSH(m->a, &m->file) = (struct wm_mfile){.path = path,
+                                                 .name = name,
+                                                 .size = (uint64_t)st->st_size,
+                                                 .mtime_sec = st->st_mtim.tv_sec,
+                                                 .mtime_nsec = st->st_mtim.tv_nsec,
+                                                 .dev = st->st_dev,
+                                                 .ino = st->st_ino};
+}
+
+enum wm_status
+wm_manifest_add_file(struct wm_manifest *m, const struct wm_sys *sys, struct wm_str name, bool no_symlinks, int *fd,
+                     struct wm_err *err)
+{
+    struct wm_str path = wm_arena_printf(m->a, "%.*s/%.*s", WM_STR_ARG(m->dir), WM_STR_ARG(name));
+    struct stat st;
+    enum wm_status rc = wm_io_open(sys, path.p, no_symlinks, fd, &st, err);
+
+    if (rc == WM_OK)
+        push_file(m, path, wm_arena_str(m->a, name), &st);
+    return rc;
+}
+
 /* Add an open file and read its tensors; closes fd. */
 static enum wm_status
 add_open_file(struct wm_manifest *m, const struct wm_sys *sys, struct wm_str path,
               struct wm_str name, int fd, const struct stat *st, struct wm_err *err)
 {
-    struct wm_mfile *f = WM_PUSH(m->a, &m->file);
     enum wm_format_id id = WM_FMT_N;
+    struct wm_mfile *f;
     enum wm_status rc;
 
-    *f = (struct wm_mfile){.path = path,
-                           .name = name,
-                           .size = (uint64_t)st->st_size,
-                           .mtime_sec = st->st_mtim.tv_sec,
-                           .mtime_nsec = st->st_mtim.tv_nsec,
-                           .dev = st->st_dev,
-                           .ino = st->st_ino};
+    push_file(m, path, name, st);
+    f = &m->file.item[m->file.n - 1];
     rc = find_format(sys, fd, f, &id, err);
     if (rc == WM_OK) {
         f->format = id;
@@ -135,11 +157,22 @@ add_file(struct wm_manifest *m, const struct wm_sys *sys, struct wm_str name, bo
     return add_open_file(m, sys, path, wm_arena_str(m->a, name), fd, &st, err);
 }
 
+/* The container whose own index has this name, or NULL. */
+static const struct wm_format *
+own_index(struct wm_str name)
+{
+    for (int k = 0; k < WM_FMT_N; k++)
+        if (wm_formats[k]->read_index && wm_str_eq(name, wm_str_c(wm_formats[k]->index_name)))
+            return wm_formats[k];
+    return NULL;
+}
+
 static enum wm_status
 open_only(struct wm_manifest *m, const struct wm_sys *sys, const struct wm_open_opts *o,
           struct wm_err *err)
 {
     enum wm_status st = WM_OK;
+    const struct wm_format *own;
 
     m->repeats = true;
     for (uint32_t i = 0; st == WM_OK && i < o->nonly; i++) {
@@ -147,7 +180,9 @@ open_only(struct wm_manifest *m, const struct wm_sys *sys, const struct wm_open_
             return wm_fail(err, WM_EUSAGE, m->path.p,
                            "the file name \"%.*s\" does not stay inside the directory",
                            WM_STR_ARG(o->only[i]));
-        st = add_file(m, sys, o->only[i], o->no_symlinks, err);
+        own = own_index(o->only[i]);
+        st = own ? own->read_index(sys, m, o->only[i], o->no_symlinks, err)
+                 : add_file(m, sys, o->only[i], o->no_symlinks, err);
     }
     return st;
 }
@@ -194,7 +229,7 @@ pick_index(const struct wm_manifest *m, const struct wm_format *f, const struct 
             *out = name[i];
             return WM_OK;
         }
-        if (name[i].p[0] == '.' || !wm_str_ends(name[i], end))
+        if (name[i].p[0] == '.' || f->read_index || !wm_str_ends(name[i], end))
             continue;
         if (first.p)
             second = name[i];
@@ -272,7 +307,8 @@ open_dir(struct wm_manifest *m, const struct wm_sys *sys, const struct wm_open_o
                 return st;
             if (index.n) {
                 note_others(m, k, name, n);
-                return open_index(m, sys, index, o, err);
+                return f->read_index ? f->read_index(sys, m, index, o->no_symlinks, err)
+                                     : open_index(m, sys, index, o, err);
             }
         }
         st = open_all(m, sys, f, name, n, o, &any, err);
@@ -313,6 +349,8 @@ open_file(struct wm_manifest *m, const struct wm_sys *sys, const struct wm_open_
     split_path(m->a, m->path, &m->dir, &name);
     if (wm_str_ends(name, WM_STR(".index.json")))
         return open_index(m, sys, name, o, err);
+    if (own_index(name))
+        return own_index(name)->read_index(sys, m, name, o->no_symlinks, err);
     rc = wm_io_open(sys, m->path.p, o->no_symlinks, &fd, &st, err);
     return rc == WM_OK ? add_open_file(m, sys, m->path, name, fd, &st, err) : rc;
 }
@@ -332,6 +370,7 @@ wm_manifest_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str pat
     m->a = a;
     m->path = wm_arena_str(a, path);
     m->root = o->root;
+    m->note = WM_STR("");
     wm_map_init(&m->by_name, a, 0);
     if (sys->stat(m->path.p, &st) != 0)
         return wm_fail_sys(err, errno, m->path.p, "cannot open");

@@ -36,7 +36,35 @@ struct wm_mtensor {
     uint64_t raw;           /* bytes of the stretch at `off` that holds them, where codec is not RAW */
     const uint64_t *index;  /* of MSGPACK_MIXED (see wm_plan_infile) */
     uint32_t nindex;
+    uint32_t npart;         /* not 0: its elements are in these; `off` means nothing, and it has no stride or codec */
+    const struct wm_mpart *part; /* [npart], none empty, ascending first elements; they tile the tensor */
 };
+
+/* The box of a tensor that one stretch of a file holds. */
+struct wm_mpart {
+    struct wm_mtensor t;    /* its shape; without parts */
+    const int64_t *at;      /* [rank] where it begins in the whole */
+};
+
+/* What is read of a tensor: itself, or its parts. */
+static inline uint32_t
+wm_mtensor_nslot(const struct wm_mtensor *t)
+{
+    return t->npart ? t->npart : 1;
+}
+
+static inline const struct wm_mtensor *
+wm_mtensor_slot(const struct wm_mtensor *t, uint32_t k)
+{
+    return t->npart ? &t->part[k].t : t;
+}
+
+/* Is it one stretch, in order? */
+static inline bool
+wm_mtensor_is_plain(const struct wm_mtensor *t)
+{
+    return t->npart < 2 && !wm_mtensor_slot(t, 0)->stride;
+}
 
 /* What a container states of the bytes [lo, hi) of a file. */
 struct wm_msum {
@@ -74,6 +102,11 @@ struct wm_open_opts {
 enum wm_status wm_manifest_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
                                 const struct wm_open_opts *opts, struct wm_manifest **out,
                                 struct wm_err *err);
+
+/* For the readers of containers: append the file `name` of the checkpoint's directory to m->file and open it, without
+ * looking into it.  The caller sets its format and closes *fd. */
+enum wm_status wm_manifest_add_file(struct wm_manifest *m, const struct wm_sys *sys, struct wm_str name, bool no_symlinks,
+                                    int *fd, struct wm_err *err);
 
 /* For the readers of containers: the tensors from `first` on were appended for one file; check their
  * names (UTF-8 is the reader's, no NUL, at most 16 MiB, not given twice) and count them. */

@@ -48,52 +48,105 @@ add_stretch(struct wm_plan_builder *b, const struct wm_mtensor *t, uint32_t file
 }
 
 uint32_t
-wm_plan_add_mtensor(struct wm_plan_builder *b, const struct wm_mtensor *t, uint32_t file)
+wm_plan_add_mtensor(struct wm_plan_builder *b, const struct wm_mtensor *whole, uint32_t k, uint32_t file)
 {
-    struct wm_plan_in rec = {.dtype = t->dtype, .file = file, .off = t->off, .rank = t->rank, .stride = WM_NONE};
+    const struct wm_mtensor *t = wm_mtensor_slot(whole, k);
+    struct wm_plan_in rec = {.dtype = t->dtype, .file = file, .off = t->off, .rank = t->rank, .stride = WM_NONE,
+                             .origin = WM_NONE};
 
     rec.nbytes = wm_mtensor_span(t);
     if (t->codec != WM_CODEC_RAW) {
         rec.file = add_stretch(b, t, file, rec.nbytes);
         rec.off = 0;
     }
-    rec.name = wm_plan_add_text(b, t->name);
+    rec.name = wm_plan_add_text(b, whole->name);
     rec.shape = (uint32_t)wm_plan_add(b, WM_PS_SHAPE, t->shape, sizeof(*t->shape), t->rank);
     if (t->stride)
         rec.stride = (uint32_t)wm_plan_add(b, WM_PS_SHAPE, t->stride, sizeof(*t->stride), t->rank);
+    if (whole->npart > 1)
+        rec.origin = (uint32_t)wm_plan_add(b, WM_PS_SHAPE, whole->part[k].at, sizeof(*whole->part[k].at), t->rank);
     return (uint32_t)wm_plan_add(b, WM_PS_IN, &rec, sizeof(rec), 1);
 }
 
 /* ---- a plan of tensors as they are ---- */
 
-/* One box from the storage to the tensor; none where it is empty. */
+/* The box that brings slot k of a tensor into it.  Elements of less than a byte count as bytes; they lie in order. */
+static void
+add_box(struct wm_plan_builder *b, const struct wm_mtensor *t, uint32_t k)
+{
+    uint32_t per = wm_dtype_info[t->dtype].bits < 8 ? 8 / wm_dtype_info[t->dtype].bits : 1;
+    const struct wm_mtensor *s = wm_mtensor_slot(t, k);
+    struct wm_plan_box box = {.nsrc = 1, .slot = {k}, .rank = t->rank};
+    struct wm_plan_dim dim[WM_MAX_RANK] = {{0}};
+    int64_t dst = 1, src = 1;
+
+    for (uint32_t d = t->rank; d-- > 0;) {
+        int64_t unit = d + 1 == t->rank ? per : 1;
+
+        dim[d] = (struct wm_plan_dim){.extent = s->shape[d] / unit, .dst = dst,
+                                      .src = {s->stride ? s->stride[d] : src}};
+        if (t->npart)
+            box.dst_base += t->part[k].at[d] / unit * dst;
+        dst *= t->shape[d] / unit;
+        src *= s->shape[d] / unit;
+    }
+    box.dim = wm_plan_add(b, WM_PS_DIM, dim, sizeof(*dim), box.rank);
+    wm_plan_add(b, WM_PS_BOX, &box, sizeof(box), 1);
+}
+
+/* A copy of n units. */
+static void
+add_run(struct wm_plan_builder *b, int64_t n)
+{
+    struct wm_plan_box box = {.nsrc = 1, .rank = 1};
+    struct wm_plan_dim dim = {.extent = n, .dst = 1, .src = {1}};
+
+    box.dim = wm_plan_add(b, WM_PS_DIM, &dim, sizeof(dim), 1);
+    wm_plan_add(b, WM_PS_BOX, &box, sizeof(box), 1);
+}
+
+/* From what is stored to the tensor; no box where it is empty. */
 static uint32_t
 add_geometry(struct wm_plan_builder *b, const struct wm_mtensor *t)
 {
     uint32_t bits = wm_dtype_info[t->dtype].bits;
-    struct wm_plan_geom g = {.nslot = 1, .unit = bits < 8 ? 1 : bits / 8};
-    struct wm_plan_box box = {.nsrc = 1};
-    struct wm_plan_dim dim[WM_MAX_RANK] = {{0}};
-    int64_t n = 1;
+    struct wm_plan_geom g = {.nslot = wm_mtensor_nslot(t), .unit = bits < 8 ? 1 : bits / 8};
 
     g.nunit = (int64_t)(t->nbytes / g.unit);
-    if (t->stride && bits >= 8) {
-        box.rank = t->rank;
-        for (uint32_t k = t->rank; k-- > 0;) {
-            dim[k] = (struct wm_plan_dim){.extent = t->shape[k], .dst = n, .src = {t->stride[k]}};
-            n *= t->shape[k];
-        }
-    } else {
-        box.rank = 1;
-        dim[0] = (struct wm_plan_dim){.extent = g.nunit, .dst = 1, .src = {1}};
-    }
-    g.box = b->section[WM_PS_BOX].n / sizeof(box);
+    g.box = b->section[WM_PS_BOX].n / sizeof(struct wm_plan_box);
     if (g.nunit) {
-        box.dim = wm_plan_add(b, WM_PS_DIM, dim, sizeof(*dim), box.rank);
-        g.nbox = 1;
-        wm_plan_add(b, WM_PS_BOX, &box, sizeof(box), 1);
+        g.nbox = g.nslot;
+        for (uint32_t k = 0; k < g.nslot && !wm_mtensor_is_plain(t); k++)
+            add_box(b, t, k);
+        if (wm_mtensor_is_plain(t))
+            add_run(b, g.nunit);
     }
     return (uint32_t)wm_plan_add(b, WM_PS_GEOM, &g, sizeof(g), 1);
+}
+
+/* An OUT that is tensor t as it is, at `off`. */
+static enum wm_status
+add_whole(struct wm_plan_builder *b, const struct wm_manifest *m, const struct wm_mtensor *t, uint64_t off,
+          struct wm_err *err)
+{
+    struct wm_plan_out o = {.dtype = t->dtype, .off = off, .nbytes = t->nbytes, .rank = t->rank};
+
+    for (uint32_t k = 0; k < wm_mtensor_nslot(t); k++) {
+        const struct wm_mtensor *s = wm_mtensor_slot(t, k);
+        uint32_t in, at;
+
+        if (s->stride && wm_dtype_info[t->dtype].bits < 8)
+            return wm_fail(err, WM_ESUPPORT, m->file.item[s->file].path.p,
+                           "tensor \"%.*s\" is a view of elements of less than a byte", WM_STR_ARG(t->name));
+        in = wm_plan_add_mtensor(b, t, k, s->file);
+        at = (uint32_t)wm_plan_add(b, WM_PS_SLOT, &in, sizeof(in), 1);
+        o.slot = k ? o.slot : at;
+    }
+    o.name = wm_plan_add_text(b, t->name);
+    o.shape = (uint32_t)wm_plan_add(b, WM_PS_SHAPE, t->shape, sizeof(*t->shape), t->rank);
+    o.geom = add_geometry(b, t);
+    wm_plan_add(b, WM_PS_OUT, &o, sizeof(o), 1);
+    return WM_OK;
 }
 
 enum wm_status
@@ -103,6 +156,7 @@ wm_plan_of_tensors(struct wm_arena *a, const struct wm_manifest *m, const uint32
     struct wm_plan_elem copy = {.kind = WM_EL_COPY};
     struct wm_plan_outfile f = {.ntensor = n};
     struct wm_plan_builder b;
+    enum wm_status st = WM_OK;
     uint64_t size;
     void *block;
 
@@ -111,22 +165,13 @@ wm_plan_of_tensors(struct wm_arena *a, const struct wm_manifest *m, const uint32
     for (uint32_t i = 0; i < m->file.n; i++)
         wm_plan_add_mfile(&b, &m->file.item[i]);
     /* files with a codec are numbered behind */
-    for (uint32_t i = 0; i < n; i++) {
-        const struct wm_mtensor *t = &m->tensor.item[id[i]];
-        struct wm_plan_out o = {.dtype = t->dtype, .off = f.size, .nbytes = t->nbytes, .rank = t->rank};
-        uint32_t in = wm_plan_add_mtensor(&b, t, t->file);
-
-        if (t->stride && wm_dtype_info[t->dtype].bits < 8)
-            return wm_fail(err, WM_ESUPPORT, m->file.item[t->file].path.p,
-                           "tensor \"%.*s\" is a view of elements of less than a byte", WM_STR_ARG(t->name));
-        o.name = wm_plan_add_text(&b, t->name);
-        o.shape = (uint32_t)wm_plan_add(&b, WM_PS_SHAPE, t->shape, sizeof(*t->shape), t->rank);
-        o.slot = (uint32_t)wm_plan_add(&b, WM_PS_SLOT, &in, sizeof(in), 1);
-        o.geom = add_geometry(&b, t);
-        wm_plan_add(&b, WM_PS_OUT, &o, sizeof(o), 1);
-        f.size += o.nbytes;
-        b.out_bytes += o.nbytes;
+    for (uint32_t i = 0; st == WM_OK && i < n; i++) {
+        st = add_whole(&b, m, &m->tensor.item[id[i]], f.size, err);
+        f.size += m->tensor.item[id[i]].nbytes;
     }
+    if (st != WM_OK)
+        return st;
+    b.out_bytes = f.size;
     f.name = wm_plan_add_text(&b, WM_STR("tensors"));
     wm_plan_add(&b, WM_PS_OUTFILE, &f, sizeof(f), 1);
     block = wm_plan_finish(&b, &size);

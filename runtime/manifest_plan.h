@@ -9,8 +9,8 @@
 uint64_t wm_mtensor_span(const struct wm_mtensor *t);
 /* An INFILE for a file of a manifest. */
 uint32_t wm_plan_add_mfile(struct wm_plan_builder *b, const struct wm_mfile *f);
-/* An IN for a tensor whose file is INFILE `file`; one with a codec gets a virtual file of its own. */
-uint32_t wm_plan_add_mtensor(struct wm_plan_builder *b, const struct wm_mtensor *t, uint32_t file);
+/* An IN for slot k of a tensor, in INFILE `file`; one with a codec gets a virtual file of its own. */
+uint32_t wm_plan_add_mtensor(struct wm_plan_builder *b, const struct wm_mtensor *t, uint32_t k, uint32_t file);
 
 /* A plan whose outputs are the tensors id[0 .. n) as they are: elements in order, decoded. */
 enum wm_status wm_plan_of_tensors(struct wm_arena *a, const struct wm_manifest *m, const uint32_t *id, uint32_t n,

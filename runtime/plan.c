@@ -84,16 +84,16 @@ wm_plan_index(const struct wm_plan *p, const struct wm_plan_in *in, int64_t at, 
 {
     const int64_t *shape = wm_plan_section(p, WM_PS_SHAPE, NULL);
 
-    if (in->stride != WM_NONE) {
+    if (in->stride != WM_NONE)
         view_index(shape + in->shape, shape + in->stride, in->rank, at, index);
-        return;
-    }
-    for (uint32_t k = in->rank; k-- > 0;) {
+    for (uint32_t k = in->stride == WM_NONE ? in->rank : 0; k-- > 0;) {
         int64_t e = shape[in->shape + k];
 
         index[k] = e > 0 ? at % e : 0;
         at = e > 0 ? at / e : 0;
     }
+    for (uint32_t k = 0; in->origin != WM_NONE && k < in->rank; k++)
+        index[k] += shape[in->origin + k];
 }
 
 /* ---- making ---- */

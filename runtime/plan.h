@@ -117,7 +117,8 @@ struct wm_plan_in {
     uint32_t shape, rank; /* first index in SHAPE */
     uint32_t stride;      /* of a view: first index in SHAPE of its strides in elements, for messages; the boxes have
                              them already, and `nbytes` is what it spans.  WM_NONE: row-major */
-    uint32_t pad;
+    uint32_t origin;      /* of a part of a tensor: first index in SHAPE of where it begins in the whole, for messages.
+                             WM_NONE: it is the whole */
 };
 
 /* Outputs tile the part of a file between head and tail.  One without a name is no tensor but what a container has
@@ -247,7 +248,7 @@ const uint8_t *wm_plan_blob(const struct wm_plan *p, struct wm_plan_bytes b);
 uint32_t wm_plan_src_unit(const struct wm_plan_elem *e, uint32_t unit);
 
 /* The index [rank] of the element of an input whose place is `at` (elements from its first; of several at one place,
- * the first). */
+ * the first); of a part, in the whole tensor. */
 void wm_plan_index(const struct wm_plan *p, const struct wm_plan_in *in, int64_t at, int64_t *index);
 
 /* Stable text of the whole plan, for `dump --stage=plan`. */

@@ -187,6 +187,12 @@ print_inputs(struct print *x)
                 wm_buf_printf(x->out, "%s%" PRId64, k ? ", " : "", x->shape[in[i].stride + k]);
             wm_buf_putc(x->out, ']');
         }
+        if (in[i].origin != WM_NONE) {
+            wm_buf_putz(x->out, " part at [");
+            for (uint32_t k = 0; k < in[i].rank; k++)
+                wm_buf_printf(x->out, "%s%" PRId64, k ? ", " : "", x->shape[in[i].origin + k]);
+            wm_buf_putc(x->out, ']');
+        }
         wm_buf_printf(x->out, ": file %u at %" PRIu64 ", %" PRIu64 " bytes\n", in[i].file,
                       in[i].off, in[i].nbytes);
     }

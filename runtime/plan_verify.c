@@ -155,6 +155,23 @@ infile_fits(const struct verify *v, const struct wm_plan_infile *f)
     return f->len % c->raw == 0 && f->nbytes == f->len / c->raw * c->plain;
 }
 
+/* Where a part begins: its elements have an index in the whole. */
+static bool
+origin_fits(const struct verify *v, const struct wm_plan_in *in)
+{
+    const int64_t *shape = wm_plan_section(v->p, WM_PS_SHAPE, NULL);
+    int64_t end;
+
+    if (in->origin == WM_NONE)
+        return true;
+    if (!wm_ck_range(in->origin, in->rank, v->n[WM_PS_SHAPE]))
+        return false;
+    for (uint32_t k = 0; k < in->rank; k++)
+        if (shape[in->origin + k] < 0 || !wm_ck_add(shape[in->origin + k], shape[in->shape + k], &end))
+            return false;
+    return true;
+}
+
 static enum wm_status
 verify_inputs(struct verify *v)
 {
@@ -171,6 +188,7 @@ verify_inputs(struct verify *v)
         if (!is_text(v, in->name) || in->file >= v->n[WM_PS_INFILE] || in->dtype >= WM_DT_N ||
             in->rank > WM_PLAN_RANK || !wm_ck_range(in->shape, in->rank, v->n[WM_PS_SHAPE]) ||
             (in->stride != WM_NONE && !wm_ck_range(in->stride, in->rank, v->n[WM_PS_SHAPE])) ||
+            !origin_fits(v, in) ||
             !wm_ck_range(in->off, in->nbytes, v->infile[in->file].nbytes))
             return BAD(v, "input tensor %llu is out of range", (unsigned long long)i);
     }

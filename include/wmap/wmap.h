@@ -138,7 +138,7 @@ typedef struct {
     const int64_t *shape;
     unsigned rank;
     const char *file;        /* relative to the checkpoint */
-    uint64_t offset, nbytes; /* of its bytes in the file */
+    uint64_t offset, nbytes; /* of its bytes in the file; of a tensor in several parts, of the first part and of all */
 } wmap_tensor;
 
 typedef struct {

@@ -55,7 +55,7 @@ read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file, str
     const struct wm_mfile *f = &m->file.item[file];
     uint32_t first = m->tensor.n;
     struct wm_zip z;
-    enum wm_status st = wm_zip_open(m->a, sys, fd, f->path.p, f->size, &z, err);
+    enum wm_status st = wm_zip_open(m->a, sys, fd, f->path.p, 0, f->size, &z, err);
 
     for (uint32_t i = 0; st == WM_OK && i < z.n; i++)
         st = read_entry(sys, fd, m, file, &z, &z.entry[i], err);

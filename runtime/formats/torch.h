@@ -71,6 +71,21 @@ bool wm_torch_probe(const unsigned char *p, size_t n, uint64_t size);
 enum wm_status wm_torch_read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file,
                              struct wm_err *err);
 
+/* One tensor that torch.save wrote, zip file and all, as a stretch of a file. */
+struct wm_torch_item {
+    struct wm_str name;    /* that it gets */
+    const char *what;      /* for messages, in place of the file's path */
+    uint64_t off, len;     /* in the file */
+};
+
+/* Append it, and the check sums of its storage, to a manifest; nothing is registered. */
+enum wm_status wm_torch_read_item(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file,
+                                  const struct wm_torch_item *item, struct wm_err *err);
+
+/* Keys around a state dict in what trainers save: is it the model's, is it their own? */
+bool wm_torch_is_wrap(struct wm_str key);
+bool wm_torch_is_trainers(struct wm_str key);
+
 /* The older container. */
 bool wm_torch_legacy_probe(const unsigned char *p, size_t n);
 enum wm_status wm_torch_legacy_read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file,

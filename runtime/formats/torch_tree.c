@@ -192,8 +192,8 @@ count(struct wm_torch *t, struct wm_pk *v, uint64_t *out)
 /* ---- what is around the tensors ---- */
 
 /* Keys beside the model's in what trainers save: state of theirs, that no conversion wants. */
-static bool
-is_trainers(struct wm_str key)
+bool
+wm_torch_is_trainers(struct wm_str key)
 {
     static const char *const prefix[] = {"optim", "ema", "sched", "lr_sched", "scaler", "amp", "rng", "random", "cuda_rng",
                                          "torch_rng", "callbacks", "loops", "hparams", "hyper", "epoch", "step", "iter",
@@ -205,8 +205,8 @@ is_trainers(struct wm_str key)
     return false;
 }
 
-static bool
-is_wrap(struct wm_str key)
+bool
+wm_torch_is_wrap(struct wm_str key)
 {
     return wm_str_eq(key, WM_STR("model")) || wm_str_eq(key, WM_STR("state_dict")) ||
            wm_str_eq(key, WM_STR("model_state_dict")) || wm_str_eq(key, WM_STR("model_state")) ||
@@ -233,10 +233,10 @@ find_wrap(struct wm_torch *t, struct wm_pk **v, struct wm_str *root, uint64_t *l
             return st;
         if (n == 0)
             continue;
-        if (is_wrap(key) && x->kind == WM_PK_DICT && !inner) {
+        if (wm_torch_is_wrap(key) && x->kind == WM_PK_DICT && !inner) {
             inner = x;
             *root = key;
-        } else if (is_trainers(key)) {
+        } else if (wm_torch_is_trainers(key)) {
             beside += n;
         } else {
             return WM_OK; /* something else that counts: all of it is the checkpoint */

@@ -13,6 +13,7 @@
 struct reader {
     const struct wm_sys *sys;
     int fd;
+    uint64_t base, size;  /* of the zip file in the open one */
     struct wm_torch t;
     struct wm_zip z;
     struct wm_str folder; /* with its slash */
@@ -107,12 +108,13 @@ place_storages(struct reader *r)
     return WM_OK;
 }
 
+/* All but the tensors. */
 static enum wm_status
 read_zip(struct reader *r)
 {
     const struct wm_zip_entry *e;
     struct wm_str pickle;
-    enum wm_status st = wm_zip_open(r->t.a, r->sys, r->fd, r->t.path, r->t.m->file.item[r->t.file].size, &r->z, r->err);
+    enum wm_status st = wm_zip_open(r->t.a, r->sys, r->fd, r->t.path, r->base, r->size, &r->z, r->err);
 
     if (r->z.compressed.n && memmem(r->z.compressed.p, r->z.compressed.n, "/code/", 6))
         return is_script(r);
@@ -135,9 +137,7 @@ read_zip(struct reader *r)
     }
     if (st == WM_OK && r->t.tree.used != pickle.n)
         return wm_fail(r->err, WM_EFORMAT, r->t.path, "data.pkl: %zu bytes behind its end", pickle.n - r->t.tree.used);
-    if (st == WM_OK)
-        st = place_storages(r);
-    return st == WM_OK ? wm_torch_finish(&r->t) : st;
+    return st == WM_OK ? place_storages(r) : st;
 }
 
 enum wm_status
@@ -160,5 +160,24 @@ wm_torch_read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t 
                                                                        : "");
     wm_torch_init(&r.t, m, file, err);
     wm_buf_init(&r.name, m->a);
-    return read_zip(&r);
+    r.size = f->size;
+    st = read_zip(&r);
+    return st == WM_OK ? wm_torch_finish(&r.t) : st;
+}
+
+enum wm_status
+wm_torch_read_item(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file,
+                   const struct wm_torch_item *item, struct wm_err *err)
+{
+    struct reader r = {.sys = sys, .fd = fd, .base = item->off, .size = item->len, .err = err};
+    enum wm_status st;
+
+    wm_torch_init(&r.t, m, file, err);
+    r.t.path = item->what;
+    wm_buf_init(&r.name, m->a);
+    st = read_zip(&r);
+    if (st == WM_OK && !wm_torch_is_tensor(r.t.tree.value))
+        return wm_fail(err, WM_EFORMAT, item->what, "holds no tensor but a value of type %s",
+                       wm_pk_type_name(r.t.tree.value, wm_torch_classes));
+    return st == WM_OK ? wm_torch_add(&r.t, item->name, r.t.tree.value) : st;
 }

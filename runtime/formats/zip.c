@@ -25,7 +25,7 @@ struct reader {
     struct wm_arena *a;
     const struct wm_sys *sys;
     int fd;
-    uint64_t size;
+    uint64_t base, size; /* of the zip file in the open one */
     struct wm_zip *z;
     struct wm_err *err;
 };
@@ -66,6 +66,13 @@ bad_entry(struct reader *r, struct wm_str name, const char *what)
     return wm_fail(r->err, WM_EFORMAT, r->z->path, "zip entry \"%.*s\": %s", WM_STR_ARG(name), what);
 }
 
+/* n bytes at `off` of the zip file, which lie in it. */
+static enum wm_status
+get(struct reader *r, void *p, uint64_t n, uint64_t off)
+{
+    return wm_io_pread(r->sys, r->fd, r->z->path, p, n, r->base + off, r->err);
+}
+
 /* ---- the end of the file ---- */
 
 struct ends {
@@ -89,7 +96,7 @@ read_end64(struct reader *r, uint64_t end, struct ends *e)
 
     if (end < sizeof(p))
         return WM_OK;
-    st = wm_io_pread(r->sys, r->fd, r->z->path, p, sizeof(p), end - sizeof(p), r->err);
+    st = get(r, p, sizeof(p), end - sizeof(p));
     if (st != WM_OK || u32(p + END64) != SIG_LOCATOR)
         return st;
     e->at = end - sizeof(p);
@@ -116,7 +123,7 @@ read_end(struct reader *r, struct ends *e)
     if (r->size < END)
         return bad(r, "too short for an end record");
     end = r->size - END;
-    st = wm_io_pread(r->sys, r->fd, r->z->path, p, END, end, r->err);
+    st = get(r, p, END, end);
     if (st != WM_OK)
         return st;
     if (u32(p) != SIG_END || u16(p + 20) != 0)
@@ -261,7 +268,7 @@ read_directory(struct reader *r, const struct ends *e, struct central **out)
     unsigned char *p = wm_arena_alloc(r->a, (size_t)e->size);
     struct central *c = WM_NEW_N(r->a, struct central, e->n);
     size_t at = 0, used = 0;
-    enum wm_status st = wm_io_pread(r->sys, r->fd, r->z->path, p, e->size, e->off, r->err);
+    enum wm_status st = get(r, p, e->size, e->off);
 
     wm_map_init(&r->z->by_name, r->a, (uint32_t)e->n);
     for (uint64_t i = 0; st == WM_OK && i < e->n; i++) {
@@ -303,7 +310,7 @@ read_descriptor(struct reader *r, const struct central *c, uint64_t off, uint64_
 
     if (n != 16 && n != 24)
         return bad_entry(r, c->e.name, "no data descriptor behind its data, or other bytes between the entries");
-    st = wm_io_pread(r->sys, r->fd, r->z->path, p, n, off, r->err);
+    st = get(r, p, n, off);
     if (st != WM_OK)
         return st;
     packed = n == 16 ? u32(p + 8) : u64(p + 8);
@@ -325,7 +332,7 @@ read_local(struct reader *r, struct central *c, uint64_t next)
 
     if (!wm_ck_range(c->e.local, LOCAL, next))
         return bad_entry(r, c->e.name, "overlaps what follows");
-    st = wm_io_pread(r->sys, r->fd, r->z->path, head, LOCAL, c->e.local, r->err);
+    st = get(r, head, LOCAL, c->e.local);
     if (st != WM_OK)
         return st;
     name_n = u16(head + 26);
@@ -336,7 +343,7 @@ read_local(struct reader *r, struct central *c, uint64_t next)
     if (!wm_ck_range(c->e.local, used, next) || !wm_ck_range(c->e.local + used, c->e.size, next))
         return bad_entry(r, c->e.name, "overlaps what follows");
     p = wm_arena_alloc(r->a, name_n + extra_n);
-    st = wm_io_pread(r->sys, r->fd, r->z->path, p, name_n + extra_n, c->e.local + LOCAL, r->err);
+    st = get(r, p, name_n + extra_n, c->e.local + LOCAL);
     if (st == WM_OK)
         st = read_extra(r, c->e.name, p + name_n, extra_n, &zip64);
     if (st != WM_OK)
@@ -354,10 +361,10 @@ read_local(struct reader *r, struct central *c, uint64_t next)
 }
 
 enum wm_status
-wm_zip_open(struct wm_arena *a, const struct wm_sys *sys, int fd, const char *path, uint64_t size, struct wm_zip *out,
-            struct wm_err *err)
+wm_zip_open(struct wm_arena *a, const struct wm_sys *sys, int fd, const char *path, uint64_t base, uint64_t size,
+            struct wm_zip *out, struct wm_err *err)
 {
-    struct reader r = {a, sys, fd, size, out, err};
+    struct reader r = {a, sys, fd, base, size, out, err};
     struct central *c = NULL;
     struct ends e = {0};
     enum wm_status st;
@@ -378,6 +385,7 @@ wm_zip_open(struct wm_arena *a, const struct wm_sys *sys, int fd, const char *pa
         if (st != WM_OK)
             return st;
         out->entry[i] = c[i].e;
+        out->entry[i].off += base;
         out->summed |= c[i].e.crc != 0;
         wm_map_set(&out->by_name, c[i].e.name, i);
     }

@@ -12,8 +12,8 @@ enum { WM_ZIP_MAX_DIRECTORY = 64 << 20 }; /* bytes: about a million entries */
 
 struct wm_zip_entry {
     struct wm_str name;   /* UTF-8, plain path inside */
-    uint64_t local;       /* offset of its local header */
-    uint64_t off, size;   /* of its data in the file */
+    uint64_t local;       /* offset of its local header in the zip file */
+    uint64_t off, size;   /* of its data in the open file */
     uint32_t crc;         /* of its data; see wm_zip.summed */
 };
 
@@ -30,9 +30,10 @@ struct wm_zip {
 /* Do the first bytes look like a zip file? */
 bool wm_zip_probe(const unsigned char *p, size_t n);
 
-/* The entries of a file of `size` bytes.  `path` must outlive *out; the rest lives in the arena. */
-enum wm_status wm_zip_open(struct wm_arena *a, const struct wm_sys *sys, int fd, const char *path, uint64_t size,
-                           struct wm_zip *out, struct wm_err *err);
+/* The entries of the zip file that is the `size` bytes at `base` of an open file.  `path` must outlive *out; the rest
+ * lives in the arena. */
+enum wm_status wm_zip_open(struct wm_arena *a, const struct wm_sys *sys, int fd, const char *path, uint64_t base,
+                           uint64_t size, struct wm_zip *out, struct wm_err *err);
 
 /* An entry by name, or NULL. */
 const struct wm_zip_entry *wm_zip_find(const struct wm_zip *z, struct wm_str name);

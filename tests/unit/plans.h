@@ -60,7 +60,8 @@ mk_in(struct mk *m, const char *name, uint32_t file, enum wm_dtype t, uint64_t o
                             .nbytes = (uint64_t)n * wm_dtype_info[t].bits / 8,
                             .shape = mk_shape(m, n),
                             .rank = 1,
-                            .stride = WM_NONE};
+                            .stride = WM_NONE,
+                            .origin = WM_NONE};
 
     m->nin++;
     return (uint32_t)wm_plan_add(&m->b, WM_PS_IN, &in, sizeof(in), 1);

@@ -153,7 +153,7 @@ open_zip(struct wm_arena *a, const struct file *f, struct wm_zip *z, int *fd, st
     assert_int_equal(write(*fd, f->p, f->n), f->n);
     *err = (struct wm_err){0};
     wm_arena_init(a, &wm_sys_real, NULL, NULL);
-    return wm_zip_open(a, &wm_sys_real, *fd, "f.pth", f->n, z, err);
+    return wm_zip_open(a, &wm_sys_real, *fd, "f.pth", 0, f->n, z, err);
 }
 
 static void
