@@ -1,7 +1,7 @@
 /* api/maps.c -- the library of maps: what can be named without a path.
  *
  * A name is SYSTEM/FAMILY for DIR/SYSTEM/FAMILY.wmap in one of the directories that are looked up;
- * the first directory that has it wins.  What a map says of itself is read from its first `map`
+ * the first directory that has it wins; DIR/common is what families share.  What a map says of itself is read from its first `map`
  * statement. */
 #include <dirent.h>
 #include <stdlib.h>
@@ -26,7 +26,17 @@ struct finder {
     WM_VEC(struct found) list;
 };
 
-/* Is it a map, and what does it say of itself? */
+/* The first line of a file without its mark, where it is a comment. */
+static struct wm_str
+first_comment(struct wm_str text)
+{
+    const char *end = memchr(text.p, '\n', text.n);
+    size_t n = end ? (size_t)(end - text.p) : text.n;
+
+    return n > 2 && text.p[0] == '#' ? (struct wm_str){text.p + 2, n - 2} : WM_STR("");
+}
+
+/* Is it a map, and what does it say of itself?  A map made of another one has no text but its comment. */
 static bool
 read_map(struct finder *f, struct found *m)
 {
@@ -45,6 +55,11 @@ read_map(struct finder *f, struct found *m)
             m->doc = ast->stmt[k]->doc;
             return true;
         }
+    for (uint32_t k = 0; k < ast->nstmt; k++)
+        if (ast->stmt[k]->kind == WM_ST_MAPDEF) {
+            m->doc = first_comment(text);
+            return true;
+        }
     return false;
 }
 
@@ -54,7 +69,7 @@ add_file(struct finder *f, struct wm_str rel)
     struct found m = {.name = {rel.p, rel.n - strlen(SUFFIX)}};
 
     m.path = wm_arena_printf(f->a, "%.*s/%.*s", WM_STR_ARG(f->dir), WM_STR_ARG(rel));
-    if (wm_map_get(&f->seen, m.name) != WM_NONE || !read_map(f, &m))
+    if (wm_str_starts(rel, WM_STR("common/")) || wm_map_get(&f->seen, m.name) != WM_NONE || !read_map(f, &m))
         return; /* an earlier directory has it, or it holds only what maps share */
     wm_map_put(&f->seen, m.name, f->list.n);
     *WM_PUSH(f->a, &f->list) = m;
