@@ -131,6 +131,17 @@ open_template(struct wmap_ctx *ctx, struct wmap_plan *p, const char *path)
     return st;
 }
 
+/* What is merged into the weights that are read, or taken out of them. */
+static enum wm_status
+open_adapter(struct wmap_ctx *ctx, struct wmap_plan *p, const wmap_bind_options *o)
+{
+    struct wm_open_opts opts = {.no_symlinks = p->no_symlinks};
+
+    p->bind.unmerge = o->unmerge;
+    return o->adapter ? wm_adapter_open(&ctx->cc, wm_ctx_str(ctx, o->adapter), &opts, &p->bind.adapter, &ctx->err)
+                      : WM_OK;
+}
+
 /* The input: a path, the header of a stream, or a manifest that is there. */
 static enum wm_status
 open_input(struct wmap_plan *p, const char *input, struct wm_manifest *m)
@@ -165,7 +176,7 @@ bind(wmap_map *map, const char *input, struct wm_feed *s, struct wm_manifest *m,
         (st = wm_parts_parse(&ctx->arena, wm_ctx_str(ctx, o->part_spec), &p->bind.parts,
                              &ctx->err)) != WM_OK)
         return wm_ctx_end(ctx, st);
-    if ((st = place_output(&ctx->arena, p, &ctx->err)) != WM_OK ||
+    if ((st = place_output(&ctx->arena, p, &ctx->err)) != WM_OK || (st = open_adapter(ctx, p, o ? o : &none)) != WM_OK ||
         (st = open_template(ctx, p, o ? o->template_file : NULL)) != WM_OK || (st = open_input(p, input, m)) != WM_OK ||
         (st = wm_plan_of(ctx, map->chain, p->in, &p->bind, &p->graph, &p->plan, &p->size)) != WM_OK)
         return wm_ctx_end(ctx, st);

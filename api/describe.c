@@ -265,7 +265,10 @@ describe_text(struct facts *f, struct wm_out *o)
     }
     wm_buf_putc(&o->b, '\n');
     size_line(o, "input", in->path, in->tensor.n, in->file.n, in->nbytes);
-    if (f->v.nread != in->tensor.n)
+    if (f->p->bind.adapter)
+        size_line(o, "adapter", f->p->bind.adapter->manifest->path, f->p->bind.adapter->manifest->tensor.n,
+                  f->p->bind.adapter->manifest->file.n, f->p->bind.adapter->manifest->nbytes);
+    else if (f->v.nread != in->tensor.n)
         wm_buf_printf(&o->b, "%-8s%" PRIu64 " of its tensors are read\n", "", f->v.nread);
     size_line(o, "output", f->p->output, f->ntensor, f->v.noutfile, f->file_bytes);
     wm_buf_printf(&o->b, "%-8s", "pieces");

@@ -154,6 +154,8 @@ how(const struct wm_plan_elem *e)
         return "fill";
     case WM_EL_CHAIN:
         return "computed";
+    case WM_EL_LOWRANK:
+        return "low-rank sum";
     case WM_EL_EQUAL:
         return "must be equal";
     default:
@@ -217,7 +219,6 @@ sources_of_unit(struct trace *t, int64_t dst)
     for (uint64_t k = 0; k < t->geom->nbox; k++) {
         const struct wm_plan_box *b = &v->box[t->geom->box + k];
         const struct wm_plan_elem *e = &v->elem[b->elem];
-        unsigned unit = wm_plan_src_unit(&v->elem[b->elem], t->geom->unit);
         int64_t src = 0;
 
         if (!wm_box_source(v, b, 0, dst, &src))
@@ -226,7 +227,8 @@ sources_of_unit(struct trace *t, int64_t dst)
             line(t, "<-", WM_STR(""), e);
         for (uint32_t s = 0; s < b->nsrc; s++) {
             const struct wm_plan_in *in = &v->in[v->slot[t->out->slot + b->slot[s]]];
-            uint64_t part = unit == t->geom->unit ? t->part : 0;
+            unsigned unit = wm_plan_src_unit(e, t->geom->unit, s);
+            uint64_t part = e->kind != WM_EL_LOWRANK && unit == t->geom->unit ? t->part : 0;
 
             wm_box_source(v, b, s, dst, &src);
             line(t, "<-", in_place(t, in, (uint64_t)src * unit + part), e);
@@ -263,7 +265,7 @@ goal(void *user, int64_t dst)
     const struct wm_plan_elem *e = &t->v.elem[t->box->elem];
 
     if (t->ngoal++ < SHOW) {
-        uint64_t part = wm_plan_src_unit(e, t->geom->unit) == t->geom->unit ? t->part : 0;
+        uint64_t part = wm_plan_src_unit(e, t->geom->unit, 0) == t->geom->unit ? t->part : 0;
         struct wm_str where = !t->as
                                   ? wm_plan_str(t->v.p, out->name)
                                   : place(t, t->as->name, t->as->dtype, t->as->shape, t->as->rank,
@@ -285,13 +287,17 @@ goals_in(struct trace *t, const struct wm_plan_out *out, const struct wm_view_te
     t->geom = &v->geom[out->geom];
     for (uint64_t k = 0; k < t->geom->nbox; k++) {
         const struct wm_plan_box *b = &v->box[t->geom->box + k];
-        unsigned unit = wm_plan_src_unit(&v->elem[b->elem], t->geom->unit);
+        const struct wm_plan_elem *e = &v->elem[b->elem];
 
         for (uint32_t s = 0; s < b->nsrc; s++)
             if (v->slot[out->slot + b->slot[s]] == in) {
+                unsigned unit = wm_plan_src_unit(e, t->geom->unit, s);
+                bool factor = e->kind == WM_EL_LOWRANK && s > 0;
+
                 t->box = b;
-                t->part = byte % unit;
-                wm_box_targets(v, b, s, (int64_t)(byte / unit), goal, t);
+                t->part = factor ? 0 : byte % unit;
+                for (uint32_t r = 0; r < (factor ? e->rank : 1); r++)
+                    wm_box_targets(v, b, s, (int64_t)(byte / unit) - (factor ? r * e->stride[s - 1] : 0), goal, t);
             }
     }
 }

@@ -309,6 +309,10 @@ way_back(struct verify *f)
     uint64_t size;
     enum wm_status st;
 
+    if (o.adapter) {
+        f->why_not = WM_STR("an adapter was merged on the way");
+        return WM_OK;
+    }
     o.reverse = !o.reverse;
     o.config = config_path(f);
     o.allow_unmapped = o.allow_missing = true;

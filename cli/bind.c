@@ -28,6 +28,8 @@ bind_map(struct cli *c, wmap_map **map, wmap_plan **plan)
                            .strict_pad = given(c, OPT_strict_pad),
                            .only = c->only,
                            .nonly = c->nonly,
+                           .adapter = c->value[OPT_adapter],
+                           .unmerge = given(c, OPT_unmerge),
                            .part_spec = c->value[OPT_part_spec],
                            .lint = c->command == &commands[CMD_plan]};
     wmap_status st;
@@ -35,6 +37,8 @@ bind_map(struct cli *c, wmap_map **map, wmap_plan **plan)
 
     if (!given(c, OPT_input))
         return usage(c, "%s: the input is missing: -i IN", c->command->name);
+    if (given(c, OPT_unmerge) && !given(c, OPT_adapter))
+        return usage(c, "%s: --unmerge is for an adapter: --adapter DIR", c->command->name);
     if ((status = load_map(c, map)) != 0)
         return status;
     st = wmap_bind(*map, c->value[OPT_input], &o, plan);

@@ -216,7 +216,7 @@ enum wm_item_kind {
     WM_SI_IGNORE, /* ignore "x", ... [when e] */
     WM_SI_CARRY,  /* carry "glob", ... */
     WM_SI_EMIT,   /* emit "params.json" EXPR [checked] [when e] */
-    WM_SI_LORA    /* lora "A" [..], "B" [..] into "W" [..] scale e [rounding stepwise] */
+    WM_SI_LORA    /* lora "A" [..], "B" [..] into "W" [..] scale e [rounding stepwise] [when e] */
 };
 
 struct wm_side_item {

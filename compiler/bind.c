@@ -174,12 +174,18 @@ bind_link(struct wm_bind *b, struct wm_tset *placed)
         return NULL;
     }
     b->in = in;
+    if (b->first && b->o->adapter) {
+        if (!(read = wm_bind_adapter(b, read, placed)))
+            return NULL;
+        b->in = in = read->out;
+    }
     b->used = WM_NEW_N(b->cc->a, uint8_t, in->t.n);
     b->reader = WM_NEW_N(b->cc->a, const struct wm_rule *, in->t.n);
     b->torn = WM_NEW_N(b->cc->a, bool, in->t.n);
     b->stage = wm_stage_new(g, in);
     if (!wm_bind_rules(b) || b->cc->diags.nerror != before)
         return NULL;
+    wm_check_adapted(b);
     wm_compare_aliases(b, b->stage);
     out = b->cc->diags.nerror == before ? wm_bind_write_side(b, b->stage) : NULL;
     if (out && b->lint)
@@ -257,6 +263,38 @@ warn_not_carried(struct wm_cc *cc, const struct wm_graph *g)
         wm_note(&cc->diags, d, "%s", wm_place_show(cc->a, g->not_carried.item[i]).p);
 }
 
+/* The tensors of the adapter follow those of the input, so that one manifest has all that a plan reads. */
+static const struct wm_manifest *
+with_adapter(struct wm_cc *cc, const struct wm_manifest *in, const struct wm_adapter *ad)
+{
+    struct wm_manifest *m = WM_NEW(cc->a, struct wm_manifest);
+    uint32_t nfile = in->file.n;
+
+    *m = *in;
+    memset(&m->file, 0, sizeof(m->file));
+    memset(&m->tensor, 0, sizeof(m->tensor));
+    memset(&m->sum, 0, sizeof(m->sum));
+    for (int k = 0; k < 2; k++) {
+        const struct wm_manifest *from = k ? ad->manifest : in;
+
+        for (uint32_t i = 0; i < from->file.n; i++)
+            *WM_PUSH(cc->a, &m->file) = from->file.item[i];
+        for (uint32_t i = 0; i < from->tensor.n; i++) {
+            struct wm_mtensor *t = WM_PUSH(cc->a, &m->tensor);
+
+            *t = from->tensor.item[i];
+            t->file += k ? nfile : 0;
+        }
+        for (uint32_t i = 0; i < from->sum.n; i++) {
+            struct wm_msum *s = WM_PUSH(cc->a, &m->sum);
+
+            *s = from->sum.item[i];
+            s->file += k ? nfile : 0;
+        }
+    }
+    return m;
+}
+
 static struct wm_tset *
 input_set(struct wm_cc *cc, const struct wm_manifest *in)
 {
@@ -280,12 +318,17 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
     struct wm_benv config = {0};
     enum wm_status st = find_config(cc, in, o, &config, err);
     uint32_t before = cc->diags.nerror;
+    const struct wm_module *lora = NULL;
     bool reads_parts = false;
 
     if (st != WM_OK || (st = find_parts(c, o, &reads_parts, err)) != WM_OK)
         return st;
     g->cc = cc;
-    g->manifest = in;
+    g->manifest = o->adapter ? with_adapter(cc, in, o->adapter) : in;
+    if (o->adapter) {
+        lora = wm_lora_module(cc, o->adapter->kind);
+        config.adapter = o->adapter->config;
+    }
     *WM_PUSH(cc->a, &g->elem) = (struct wm_elem){.kind = WM_EL_COPY};
     *WM_PUSH(cc->a, &g->geom) = (struct wm_geom){.nslot = 1};
     check_defines(cc, c, o);
@@ -306,6 +349,7 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
         b->be.ndefine = o->ndefine;
         b->parts = reads_parts && !o->parts->full ? o->parts : NULL;
         b->first = i == 0;
+        b->lora = lora;
         b->lint = o->lint ? wm_lint_new(cc->a) : NULL;
         list_files(b, placed, i == 0 ? in : NULL);
         if (i == 0 && in->is_dir)

@@ -52,6 +52,8 @@ struct wm_bind {
     const struct wm_parts *parts; /* of the input: those that were asked for; NULL: it is whole */
     bool first;                  /* link: the files of the input are those of its side */
     struct wm_line *lines;       /* of the side that is read, for wm_is_left_out(); or NULL */
+    const struct wm_module *lora; /* whose first side has the lora lines of an adapter that the side has none for; or NULL */
+    WM_VEC(uint32_t) adapted;    /* numbers in `in` of what an adapter changed */
     struct wm_lint *lint;        /* NULL: no warnings of what may be meant otherwise */
 };
 
@@ -115,6 +117,14 @@ bool wm_bind_aliases(struct wm_bind *b, int side);
 
 /* Of an input of which only some parts are read: is the tensor in a part that was left out? */
 bool wm_is_left_out(struct wm_bind *b, struct wm_str joined);
+
+/* The lines that an adapter of that kind is read by where a side has none of its own; NULL: there are none. */
+struct wm_module *wm_lora_module(struct wm_cc *cc, enum wm_adapter_kind kind);
+/* The adapter of the options goes into what was read (compiler/bind_lora.c).  `read` may be NULL: the logical tensors
+ * are those of `placed`.  The result's outputs have their by_key filled.  NULL: diagnostics. */
+struct wm_stage *wm_bind_adapter(struct wm_bind *b, struct wm_stage *read, struct wm_tset *placed);
+/* Behind the rules: everything that an adapter changed must have been carried. */
+void wm_check_adapted(struct wm_bind *b);
 
 /* Shard blocks (compiler/shard.c): rank tensors -> whole ones, and whole -> rank ones.  `in` is returned where the
  * side has none. */

@@ -55,6 +55,9 @@ bool wm_inst_match(struct wm_bind *b, struct wm_inst *x, const struct wm_rterm *
 
 /* The sizes that an instance knows without shapes (z->axis; -1: the others). */
 bool wm_inst_sizes(struct wm_bind *b, const struct wm_inst *x, struct wm_sizes *z);
+/* The sizes that the shapes of n terms' tensors say; false: they do not fit, which was reported. */
+bool wm_inst_solve(struct wm_bind *b, const struct wm_inst *x, const struct wm_rterm *term,
+                   const struct wm_gt *const *gt, uint32_t n, struct wm_sizes *z);
 /* Give the variables that are key axes their values for number n of a term's tensors; false: a position is outside of
  * its index. */
 bool wm_inst_position(struct wm_bind *b, struct wm_inst *x, const struct wm_rterm *t, const struct wm_sizes *z,

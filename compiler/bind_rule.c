@@ -189,6 +189,24 @@ solve(struct wm_bind *b, const struct wm_inst *x, const struct found *f, struct 
     return true;
 }
 
+bool
+wm_inst_solve(struct wm_bind *b, const struct wm_inst *x, const struct wm_rterm *term, const struct wm_gt *const *gt,
+              uint32_t n, struct wm_sizes *z)
+{
+    bool again = true;
+
+    while (again) {
+        again = false;
+        for (uint32_t t = 0; t < n; t++)
+            if (!solve_term(b, x, &term[t], gt[t], z, &again, false))
+                return false;
+    }
+    for (uint32_t t = 0; t < n; t++)
+        if (!solve_term(b, x, &term[t], gt[t], z, &again, true))
+            return false;
+    return true;
+}
+
 /* ---- input tensors ---- */
 
 bool

@@ -23,6 +23,12 @@ uint32_t wm_rule_axis(struct wm_module *m, struct wm_rule *r, struct wm_str name
 void wm_add_rule(struct wm_module *m, struct wm_rule *r);
 bool wm_rules_share_key(struct wm_arena *a, const struct wm_rule *x, const struct wm_rule *y);
 
+/* The dimensions of a term; NULL: [...]. */
+bool wm_resolve_pattern(struct wm_module *m, struct wm_rule *r, const struct wm_pattern *p, struct wm_rterm *t);
+
+/* A `lora` line of a side (compiler/check_lora.c). */
+void wm_check_lora(struct wm_module *m, int side, const struct wm_side_item *it);
+
 /* A scope for templates outside of rules. */
 struct wm_rule *wm_scope_new(struct wm_module *m, struct wm_span span);
 

@@ -186,11 +186,8 @@ check_field(struct ck *x, const struct wm_expr *e)
     struct wm_name *nm, *in;
 
     x->needs_input = true;
-    if (base->kind == WM_EX_NAME && wm_str_eq(base->s, WM_STR("adapter")) && !wm_module_find(x->m, base->s)) {
-        wm_report(&x->m->cc->diags, WM_E_NOT_YET, e->span, "low-rank adapters are not yet supported");
-        x->ok = false;
+    if (base->kind == WM_EX_NAME && wm_str_eq(base->s, WM_STR("adapter")) && !wm_module_find(x->m, base->s))
         return T_ANY;
-    }
     if (base->kind == WM_EX_CONFIG)
         return T_ANY;
     if (base->kind == WM_EX_NAME && (nm = (struct wm_name *)wm_module_find(x->m, base->s)) &&

@@ -145,8 +145,8 @@ resolve_pat(struct wm_module *m, struct wm_rule *r, const struct wm_pat *p, stru
     return false;
 }
 
-static bool
-resolve_pattern(struct wm_module *m, struct wm_rule *r, const struct wm_pattern *p, struct wm_rterm *t)
+bool
+wm_resolve_pattern(struct wm_module *m, struct wm_rule *r, const struct wm_pattern *p, struct wm_rterm *t)
 {
     uint32_t n = p ? p->ndim : 1;
     bool ok = true;
@@ -481,7 +481,7 @@ add_rule(struct around *x, const struct wm_stmt *st)
     r->pipeline = r->ast->nop > 0 && (!r->has_pattern || !wm_ops_elementwise(r->ast));
     for (int s = 0; s < 2; s++)
         for (uint32_t t = 0; t < r->side[s].nterm; t++) {
-            ok &= resolve_pattern(m, r, r->ast->side[s].term[t].pattern, &r->side[s].term[t]);
+            ok &= wm_resolve_pattern(m, r, r->ast->side[s].term[t].pattern, &r->side[s].term[t]);
             add_key_axes(m, r, s, &r->side[s].term[t]);
         }
     for (uint32_t w = 0; w < x->nprefix; w++)

@@ -132,8 +132,6 @@ check_item(struct wm_module *m, const struct wm_side_item *it)
 {
     struct wm_rule *scope = wm_scope_new(m, it->span);
 
-    if (it->kind == WM_SI_LORA)
-        wm_report(&m->cc->diags, WM_E_NOT_YET, it->span, "low-rank adapters are not yet supported");
     for (uint32_t i = 0; i < it->ntmpl && (it->kind == WM_SI_ALIAS || it->kind == WM_SI_IGNORE); i++) {
         struct wm_key k;
 
@@ -159,6 +157,8 @@ wm_check_sides(struct wm_module *m)
                 continue;
             if (it->kind == WM_SI_FILE)
                 add_file(m, s, it);
+            else if (it->kind == WM_SI_LORA)
+                wm_check_lora(m, s, it);
             else
                 check_item(m, it);
         }

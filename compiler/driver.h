@@ -67,6 +67,8 @@ struct wm_bind_opts {
     uint32_t nonly;
     const struct wm_parts *parts;    /* only these files of a side that has begin, mid.N and end; or NULL */
     bool trust_checksums;            /* do not look whether the input has the check sums that its container states */
+    const struct wm_adapter *adapter; /* merged into what is read; or NULL */
+    bool unmerge;                    /* taken out of it, instead */
     const struct wm_manifest *like;  /* a template for the output's files (struct wm_wopts), or NULL */
 };
 
@@ -75,6 +77,19 @@ struct wm_graph;
 
 /* A part specification ("b 0-5"; compiler/select.h) for wm_bind_opts.parts. */
 enum wm_status wm_parts_parse(struct wm_arena *a, struct wm_str spec, const struct wm_parts **out, struct wm_err *err);
+
+/* A low-rank adapter: its tensors and its configuration. */
+enum wm_adapter_kind { WM_ADAPTER_OTHER, WM_ADAPTER_PEFT, WM_ADAPTER_LITGPT };
+struct wm_adapter {
+    enum wm_adapter_kind kind;
+    struct wm_manifest *manifest;
+    const struct cJSON *config;      /* an object */
+};
+
+/* A directory that PEFT or LitGPT wrote, or any checkpoint.  The configuration is adapter_config.json, or the values of
+ * hyperparameters.yaml, beside the tensors. */
+enum wm_status wm_adapter_open(struct wm_cc *cc, struct wm_str path, const struct wm_open_opts *opts,
+                               const struct wm_adapter **out, struct wm_err *err);
 
 /* Open the input as the map's reading side sees it (its `file` lines choose the files; else wm_manifest_open). */
 enum wm_status wm_open_input(struct wm_cc *cc, struct wm_chain *c, struct wm_str path,

@@ -17,7 +17,9 @@ static bool
 same_elem(const struct wm_elem *x, const struct wm_elem *y)
 {
     if (x->kind != y->kind || x->from != y->from || x->to != y->to || x->nstep != y->nstep ||
-        memcmp(x->pattern, y->pattern, sizeof x->pattern) != 0 || !wm_str_eq(x->note, y->note))
+        memcmp(x->pattern, y->pattern, sizeof x->pattern) != 0 || !wm_str_eq(x->note, y->note) ||
+        x->rank != y->rank || x->stepwise != y->stepwise || memcmp(&x->scale, &y->scale, sizeof x->scale) != 0 ||
+        memcmp(x->factor, y->factor, sizeof x->factor) != 0 || memcmp(x->stride, y->stride, sizeof x->stride) != 0)
         return false;
     for (uint32_t i = 0; i < x->nstep; i++)
         if (!same_step(&x->step[i], &y->step[i]))
@@ -129,6 +131,22 @@ join_chains(struct wm_graph *g, const struct wm_elem *first, const struct wm_ele
     return wm_elem_chain(g, s, first->nstep + then->nstep, first->from);
 }
 
+/* A sum and what is done to it: the steps go with the sum. */
+static uint32_t
+join_lowrank(struct wm_graph *g, const struct wm_elem *sum, const struct wm_elem *then)
+{
+    struct wm_plan_step *s = WM_NEW_N(g->cc->a, struct wm_plan_step, sum->nstep + then->nstep);
+    struct wm_elem e = *sum;
+
+    if (sum->nstep)
+        memcpy(s, sum->step, sum->nstep * sizeof s[0]);
+    memcpy(s + sum->nstep, then->step, then->nstep * sizeof s[0]);
+    e.step = s;
+    e.nstep = sum->nstep + then->nstep;
+    e.to = then->to;
+    return wm_graph_elem(g, &e);
+}
+
 /* Looking for a constant behind a chain is looking for what the chain makes into it. */
 static uint32_t
 fill_before(struct wm_graph *g, const struct wm_elem *fill, const struct wm_elem *chain)
@@ -173,6 +191,8 @@ wm_elem_join(void *graph, uint32_t outer, uint32_t inner)
     i = g->elem.item[inner];
     if (o.kind == WM_EL_CHAIN && i.kind == WM_EL_CHAIN)
         return join_chains(g, &i, &o);
+    if (o.kind == WM_EL_CHAIN && i.kind == WM_EL_LOWRANK)
+        return join_lowrank(g, &i, &o);
     if (o.kind == WM_EL_CHAIN && i.kind == WM_EL_FILL)
         return fill_behind(g, &i, &o);
     if (o.kind == WM_EL_IS_FILL && i.kind == WM_EL_CHAIN)

@@ -82,7 +82,10 @@ fail(struct ev *x, const struct wm_expr *e, struct wm_value absent, const char *
 {
     struct wm_diags *ds = &x->be->cc->diags;
 
-    if (absent.kind == WM_V_NULL && absent.absent.n > 0) {
+    if (absent.kind == WM_V_NULL && absent.absent.n > 7 && memcmp(absent.absent.p, "adapter", 7) == 0) {
+        wm_report(ds, WM_E_CONFIG_ABSENT, e->span, "%.*s is not in %s", WM_STR_ARG(absent.absent),
+                  x->be->adapter ? "the adapter's configuration" : "any configuration: there is no adapter (--adapter)");
+    } else if (absent.kind == WM_V_NULL && absent.absent.n > 0) {
         struct wm_diag *d = wm_report(ds, WM_E_CONFIG_ABSENT, e->span, "%.*s is not in %s%.*s",
                                       WM_STR_ARG(absent.absent),
                                       x->be->config_path.n ? "" : "any configuration",
@@ -397,7 +400,11 @@ eval_field(struct ev *x, const struct wm_expr *e)
 
         return name_in_module(&in, e, e->s);
     }
-    v = eval(x, base);
+    if (base->kind == WM_EX_NAME && wm_str_eq(base->s, WM_STR("adapter")) && !wm_module_find(x->me->mod, base->s))
+        v = x->be->adapter ? (struct wm_value){.kind = WM_V_OBJECT, .u.json = x->be->adapter}
+                           : (struct wm_value){.kind = WM_V_NULL, .absent = base->s};
+    else
+        v = eval(x, base);
     if (v.kind == WM_V_OBJECT)
         for (c = v.u.json->child; c; c = c->next)
             if (wm_str_eq(wm_str_c(c->string), e->s))

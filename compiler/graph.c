@@ -128,6 +128,27 @@ compose(struct fusion *f, const struct wm_make *mk, uint32_t nslot, uint32_t *ge
     return true;
 }
 
+/* Is it a comparison of which one side is made of a sum?  Then the sum has changed what was equal. */
+static bool
+compares_sum(const struct fusion *f, const struct wm_make *mk, uint32_t nslot)
+{
+    struct wm_graph *g = f->g;
+    const struct wm_imap *outer = &g->geom.item[mk->geom].map;
+
+    if (mk->geom == WM_GEOM_IDENTITY || outer->box.n == 0)
+        return false;
+    for (uint32_t k = 0; k < nslot; k++) {
+        const struct wm_make *in = &f->first->make.item[f->second->slot.item[mk->slot + k]];
+        const struct wm_imap *m = &g->geom.item[in->geom].map;
+
+        for (uint32_t i = 0; in->geom != WM_GEOM_IDENTITY && i < m->box.n; i++)
+            if (g->elem.item[m->box.item[i].elem].kind == WM_EL_LOWRANK)
+                return g->elem.item[outer->box.item[0].elem].kind == WM_EL_EQUAL ||
+                       g->elem.item[outer->box.item[0].elem].kind == WM_EL_IS_FILL;
+    }
+    return false;
+}
+
 static uint32_t
 inner_slots(const struct fusion *f, const struct wm_make *in)
 {
@@ -169,6 +190,11 @@ fuse_make(struct fusion *f, const struct wm_make *mk, struct wm_make *out)
         return true;
     }
     if (!compose(f, mk, nslot, &out->geom)) {
+        if (compares_sum(f, mk, nslot)) {
+            wm_report(&g->cc->diags, WM_E_ADAPTER, mk->span, "a tensor that the adapter changes must also be equal to "
+                      "another one, or to a constant");
+            return false;
+        }
         wm_report(&g->cc->diags, WM_E_BOXES, mk->span, "the composed mapping falls into more than %d boxes",
                   WM_IMAP_MAX_BOXES);
         return false;

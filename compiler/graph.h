@@ -54,11 +54,17 @@ struct wm_stage {
 /* Element operations of a graph; id 0 is the copy. */
 struct wm_elem {
     enum wm_elem_kind kind;
-    enum wm_dtype from, to;         /* of CHAIN; FILL: to */
+    enum wm_dtype from, to;         /* of CHAIN, LOWRANK; FILL: to */
     const struct wm_plan_step *step;
     uint32_t nstep;
     uint8_t pattern[16];
     struct wm_str note;
+    /* of LOWRANK: `from` is the weight's type; see struct wm_plan_elem */
+    uint32_t rank;
+    bool stepwise;
+    enum wm_dtype factor[2];
+    int64_t stride[2];
+    double scale;
 };
 
 struct wm_bind;

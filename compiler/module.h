@@ -152,8 +152,21 @@ struct wm_file_line {
     uint32_t nplace;
 };
 
+/* A `lora` line: B times A, scaled, goes into W. */
+enum { WM_LORA_A, WM_LORA_B, WM_LORA_W, WM_LORA_TERMS };
+struct wm_lora_line {
+    const struct wm_side_item *item;
+    struct wm_rule *scope;       /* its side[0].term: A, B, W */
+    uint32_t rank;               /* the axis that A and B have and W lacks */
+    struct wm_lora_part {
+        uint32_t a, b, w;        /* products of the terms that belong together, by number (compiler/pattern.h) */
+    } *part;
+    uint32_t npart;
+};
+
 struct wm_side {
     WM_VEC(struct wm_file_line) file;
+    WM_VEC(struct wm_lora_line) lora;
     struct wm_str name;
     struct wm_str root;          /* of its file lines: where in a file the tensors lie; may be empty */
     struct wm_span span;

@@ -144,7 +144,10 @@ add_elems(struct wm_build *b)
         uint32_t from = wm_dtype_info[e->from].bits, to = wm_dtype_info[e->to].bits;
         struct wm_plan_elem rec = {.kind = e->kind, .src_unit = from < 8 ? 1 : from / 8,
                                    .dst_unit = to < 8 ? 1 : to / 8, .src_dtype = e->from,
-                                   .dst_dtype = e->to, .nstep = e->nstep};
+                                   .dst_dtype = e->to, .nstep = e->nstep,
+                                   .mode = e->stepwise ? WM_LR_STEPWISE : WM_LR_ONCE, .rank = e->rank,
+                                   .factor = {e->factor[0], e->factor[1]},
+                                   .stride = {e->stride[0], e->stride[1]}, .scale = e->scale};
 
         memcpy(rec.pattern, e->pattern, sizeof(rec.pattern));
         rec.note = wm_plan_add_text(&b->pb, e->note);

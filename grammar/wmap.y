@@ -447,19 +447,21 @@ item:
         $$->checked = $opt_checked;
         $$->when = $opt_when;
     }
-  | LORA term[a] "," term[b] INTO term[w] SCALE expr {
+  | LORA term[a] "," term[b] INTO term[w] SCALE expr opt_when {
         struct wm_nodes *n = wm_nodes_add(ps, wm_nodes_add(ps, wm_nodes_new(ps), $a), $b);
 
         $$ = wm_make_item(ps, WM_SI_LORA, NULL, @$);
         $$->term = wm_nodes_values(ps, wm_nodes_add(ps, n, $w), sizeof(*$$->term), &$$->nterm);
         $$->scale = $expr;
+        $$->when = $opt_when;
     }
-  | LORA term[a] "," term[b] INTO term[w] SCALE expr ROUNDING STEPWISE {
+  | LORA term[a] "," term[b] INTO term[w] SCALE expr ROUNDING STEPWISE opt_when {
         struct wm_nodes *n = wm_nodes_add(ps, wm_nodes_add(ps, wm_nodes_new(ps), $a), $b);
 
         $$ = wm_make_item(ps, WM_SI_LORA, NULL, @$);
         $$->term = wm_nodes_values(ps, wm_nodes_add(ps, n, $w), sizeof(*$$->term), &$$->nterm);
         $$->scale = $expr;
+        $$->when = $opt_when;
         $$->stepwise = true;
     }
   ;

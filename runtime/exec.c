@@ -16,6 +16,7 @@ enum {
     LEAST_WINDOW = 64 << 10,
     PAIR = 256 << 10,
     LEAST_PAIR = 16 << 10,
+    FACTOR = 512 << 10,
     LEAST_SCRATCH = 64 << 10,
     MOST_SCRATCH = 256 << 20,
     PAGE = 4096,
@@ -26,14 +27,21 @@ static uint64_t
 fixed_bytes(const struct wm_exec *x)
 {
     return (x->needs_codec ? 2 * (WM_STRETCH + PAGE) : 0) + WM_READS * (sizeof(struct wm_read) + sizeof(struct iovec)) + WM_GAP +
-           WM_HELD * sizeof(struct wm_held) + 8 * PAGE;
+           WM_HELD * sizeof(struct wm_held) + 11 * PAGE;
+}
+
+/* A tile of a factor has all of the rank, in float64. */
+static uint64_t
+least_factor(const struct wm_exec *x)
+{
+    return x->lowrank ? (8 * (uint64_t)x->lowrank / PAGE + 1) * PAGE : 0;
 }
 
 uint64_t
 wm_worker_least(const struct wm_exec *x, uint64_t window)
 {
     return fixed_bytes(x) + (window ? window : LEAST_WINDOW) + LEAST_SCRATCH +
-           (x->needs_pair ? 2 * LEAST_PAIR : 0);
+           (x->needs_pair ? 2 * LEAST_PAIR : 0) + 3 * least_factor(x);
 }
 
 /* Take n bytes, aligned to a page, off the block. */
@@ -66,8 +74,15 @@ wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget, struct wm_wo
             w->pair_n /= 2;
         rest -= 2 * w->pair_n;
     }
+    if (x->lowrank) {
+        for (w->factor_n = FACTOR; w->factor_n < 16 * least_factor(x);)
+            w->factor_n *= 2;
+        while (w->factor_n > rest / 8 && w->factor_n > least_factor(x))
+            w->factor_n = w->factor_n / 2 > least_factor(x) ? w->factor_n / 2 : least_factor(x);
+        rest -= 3 * w->factor_n;
+    }
     w->scratch_n = rest < MOST_SCRATCH ? rest / PAGE * PAGE : MOST_SCRATCH;
-    rest = fixed_bytes(x) + w->stage_n + 2 * w->pair_n + w->scratch_n;
+    rest = fixed_bytes(x) + w->stage_n + 2 * w->pair_n + 3 * w->factor_n + w->scratch_n;
     at = w->memory = x->sys->malloc(rest);
     if (!at)
         return wm_fail(err, WM_ENOMEM, NULL, "out of memory (%" PRIu64 " bytes of buffers)", rest);
@@ -78,6 +93,8 @@ wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget, struct wm_wo
     w->stage = take(&at, w->stage_n);
     w->pair[0] = take(&at, w->pair_n);
     w->pair[1] = take(&at, w->pair_n);
+    for (int i = 0; i < 3; i++)
+        w->factor[i] = take(&at, w->factor_n);
     w->block_file = WM_NONE;
     if (x->needs_codec) {
         w->raw = take(&at, WM_STRETCH);
@@ -156,8 +173,13 @@ sections(struct wm_exec *x)
     x->insum = wm_plan_section(p, WM_PS_INSUM, &x->ninsum);
     for (uint64_t i = 0; i < x->ninfile; i++)
         x->needs_codec = x->needs_codec || x->infile[i].codec > WM_CODEC_BLOB;
-    for (uint64_t i = 0; i < x->nelem; i++)
-        x->needs_pair = x->needs_pair || x->elem[i].kind >= WM_EL_CHAIN;
+    for (uint64_t i = 0; i < x->nelem; i++) {
+        const struct wm_plan_elem *e = &x->elem[i];
+
+        x->needs_pair = x->needs_pair || (e->kind >= WM_EL_CHAIN && (e->kind != WM_EL_LOWRANK || e->nstep));
+        if (e->kind == WM_EL_LOWRANK && e->rank > x->lowrank)
+            x->lowrank = e->rank;
+    }
 }
 
 enum wm_status

@@ -60,7 +60,7 @@ operand_to(const struct job *j, const struct wm_piece *p, uint32_t s, const int6
         return wm_fetch_piece(j->w, j->out, j->box, p, s, dst, to);
     for (uint32_t k = 0; k < p->rank; k++)
         dim[k] = (struct wm_kdim){p->dim[k].extent, dst[k], p->dim[k].src[0]};
-    wm_permute(to, j->held + p->src[0], dim, p->rank, wm_plan_src_unit(j->elem, j->unit));
+    wm_permute(to, j->held + p->src[0], dim, p->rank, wm_plan_src_unit(j->elem, j->unit, s));
     return WM_OK;
 }
 
@@ -72,6 +72,20 @@ copy(const struct job *j, const struct wm_piece *p)
     for (uint32_t k = 0; k < p->rank; k++)
         stride[k] = p->dim[k].dst * j->unit;
     return operand_to(j, p, 0, stride, place(j, p));
+}
+
+/* The weight goes to its place like a copy, and the product is added there. */
+static enum wm_status
+lowrank(const struct job *j, const struct wm_piece *p)
+{
+    int64_t stride[WM_PLAN_RANK];
+    enum wm_status st;
+
+    for (uint32_t k = 0; k < p->rank; k++)
+        stride[k] = p->dim[k].dst * j->unit;
+    if ((st = operand_to(j, p, 0, stride, place(j, p))) != WM_OK || (st = wm_reads_flush(j->w)) != WM_OK)
+        return st;
+    return wm_lowrank_add(j->w, j->out, j->box, p, stride, place(j, p));
 }
 
 static void
@@ -221,6 +235,10 @@ chain(const struct job *j, const struct wm_piece *p)
     if ((st = fetch_packed(j, p, 0, j->elem->src_unit, j->w->pair[0])) != WM_OK ||
         (st = wm_reads_flush(j->w)) != WM_OK)
         return st;
+    packed(p, j->elem->src_unit, stride);
+    if (j->elem->kind == WM_EL_LOWRANK &&
+        (st = wm_lowrank_add(j->w, j->out, j->box, p, stride, j->w->pair[0])) != WM_OK)
+        return st;
     packed(p, j->unit, stride);
     for (uint32_t k = 0; k < p->rank; k++) {
         dim[k] = (struct wm_kdim){p->dim[k].extent, p->dim[k].dst * j->unit, stride[k]};
@@ -321,6 +339,8 @@ wm_piece_run(struct wm_worker *w, const struct wm_plan_out *out, const struct wm
         return in_chunks(&j, piece, (int64_t)(w->pair_n / j.unit), equal);
     case WM_EL_IS_FILL:
         return in_chunks(&j, piece, (int64_t)(w->pair_n / j.unit), is_fill);
+    case WM_EL_LOWRANK:
+        return j.elem->nstep ? in_chunks(&j, piece, (int64_t)(w->pair_n / 8), chain) : lowrank(&j, piece);
     }
     return WM_OK;
 }

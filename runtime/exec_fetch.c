@@ -241,7 +241,7 @@ wm_fetch_source(const struct wm_exec *x, const struct wm_plan_out *out,
                 struct wm_fetch *f, uint32_t *order)
 {
     const struct wm_plan_in *in = &x->in[x->slot[out->slot + box->slot[s]]];
-    uint32_t unit = wm_plan_src_unit(&x->elem[box->elem], x->geom[out->geom].unit);
+    uint32_t unit = wm_plan_src_unit(&x->elem[box->elem], x->geom[out->geom].unit, s);
 
     f->file = in->file;
     f->off = in->off + (uint64_t)piece->src[s] * unit;
@@ -259,7 +259,7 @@ wm_fetch_piece(struct wm_worker *w, const struct wm_plan_out *out, const struct 
                const struct wm_piece *piece, uint32_t s, const int64_t *dst, char *to)
 {
     const struct wm_plan_in *in = &w->x->in[w->x->slot[out->slot + box->slot[s]]];
-    uint32_t unit = wm_plan_src_unit(&w->x->elem[box->elem], w->x->geom[out->geom].unit);
+    uint32_t unit = wm_plan_src_unit(&w->x->elem[box->elem], w->x->geom[out->geom].unit, s);
     uint32_t order[WM_PLAN_RANK];
     struct wm_fetch f = {.file = in->file,
                          .off = in->off + (uint64_t)piece->src[s] * unit,

@@ -5,6 +5,7 @@
  *   exec_window.c  which boxes a range of an output touches, cut to it: pieces
  *   exec_slab.c    blocks of input that are held while several windows are made of them
  *   exec_elem.c    a piece by its element operation: copies, fills, chains, checks
+ *   exec_lowrank.c the products of low-rank sums
  *   exec_fetch.c   a piece of an operand into memory: how it is read
  *   exec_read.c    the queue of reads
  *   exec_codec.c   what virtual files decode to
@@ -112,6 +113,7 @@ struct wm_exec {
     int64_t *range_room;
     struct wm_slab *slab;  /* [ngeom] */
     bool needs_pair;       /* there are chains or checks */
+    uint32_t lowrank;      /* the largest rank of low-rank sums; 0: there are none */
     bool needs_codec;      /* there are inputs to be decoded */
     struct wm_worker *own; /* for wm_exec_produce */
 };
@@ -125,6 +127,8 @@ struct wm_worker {
     uint64_t stage_n;
     char *pair[2];   /* operands of a chunk of a chain or check */
     uint64_t pair_n; /* bytes of each */
+    char *factor[3]; /* of low-rank sums: tiles of both factors, and one as it is in its file */
+    uint64_t factor_n; /* bytes of each */
     char *raw, *plain; /* [WM_STRETCH] each, where inputs are decoded */
     uint32_t block_file; /* `plain` holds this block of a MSGPACK_MIXED file; WM_NONE: no whole block */
     uint64_t block;
@@ -192,6 +196,13 @@ void wm_slab_end(struct wm_worker *w);
 enum wm_status wm_piece_run(struct wm_worker *w, const struct wm_plan_out *out,
                             const struct wm_plan_box *box, struct wm_piece *piece, int64_t lo,
                             char *to, const char *held);
+
+/* ---- exec_lowrank.c ---- */
+
+/* Add the product of a low-rank sum to the units of a piece that are in memory: unit (i_0, i_1, ..) at `to` +
+ * sum(i_k * stride[k]), in bytes; they are of the operation's src_dtype. */
+enum wm_status wm_lowrank_add(struct wm_worker *w, const struct wm_plan_out *out, const struct wm_plan_box *box,
+                              const struct wm_piece *piece, const int64_t *stride, char *to);
 
 /* ---- exec_fetch.c ---- */
 

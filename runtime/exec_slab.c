@@ -23,7 +23,7 @@ is_movable(const struct wm_exec *x, const struct wm_plan_box *b)
 {
     uint32_t kind = x->elem[b->elem].kind;
 
-    return kind == WM_EL_COPY || kind == WM_EL_CHAIN;
+    return kind == WM_EL_COPY || kind == WM_EL_CHAIN || kind == WM_EL_LOWRANK;
 }
 
 /* The box cut to about `units` of the output: along the outermost dim of which more than one step
@@ -234,9 +234,9 @@ hold_piece(void *user, struct wm_piece *piece)
         return WM_OK;
     }
     *to = (struct wm_held){.box = h->box, .from = from, .piece = *piece};
-    memset(to->piece.src, 0, sizeof(to->piece.src));
+    to->piece.src[0] = 0; /* the factors of a low-rank sum stay in their files */
     for (uint32_t k = 0; k < piece->rank; k++)
-        memset(to->piece.dim[k].src, 0, sizeof(to->piece.dim[k].src));
+        to->piece.dim[k].src[0] = 0;
     stride = (int64_t)b.stride;
     for (uint32_t k = f.rank; k-- > 0;) {
         int64_t *src = &to->piece.dim[order[k]].src[0];

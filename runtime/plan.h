@@ -164,18 +164,32 @@ enum wm_elem_kind {
     WM_EL_FILL,   /* dst = pattern (no operand) */
     WM_EL_CHAIN,  /* dst = steps applied to src[0] in order */
     WM_EL_EQUAL,  /* check: src[0] == src[1] to the bit */
-    WM_EL_IS_FILL /* check: src[0] == pattern */
+    WM_EL_IS_FILL, /* check: src[0] == pattern */
+    WM_EL_LOWRANK /* dst = steps applied to src[0] + scale * sum over k of src[1](k) * src[2](k), where k steps through
+                     operands 1 and 2 by `stride` */
     /* A FILL in the geometry of a check is nothing to do. */
+};
+enum wm_lowrank_mode {
+    WM_LR_ONCE,    /* summed in float32 or wider, the result rounded once to src_dtype */
+    WM_LR_STEPWISE /* the product, the scaled product and the sum are each rounded to src_dtype */
 };
 struct wm_plan_elem {
     uint32_t kind;
-    uint32_t src_unit;             /* of CHAIN: bytes of an operand's unit; all others work on */
-    uint32_t dst_unit;             /* the geometry's unit and ignore both */
-    uint32_t src_dtype, dst_dtype; /* of CHAIN */
-    uint32_t step, nstep;          /* of CHAIN */
+    uint32_t src_unit;             /* of CHAIN, LOWRANK: bytes of operand 0's unit; all others work */
+    uint32_t dst_unit;             /* on the geometry's unit and ignore both */
+    uint32_t src_dtype, dst_dtype; /* of CHAIN, LOWRANK */
+    uint32_t step, nstep;          /* of CHAIN, LOWRANK */
     uint8_t pattern[16];           /* of FILL, IS_FILL: one unit */
     struct wm_plan_text note;      /* for messages: "replica", "alias lm_head.weight" */
+    /* of LOWRANK, else 0: */
+    uint32_t mode;                 /* enum wm_lowrank_mode */
+    uint32_t rank;                 /* values of k */
+    uint32_t factor[2];            /* dtypes of operands 1 and 2 */
+    uint32_t pad;
+    int64_t stride[2];             /* a step of k in operands 1 and 2, in units */
+    double scale;
 };
+enum { WM_LOWRANK_MAX = 1 << 16 }; /* rank */
 
 enum wm_step_kind {
     WM_SP_CAST,   /* from -> to, one rounding to nearest even */
@@ -244,8 +258,8 @@ extern const uint32_t wm_plan_record[WM_PS_N];
 const void *wm_plan_section(const struct wm_plan *p, enum wm_plan_section s, uint64_t *count);
 struct wm_str wm_plan_str(const struct wm_plan *p, struct wm_plan_text t);
 const uint8_t *wm_plan_blob(const struct wm_plan *p, struct wm_plan_bytes b);
-/* Bytes of an operand's unit of a box with this element operation, in a geometry with this unit. */
-uint32_t wm_plan_src_unit(const struct wm_plan_elem *e, uint32_t unit);
+/* Bytes of a unit of operand `s` of a box with this element operation, in a geometry with this unit. */
+uint32_t wm_plan_src_unit(const struct wm_plan_elem *e, uint32_t unit, uint32_t s);
 
 /* The index [rank] of the element of an input whose place is `at` (elements from its first; of several at one place,
  * the first); of a part, in the whole tensor. */

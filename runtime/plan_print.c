@@ -18,7 +18,7 @@ struct print {
 
 static const char *const elem_name[] = {
     [WM_EL_COPY] = "copy",   [WM_EL_FILL] = "fill",       [WM_EL_CHAIN] = "chain",
-    [WM_EL_EQUAL] = "equal", [WM_EL_IS_FILL] = "is_fill",
+    [WM_EL_EQUAL] = "equal", [WM_EL_IS_FILL] = "is_fill", [WM_EL_LOWRANK] = "lowrank",
 };
 
 static const char *const step_name[] = {
@@ -68,7 +68,12 @@ print_elem(struct print *x, uint64_t id)
     wm_buf_printf(x->out, "elem %" PRIu64 ": %s", id, elem_name[e->kind]);
     if (e->kind == WM_EL_FILL || e->kind == WM_EL_IS_FILL)
         put_pattern(x, e->pattern);
-    for (uint32_t i = 0; e->kind == WM_EL_CHAIN && i < e->nstep; i++) {
+    if (e->kind == WM_EL_LOWRANK)
+        wm_buf_printf(x->out, " %s + %.17g * sum of %u (%s + %" PRId64 ") * (%s + %" PRId64 ")%s%s",
+                      wm_dtype_info[e->src_dtype].name, e->scale, e->rank, wm_dtype_info[e->factor[0]].name,
+                      e->stride[0], wm_dtype_info[e->factor[1]].name, e->stride[1],
+                      e->mode == WM_LR_STEPWISE ? ", stepwise" : "", e->nstep ? "," : "");
+    for (uint32_t i = 0; i < e->nstep; i++) {
         const struct wm_plan_step *s = &x->step[e->step + i];
 
         wm_buf_printf(x->out, "%s %s", i ? "," : "", step_name[s->kind]);

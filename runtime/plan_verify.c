@@ -227,6 +227,23 @@ verify_chain(struct verify *v, uint64_t id)
     return WM_OK;
 }
 
+static bool
+is_real(uint32_t dtype)
+{
+    return dtype == WM_DT_F16 || dtype == WM_DT_BF16 || dtype == WM_DT_F32 || dtype == WM_DT_F64;
+}
+
+static enum wm_status
+verify_lowrank(struct verify *v, uint64_t id)
+{
+    const struct wm_plan_elem *e = &v->elem[id];
+
+    if (!is_real(e->src_dtype) || !is_real(e->factor[0]) || !is_real(e->factor[1]) || e->mode > WM_LR_STEPWISE ||
+        e->rank < 1 || e->rank > WM_LOWRANK_MAX || e->stride[0] < 0 || e->stride[1] < 0)
+        return BAD(v, "element operation %llu", (unsigned long long)id);
+    return verify_chain(v, id);
+}
+
 static enum wm_status
 verify_elems(struct verify *v)
 {
@@ -235,9 +252,11 @@ verify_elems(struct verify *v)
     if (v->n[WM_PS_ELEM] == 0 || v->elem[0].kind != WM_EL_COPY)
         return BAD(v, "element operation 0 is not the copy");
     for (uint64_t i = 0; i < v->n[WM_PS_ELEM]; i++) {
-        if (v->elem[i].kind > WM_EL_IS_FILL || !is_text(v, v->elem[i].note))
+        if (v->elem[i].kind > WM_EL_LOWRANK || !is_text(v, v->elem[i].note))
             return BAD(v, "element operation %llu", (unsigned long long)i);
         if (v->elem[i].kind == WM_EL_CHAIN && (st = verify_chain(v, i)) != WM_OK)
+            return st;
+        if (v->elem[i].kind == WM_EL_LOWRANK && (st = verify_lowrank(v, i)) != WM_OK)
             return st;
     }
     return WM_OK;
@@ -253,7 +272,7 @@ elem_fits(const struct verify *v, const struct wm_plan_box *b, uint32_t unit, ui
         uint8_t nsrc, use;
     } rule[] = {
         [WM_EL_COPY] = {1, MAKES},   [WM_EL_FILL] = {0, 0},         [WM_EL_CHAIN] = {1, MAKES},
-        [WM_EL_EQUAL] = {2, CHECKS}, [WM_EL_IS_FILL] = {1, CHECKS},
+        [WM_EL_EQUAL] = {2, CHECKS}, [WM_EL_IS_FILL] = {1, CHECKS}, [WM_EL_LOWRANK] = {3, MAKES},
     };
     const struct wm_plan_elem *e;
 
@@ -261,7 +280,10 @@ elem_fits(const struct verify *v, const struct wm_plan_box *b, uint32_t unit, ui
         return false;
     e = &v->elem[b->elem];
     *use |= rule[e->kind].use;
-    return b->nsrc == rule[e->kind].nsrc && (e->kind != WM_EL_CHAIN || e->dst_unit == unit);
+    if (e->kind == WM_EL_LOWRANK && b->rank >= WM_PLAN_RANK) /* the sum is one dimension more */
+        return false;
+    return b->nsrc == rule[e->kind].nsrc &&
+           ((e->kind != WM_EL_CHAIN && e->kind != WM_EL_LOWRANK) || e->dst_unit == unit);
 }
 
 /* Bounds of a box on all sides; adds to what is needed of its slots. */
@@ -270,6 +292,7 @@ box_bounds(const struct verify *v, const struct wm_plan_box *b, const struct wm_
            uint64_t *need, int64_t *count, int64_t *last)
 {
     const struct wm_plan_dim *d = &v->dim[b->dim];
+    const struct wm_plan_elem *e = &v->elem[b->elem];
     int64_t reach = 0, lo, hi, n = 1;
 
     for (uint32_t k = b->rank; k-- > 0;) {
@@ -290,8 +313,11 @@ box_bounds(const struct verify *v, const struct wm_plan_box *b, const struct wm_
                 !wm_ck_add(reach < 0 ? lo : hi, reach, reach < 0 ? &lo : &hi))
                 return false;
         }
+        if (e->kind == WM_EL_LOWRANK && s > 0 && /* its sum steps through the operand, too */
+            (!wm_ck_mul((int64_t)e->rank - 1, e->stride[s - 1], &reach) || !wm_ck_add(hi, reach, &hi)))
+            return false;
         if (lo < 0 || hi == INT64_MAX ||
-            !wm_ck_umul((uint64_t)hi + 1, wm_plan_src_unit(&v->elem[b->elem], g->unit), &bytes))
+            !wm_ck_umul((uint64_t)hi + 1, wm_plan_src_unit(e, g->unit, s), &bytes))
             return false;
         if (bytes > need[b->slot[s]])
             need[b->slot[s]] = bytes;

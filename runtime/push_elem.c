@@ -226,6 +226,7 @@ run_piece(void *user, struct wm_piece *p)
     case WM_EL_IS_FILL:
         return j->s->rehearsal ? WM_OK : in_chunks(j, p, WM_PUSH_PAIR / j->unit, is_fill);
     case WM_EL_FILL:
+    case WM_EL_LOWRANK: /* refused when the session is opened */
         break;
     }
     return WM_OK;
@@ -349,7 +350,7 @@ static enum wm_status
 run_use(struct wm_push *s, const struct wm_use *u, uint32_t in, uint64_t lo, const char *p, uint64_t n)
 {
     struct job j = job_of(s, u);
-    uint32_t unit = wm_plan_src_unit(j.elem, j.unit), other = partner(s, u);
+    uint32_t unit = wm_plan_src_unit(j.elem, j.unit, u->operand), other = partner(s, u);
 
     if (j.elem->kind != WM_EL_EQUAL && u->operand > 0)
         return wm_fail(s->err, WM_ESUPPORT, NULL, "'%.*s' is made of several tensors at once: that needs files",

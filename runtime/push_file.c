@@ -232,7 +232,7 @@ cost_of(struct wm_push *s, uint32_t in, uint64_t n)
             continue;
         t.out = u->out;
         t.unit = s->x.geom[s->x.out[u->out].geom].unit;
-        t.src_unit = wm_plan_src_unit(e, t.unit);
+        t.src_unit = wm_plan_src_unit(e, t.unit, 0);
         (void)wm_scatter_cut(&s->x, u, (int64_t)(lo / t.src_unit), (int64_t)((lo + n) / t.src_unit), add_cost, &t);
     }
     return t.bytes ? t.cost * 100 / t.bytes : 100;

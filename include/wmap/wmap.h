@@ -187,6 +187,10 @@ typedef struct {
     /* "b 0-5": of a side with the files begin, mid.N and end (maps "sepweight/...") only these; NULL:
      * all.  Where that side is read, the other files need not be there. */
     const char *part_spec;
+    /* A low-rank adapter (a directory of PEFT or LitGPT, or a checkpoint that the `lora` lines of the map fit) that is
+     * merged into the weights of the side that is read; NULL: none.  `unmerge`: taken out of them, instead. */
+    const char *adapter;
+    bool unmerge;
 } wmap_bind_options;
 
 /* Bind a map to the headers of an input and plan the transfer.  Reads no tensor data, writes

@@ -61,6 +61,24 @@ struct wm_cast_count {
 void wm_cast(void *dst, enum wm_dtype to, const void *src, enum wm_dtype from, uint64_t n,
              struct wm_cast_count *count);
 
+/* ---- low-rank sums ---- */
+
+enum { WM_LOWRANK_RUN = 256 };
+
+/* How elements of `dtype` take up a product: see enum wm_lowrank_mode.  `wide`: factors and sums are float64, else
+ * float32. */
+struct wm_lowrank {
+    enum wm_dtype dtype;
+    bool wide, stepwise;
+    double scale;
+    uint32_t rank;
+};
+
+/* dst[i] += scale * sum over k < rank of y[k] * x[k * sx + i], for n <= WM_LOWRANK_RUN elements of op->dtype at
+ * dst + i * stride (bytes).  Sums are taken in the order of k. */
+void wm_lowrank_run(const struct wm_lowrank *op, char *dst, int64_t stride, const void *x, int64_t sx,
+                    const void *y, uint64_t n);
+
 /* One step of a chain over n elements of step->from to n of step->to.  WM_SP_UNCAST stops at the
  * first element that would not survive and returns its index; else n. */
 uint64_t wm_step(const struct wm_plan_step *step, void *dst, const void *src, uint64_t n,

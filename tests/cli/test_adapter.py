@@ -1,0 +1,162 @@
+"""--adapter and --unmerge: what is merged, what is refused, and how it is said."""
+
+import json
+
+import numpy as np
+import pytest
+
+from conftest import read_safetensors, write_safetensors
+
+IDENTITY = 'wmap 1\nmap same\n"{rest*}" <-> "{rest*}"\n'
+CAST = 'wmap 1\nmap wide\n"{m*}" [a b] <-> cast(f32, f64) <-> "{m}" [a b]\n'
+
+
+def floats(array):
+    return "F32", list(array.shape), array.astype("<f4").tobytes()
+
+
+def values(tensor):
+    dtype, shape, data = tensor
+    return np.frombuffer(data, {"F32": "<f4", "F64": "<f8"}[dtype]).reshape(shape)
+
+
+@pytest.fixture
+def small(wmap):
+    """A base of two weights, and a PEFT adapter of one of them; `w`, `a`, `b` as float64."""
+    rng = np.random.default_rng(5)
+    wmap.path("same.wmap").write_text(IDENTITY)
+    wmap.w, wmap.a, wmap.b = rng.standard_normal((6, 5)), rng.standard_normal((3, 5)), rng.standard_normal((6, 3))
+    wmap.w, wmap.a, wmap.b = (x.astype("f4").astype("f8") for x in (wmap.w, wmap.a, wmap.b))
+    write_safetensors(wmap.path("base.safetensors"), {"x.weight": floats(wmap.w), "y.weight": floats(wmap.w + 1)})
+    peft(wmap, "ad", {"x.lora_A.weight": wmap.a, "x.lora_B.weight": wmap.b}, lora_alpha=7, r=3)
+    return wmap
+
+
+def peft(w, name, tensors, **config):
+    w.path(name).mkdir()
+    write_safetensors(w.path(name) / "adapter_model.safetensors",
+                      {"base_model.model." + k: floats(v) for k, v in tensors.items()})
+    w.path(name).joinpath("adapter_config.json").write_text(json.dumps({"peft_type": "LORA", **config}))
+
+
+def run(w, adapter, *args, out="out.safetensors", m="same.wmap"):
+    return w("run", f"./{m}", "-i", "base.safetensors", "-o", out, "--adapter", adapter, *args)
+
+
+def test_merges_one_rounding(small):
+    assert run(small, "ad").status == 0
+    got = read_safetensors(small.path("out.safetensors"))
+    want = (small.w + 7 / 3 * (small.b @ small.a)).astype("f4")
+    assert np.array_equal(values(got["x.weight"]), want)
+    assert np.array_equal(values(got["y.weight"]), (small.w + 1).astype("f4"))
+
+
+def test_merged_then_cast_in_one_plan(small):
+    small.path("wide.wmap").write_text(CAST)
+    assert run(small, "ad", m="wide.wmap").status == 0
+    got = read_safetensors(small.path("out.safetensors"))
+    want = (small.w + 7 / 3 * (small.b @ small.a)).astype("f4").astype("f8")
+    assert np.array_equal(values(got["x.weight"]), want)
+
+
+def test_unmerge(small):
+    assert run(small, "ad", out="m.safetensors").status == 0
+    small.ok("run", "./same.wmap", "-i", "m.safetensors", "-o", "back.safetensors", "--adapter", "ad", "--unmerge")
+    got = read_safetensors(small.path("back.safetensors"))
+    assert np.allclose(values(got["x.weight"]), small.w, atol=1e-5)
+    r = small("run", "./same.wmap", "-i", "m.safetensors", "-o", "n.safetensors", "--unmerge")
+    assert r.status == 2 and "--unmerge is for an adapter" in r.err, r
+
+
+def test_default_in_the_names(small):
+    peft(small, "named", {"x.lora_A.default.weight": small.a, "x.lora_B.default.weight": small.b}, lora_alpha=7, r=3)
+    assert run(small, "ad").status == 0 and run(small, "named", out="n.safetensors").status == 0
+    assert small.path("out.safetensors").read_bytes() == small.path("n.safetensors").read_bytes()
+
+
+def test_modules_to_save(small):
+    peft(small, "saved", {"x.lora_A.weight": small.a, "x.lora_B.weight": small.b, "y.weight": small.w * 3},
+         lora_alpha=7, r=3, modules_to_save=["y"])  # fmt: skip
+    assert run(small, "saved").status == 0
+    got = read_safetensors(small.path("out.safetensors"))
+    assert np.array_equal(values(got["y.weight"]), (small.w * 3).astype("f4"))
+    r = run(small, "saved", "--unmerge", out="u.safetensors")
+    assert r.status == 1 and "E0651" in r.err and "cannot bring it back" in r.err, r
+
+
+REFUSED = {
+    "half": ({"x.lora_A.weight": "a"}, {}, "E0605", "MISSING base_model.model.x.lora_B.weight"),
+    "other half": ({"x.lora_B.weight": "b"}, {}, "E0602", "UNEXPECTED base_model.model.x.lora_B.weight"),
+    "no weight": ({"z.lora_A.weight": "a", "z.lora_B.weight": "b"}, {}, "E0605", "MISSING z.weight"),
+    "shape": ({"x.lora_A.weight": "b", "x.lora_B.weight": "a"}, {}, "E0608", "has the shape"),
+    "dora": ({"x.lora_A.weight": "a", "x.lora_B.weight": "b", "x.lora_magnitude_vector": "b"}, {}, "E0602", "DoRA"),
+    "no alpha": ({"x.lora_A.weight": "a", "x.lora_B.weight": "b"}, {"lora_alpha": None}, "E0227",
+                 "adapter.lora_alpha is not in the adapter's configuration"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(small, name):
+    tensors, config, code, text = REFUSED[name]
+    peft(small, "bad", {k: getattr(small, v) for k, v in tensors.items()}, **{"lora_alpha": 7, **config})
+    r = run(small, "bad")
+    assert r.status == 1 and code in r.err and text in r.err and not small.path("out.safetensors").exists(), r
+
+
+def test_types_that_are_no_low_rank_sum(small):
+    for key, value, text in (("peft_type", "LOHA", "only LORA"), ("use_dora", True, "use_dora"),
+                             ("lora_bias", True, "lora_bias")):
+        small.path("ad/adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "lora_alpha": 7, key: value}))
+        r = run(small, "ad")
+        assert r.status == 2 and text in r.err, r
+
+
+def test_a_map_that_does_not_carry_the_weight(small):
+    small.path("less.wmap").write_text('wmap 1\nmap less\nsource { ignore "x.weight" }\n"y.weight" <-> "y"\n')
+    r = run(small, "ad", m="less.wmap")
+    assert r.status == 1 and "E0651" in r.err and "does not carry" in r.err, r
+
+
+def test_a_copy_that_no_longer_equals(small):
+    small.path("tied.wmap").write_text(
+        'wmap 1\nmap tied\nsource { alias "y.weight" = "x.weight" }\n"x.weight" <-> "x"\n"y.weight" <-> "y"\n')
+    r = run(small, "ad", m="tied.wmap")
+    assert r.status == 1 and "E0651" in r.err and "must also be equal" in r.err, r
+
+
+def test_an_adapter_that_no_line_fits(small):
+    write_safetensors(small.path("raw.safetensors"), {"x.lora_A": floats(small.a), "x.lora_B": floats(small.b)})
+    r = run(small, "raw.safetensors")
+    assert r.status == 1 and "E0651" in r.err and "no lora lines" in r.err, r
+
+
+def test_plan_and_trace_and_verify(small):
+    assert run(small, "ad").status == 0
+    r = small.ok("plan", "./same.wmap", "-i", "base.safetensors", "--adapter", "ad")
+    assert "adapter ad/adapter_model.safetensors: 2 tensors" in r.out and "lora_B.weight" in r.out, r
+    r = small.ok("trace", "./same.wmap", "-i", "base.safetensors", "--adapter", "ad", "x.weight[2, 4]")
+    assert r.out.count("<-") >= 3 and "lora_A.weight[0, 4]" in r.out and "lora_B.weight[2, 0]" in r.out, r
+    r = small.ok("verify", "./same.wmap", "-i", "base.safetensors", "-o", "out.safetensors", "--adapter", "ad")
+    assert "2 of 2 tensors are equal" in r.out, r
+    r = small("verify", "./same.wmap", "-i", "base.safetensors", "-o", "base.safetensors", "--adapter", "ad")
+    assert r.status == 1, r
+
+
+def test_every_family_takes_an_adapter(wmap):
+    """The built-in lines fit every shipped map: an adapter merged by it is one merged before it."""
+    wmap.ok("gen", "--family", "llama", "-o", "tiny")
+    wmap.path("same.wmap").write_text(IDENTITY)
+    rng = np.random.default_rng(1)
+    shapes = {k: v[1] for k, v in read_safetensors(wmap.path("tiny/model.safetensors")).items() if "_proj" in k}
+    tensors = {}
+    for k, (rows, columns) in shapes.items():
+        m = k.removesuffix(".weight")
+        tensors[m + ".lora_A.weight"] = rng.standard_normal((4, columns))
+        tensors[m + ".lora_B.weight"] = rng.standard_normal((rows, 4))
+    peft(wmap, "ad", tensors, lora_alpha=8, r=4)
+    wmap.ok("run", "./same.wmap", "-i", "tiny", "-o", "merged", "--adapter", "ad")
+    for m in ("litgpt/llama", "meta/llama", "olmo_core/llama"):
+        name = m.replace("/", "_")
+        wmap.ok("run", m, "-i", "tiny", "-o", name, "--adapter", "ad")
+        wmap.ok("run", m, "-i", "merged", "-o", name + "2", "--config", "tiny/config.json")
+        assert "are equal" in wmap.ok("diff", name, name + "2").out
