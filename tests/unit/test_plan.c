@@ -148,6 +148,8 @@ test_damage(void **state)
         AT(WM_PS_IN, 0, wm_plan_in, dtype, 99),
         AT(WM_PS_IN, 0, wm_plan_in, rank, 65),
         AT(WM_PS_IN, 0, wm_plan_in, shape, 1 << 20),
+        AT(WM_PS_IN, 0, wm_plan_in, stride, 1 << 20),
+        AT(WM_PS_IN, 0, wm_plan_in, origin, 1 << 20),
         AT(WM_PS_OUT, 0, wm_plan_out, geom, 7),
         AT(WM_PS_OUT, 0, wm_plan_out, geom, 1),
         AT(WM_PS_OUT, 0, wm_plan_out, geom, 2),
@@ -232,6 +234,75 @@ test_damage(void **state)
                &row[i].value, row[i].size);
         if (open_plan(block, size, &p) == WM_OK)
             fail_msg("accepted: %s", row[i].what);
+        wm_arena_fini(&a);
+    }
+}
+
+/* A file of one tensor (24 bytes at 16) with a sum of it, whose field is in the head, and a second name of it. */
+static void *
+summed(struct wm_arena *a, uint64_t *size)
+{
+    struct wm_plan_sum sum = {.nfield = 1, .lo = 16, .hi = 40, .field = {4}};
+    struct wm_plan_insum insum = {.lo = 100, .hi = 124};
+    struct wm_plan_shared shared = {.rank = 1};
+    struct wm_imap map;
+    struct mk m;
+    uint32_t slot;
+
+    mk_init(&m, a);
+    wm_imap_init(&map, a);
+    wm_imap_identity(&map, 12, 0);
+    slot = mk_in(&m, "y", mk_infile(&m, path), WM_DT_BF16, 100, 12);
+    mk_file_begin(&m, 16);
+    mk_out(&m, "t", 0, WM_DT_BF16, 12, mk_geom(&m, &map, 2, 1, 12), &slot, 1);
+    mk_file_end(&m, "m.pth", 4);
+    shared.name = wm_plan_add_text(&m.b, WM_STR("u"));
+    shared.shape = mk_shape(&m, 12);
+    insum.name = wm_plan_add_text(&m.b, WM_STR("entry"));
+    wm_plan_add(&m.b, WM_PS_SHARED, &shared, sizeof(shared), 1);
+    wm_plan_add(&m.b, WM_PS_SUM, &sum, sizeof(sum), 1);
+    wm_plan_add(&m.b, WM_PS_INSUM, &insum, sizeof(insum), 1);
+    return wm_plan_finish(&m.b, size);
+}
+
+static void
+test_damaged_sums(void **state)
+{
+    static const struct damage row[] = {
+        {"as it is", WM_PS_SUM, 0, 0, 0, 0},
+        AT(WM_PS_SUM, 0, wm_plan_sum, file, 1),
+        AT(WM_PS_SUM, 0, wm_plan_sum, nfield, 3),
+        AT(WM_PS_SUM, 0, wm_plan_sum, lo, 41),
+        AT(WM_PS_SUM, 0, wm_plan_sum, hi, 1 << 20),
+        AT(WM_PS_SUM, 0, wm_plan_sum, hi, -1),
+        AT(WM_PS_SUM, 0, wm_plan_sum, field[0], 16),
+        AT(WM_PS_SUM, 0, wm_plan_sum, field[0], 14),
+        AT(WM_PS_SUM, 0, wm_plan_sum, field[0], 41),
+        AT(WM_PS_SUM, 0, wm_plan_sum, field[0], -2),
+        AT(WM_PS_INSUM, 0, wm_plan_insum, file, 1),
+        AT(WM_PS_INSUM, 0, wm_plan_insum, lo, 125),
+        AT(WM_PS_INSUM, 0, wm_plan_insum, hi, -1),
+        AT(WM_PS_INSUM, 0, wm_plan_insum, name.off, 1 << 20),
+        AT(WM_PS_SHARED, 0, wm_plan_shared, of, 1),
+        AT(WM_PS_SHARED, 0, wm_plan_shared, name.len, 1 << 20),
+        AT(WM_PS_SHARED, 0, wm_plan_shared, rank, 65),
+        AT(WM_PS_SHARED, 0, wm_plan_shared, rank, 0), /* another size */
+        AT(WM_PS_SHARED, 0, wm_plan_shared, shape, 1 << 20),
+    };
+
+    (void)state;
+    for (size_t i = 0; i < WM_COUNTOF(row); i++) {
+        struct wm_arena a;
+        struct wm_plan p;
+        uint64_t size;
+        char *block;
+
+        wm_arena_init(&a, &wm_sys_real, NULL, NULL);
+        block = summed(&a, &size);
+        p.head = (const struct wm_plan_header *)(const void *)block;
+        memcpy(block + p.head->section[row[i].section].off + row[i].off, &row[i].value, row[i].size);
+        if ((open_plan(block, size, &p) == WM_OK) != (i == 0))
+            fail_msg("%s: %s", i ? "accepted" : "refused", row[i].what);
         wm_arena_fini(&a);
     }
 }
@@ -332,6 +403,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_print),         cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_damaged_sums),
         cmocka_unit_test(test_names),         cmocka_unit_test(test_header),
         cmocka_unit_test(test_random_damage),
     };
