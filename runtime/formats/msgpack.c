@@ -18,8 +18,6 @@ probe(const unsigned char *p, size_t n, uint64_t size)
     size_t at = n == 0 ? 0 : p[0] > 0x80 && p[0] < 0x90 ? 1 : p[0] == 0xde ? 3 : p[0] == 0xdf ? 5 : 0;
     uint64_t len = 0, head;
 
-    if (n == 1 && size == 1 && p[0] == 0x80) /* no entries */
-        return true;
     if (at == 0 || at >= n)
         return false;
     head = wm_mp_head[p[at]];
