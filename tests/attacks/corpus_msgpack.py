@@ -92,7 +92,8 @@ def legacy_shape(dim, pad):
 
 def sound():
     yield "one tensor", one(tt([f32()])), 0, None
-    yield "no entries", one(mapping([])), 0, None
+    # one byte could be anything: a name that ends in .msgpack says it
+    yield "no entries", one(mapping([])), 2, "too short"
     yield "no elements", one(tt([])), 0, None
     yield "all spellings of a number", one(tt([
         b"\x00", b"\x7f", b"\xff", b"\xe0", f32(), f64(), b"\xcc\xff", b"\xcd\xff\xff", b"\xce\xff\xff\xff\xff",

@@ -17,8 +17,8 @@ def model(tmp_path_factory):
     w = Wmap(tmp_path_factory.mktemp("resume"))
     w.ok("gen", "--family", "llama", "-o", "hf", "-D", "hidden_size=512", "-D", "num_hidden_layers=8",
          "-D", "intermediate_size=1408", "-D", "vocab_size=8000", "--max-shard-size", "20MB")
-    w.ok("run", "litgpt/llama", "-i", "hf", "-o", "plain")
-    w.ok("run", "litgpt/llama", "-i", "hf", "-o", "plain.safetensors")
+    w.ok("run", "olmo_core/llama", "-i", "hf", "-o", "plain")
+    w.ok("run", "olmo_core/llama", "-i", "hf", "-o", "plain.safetensors")
     return w
 
 
@@ -33,7 +33,7 @@ def rest(w):
 
 
 def killed(w, out, seconds, *more):
-    p = subprocess.Popen([BIN, "run", "litgpt/llama", "-i", "hf", "-o", out, *LESS, *more], cwd=w.cwd, env=ENV,
+    p = subprocess.Popen([BIN, "run", "olmo_core/llama", "-i", "hf", "-o", out, *LESS, *more], cwd=w.cwd, env=ENV,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(seconds)
     p.kill()
@@ -47,7 +47,7 @@ def test_killed_at_random_times(model, out, plain):
     for _ in range(12):
         for _ in range(rnd.randint(1, 4)):
             killed(model, out, rnd.uniform(0.005, 0.12), "--force")
-        r = model("run", "litgpt/llama", "-i", "hf", "-o", out, *LESS, "--force")
+        r = model("run", "olmo_core/llama", "-i", "hf", "-o", out, *LESS, "--force")
         assert r.status == 0, r
         gone_on += "from a run that was killed" in r.err
         assert contents(model.path(out)) == want
@@ -60,7 +60,7 @@ def test_another_run_sweeps(model):
     while not rest(model):
         killed(model, "c", seconds, "--force")
         seconds = 0.01 if seconds > 0.2 else seconds + 0.01
-    r = model("run", "litgpt/llama", "-i", "plain", "-o", "c", "--reverse", "--config", "hf/config.json", *LESS, "--force")
+    r = model("run", "olmo_core/llama", "-i", "plain", "-o", "c", "--reverse", "--config", "hf/config.json", *LESS, "--force")
     assert r.status == 0 and "killed" not in r.err, r
     assert rest(model) == []
 
@@ -80,7 +80,7 @@ def test_a_damaged_rest_is_not_taken(model):
                 f.write(b"x")
         else:
             files[-damage].unlink()
-        r = model("run", "litgpt/llama", "-i", "hf", "-o", out, *LESS)
+        r = model("run", "olmo_core/llama", "-i", "hf", "-o", out, *LESS)
         assert r.status == 0 and "killed" not in r.err, r
         assert model.path(out).read_bytes() == want and rest(model) == []
         model.path(out).unlink()

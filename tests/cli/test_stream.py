@@ -17,7 +17,7 @@ def one_file(path):
 def gpt(models, tmp_path_factory):
     """A model whose map splits, fuses and transposes, as a file; its configuration; and what a plain run makes of it."""
     w = Wmap(tmp_path_factory.mktemp("gpt"))
-    w.ok("run", "litgpt/llama", "-i", models.path("tiny"), "-o", "plain.safetensors",
+    w.ok("run", "olmo_core/llama", "-i", models.path("tiny"), "-o", "plain.safetensors",
          "--config", models.path("tiny/config.json"))
     w.file = one_file(models.path("tiny"))
     w.config = models.path("tiny/config.json")
@@ -26,7 +26,7 @@ def gpt(models, tmp_path_factory):
 
 
 def run(w, *args, **kw):
-    return w("run", "litgpt/llama", "--config", w.config, *args, **kw)
+    return w("run", "olmo_core/llama", "--config", w.config, *args, **kw)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -53,9 +53,9 @@ def test_both(gpt):
 
 def test_chain_of_pipes(gpt):
     """There and back through two processes: the input again."""
-    there = subprocess.Popen([BIN, "run", "litgpt/llama", "--config", gpt.config, "-i", "-", "-o", "-"],
+    there = subprocess.Popen([BIN, "run", "olmo_core/llama", "--config", gpt.config, "-i", "-", "-o", "-"],
                              stdin=gpt.file.open("rb"), stdout=subprocess.PIPE, env=ENV)
-    back = subprocess.run([BIN, "run", "litgpt/llama", "--reverse", "--config", gpt.config, "-i", "-", "-o", "-"],
+    back = subprocess.run([BIN, "run", "olmo_core/llama", "--reverse", "--config", gpt.config, "-i", "-", "-o", "-"],
                           stdin=there.stdout, capture_output=True, env=ENV)
     assert there.wait() == 0 and back.returncode == 0
     assert back.stdout == gpt.file.read_bytes()
@@ -63,7 +63,7 @@ def test_chain_of_pipes(gpt):
 
 def test_a_file_on_standard_input(gpt):
     with gpt.file.open("rb") as f:
-        r = subprocess.run([BIN, "run", "litgpt/llama", "--config", gpt.config, "-i", "-", "-o", "-"],
+        r = subprocess.run([BIN, "run", "olmo_core/llama", "--config", gpt.config, "-i", "-", "-o", "-"],
                            stdin=f, capture_output=True, env=ENV)
     assert r.returncode == 0 and r.stdout == gpt.bytes
 
@@ -99,19 +99,19 @@ def test_no_config(gpt):
     """The directory in which it is called is not the model's."""
     gpt.path("config.json").write_text(gpt.config.read_text())
     try:
-        r = gpt("run", "litgpt/llama", "-i", "-", "-o", "bad.safetensors", stdin=gpt.file.read_bytes())
+        r = gpt("run", "olmo_core/llama", "-i", "-", "-o", "bad.safetensors", stdin=gpt.file.read_bytes())
     finally:
         gpt.path("config.json").unlink()
     assert r.status != 0 and "--config" in r.err, r
 
 
 def test_plan_from_a_header(gpt):
-    r = gpt("plan", "litgpt/llama", "--config", gpt.config, "-i", "-", stdin=gpt.file.read_bytes())
+    r = gpt("plan", "olmo_core/llama", "--config", gpt.config, "-i", "-", stdin=gpt.file.read_bytes())
     assert r.status == 0, r
 
 
 def test_verify_needs_files(gpt):
-    r = gpt("verify", "litgpt/llama", "--config", gpt.config, "-i", "-", "-o", gpt.path("plain.safetensors"),
+    r = gpt("verify", "olmo_core/llama", "--config", gpt.config, "-i", "-", "-o", gpt.path("plain.safetensors"),
             stdin=gpt.file.read_bytes())
     assert r.status == 2 and "stream" in r.err, r
 
