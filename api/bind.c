@@ -7,12 +7,21 @@
 #include "api/stream.h"
 #include "compiler/module.h"
 #include "runtime/format.h"
+#include "runtime/inplace.h"
 
 /* "-" as an input is standard input, if that is a file. */
 static struct wm_str
 input_path(struct wmap_ctx *ctx, const char *path)
 {
     return wm_ctx_str(ctx, strcmp(path, "-") == 0 ? "/dev/stdin" : path);
+}
+
+static bool
+is_same_file(struct wmap_ctx *ctx, const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return ctx->sys->stat(a, &x) == 0 && ctx->sys->stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 static struct wm_str
@@ -115,6 +124,63 @@ wm_plan_of(struct wmap_ctx *ctx, struct wm_chain *chain, const struct wm_manifes
     return st;
 }
 
+/* What `layout` and `in_place` say. */
+static enum wm_status
+choose_layout(struct wmap_ctx *ctx, struct wmap_plan *p, const char *input, const wmap_bind_options *o)
+{
+    struct wm_str in = wm_ctx_str(ctx, input);
+    bool restored;
+
+    if (o->layout && strcmp(o->layout, "keep") == 0)
+        p->bind.layout = WM_LAYOUT_KEEP;
+    else if (o->layout && strcmp(o->layout, "reference") != 0)
+        return wm_fail(&ctx->err, WM_EUSAGE, NULL, "no layout \"%s\"; there are reference, keep", o->layout);
+    if (!o->in_place)
+        return WM_OK;
+    if (!input || p->source || strcmp(input, "-") == 0)
+        return wm_fail(&ctx->err, WM_EUSAGE, NULL, "--in-place changes a file, not a stream");
+    if (o->output && !is_same_file(ctx, input, o->output))
+        return wm_fail(&ctx->err, WM_EUSAGE, o->output, "--in-place: the output is another file than the input");
+    p->bind.layout = WM_LAYOUT_IN_PLACE;
+    p->bind.out_is_file = true;
+    p->bind.out_name = base_name(in);
+    p->bind.format = WM_STR("safetensors");
+    p->output = in;
+    return wm_inplace_restore(&ctx->arena, ctx->sys, in, &restored, &ctx->err);
+}
+
+/* Of layouts that only safetensors has. */
+static enum wm_status
+check_layout(struct wmap_ctx *ctx, struct wmap_plan *p)
+{
+    const struct wm_plan_outfile *f;
+    uint64_t n;
+
+    if (p->bind.layout == WM_LAYOUT_REFERENCE)
+        return WM_OK;
+    f = wm_plan_section(&p->plan, WM_PS_OUTFILE, &n);
+    for (uint64_t k = 0; k < n; k++)
+        if (f[k].ntensor && f[k].format != WM_FMT_safetensors)
+            return wm_fail(&ctx->err, WM_EUSAGE, NULL, "--layout keep is for outputs of safetensors, not of %s",
+                           wm_formats[f[k].format]->name);
+    return p->bind.layout == WM_LAYOUT_IN_PLACE ? wm_inplace_check(&ctx->arena, &p->plan, p->output, &ctx->err) : WM_OK;
+}
+
+/* The input, opened: may it be changed in place? */
+static enum wm_status
+check_in_place(struct wmap_ctx *ctx, const struct wmap_plan *p)
+{
+    if (p->bind.layout != WM_LAYOUT_IN_PLACE)
+        return WM_OK;
+    if (p->in->is_dir)
+        return wm_fail(&ctx->err, WM_EUSAGE, wm_arena_cstr(&ctx->arena, p->output),
+                       "--in-place changes one file, not a directory");
+    if (p->in->file.n != 1 || p->in->file.item[0].format != WM_FMT_safetensors)
+        return wm_fail(&ctx->err, WM_EUSAGE, wm_arena_cstr(&ctx->arena, p->output),
+                       "--in-place: is not a safetensors file");
+    return WM_OK;
+}
+
 /* The file whose keys and further contents the output takes over. */
 static enum wm_status
 open_template(struct wmap_ctx *ctx, struct wmap_plan *p, const char *path)
@@ -177,8 +243,11 @@ bind(wmap_map *map, const char *input, struct wm_feed *s, struct wm_manifest *m,
                              &ctx->err)) != WM_OK)
         return wm_ctx_end(ctx, st);
     if ((st = place_output(&ctx->arena, p, &ctx->err)) != WM_OK || (st = open_adapter(ctx, p, o ? o : &none)) != WM_OK ||
+        (o && (st = choose_layout(ctx, p, input, o)) != WM_OK) ||
         (st = open_template(ctx, p, o ? o->template_file : NULL)) != WM_OK || (st = open_input(p, input, m)) != WM_OK ||
-        (st = wm_plan_of(ctx, map->chain, p->in, &p->bind, &p->graph, &p->plan, &p->size)) != WM_OK)
+        (st = check_in_place(ctx, p)) != WM_OK ||
+        (st = wm_plan_of(ctx, map->chain, p->in, &p->bind, &p->graph, &p->plan, &p->size)) != WM_OK ||
+        (st = check_layout(ctx, p)) != WM_OK)
         return wm_ctx_end(ctx, st);
     *out = p;
     return WMAP_OK;

@@ -6,6 +6,7 @@
 #include "api/fold.h"
 #include "api/table.h"
 #include "api/view.h"
+#include "runtime/reflink.h"
 
 /* Pieces of at least so many bytes are copied as the executor copies such pieces. */
 static const struct {
@@ -23,6 +24,7 @@ struct facts {
     uint64_t in_bytes, out_bytes, file_bytes;
     uint64_t run[NRUN]; /* output bytes by length of their pieces */
     uint64_t buffers;
+    uint64_t shareable; /* bytes in whole blocks that need no copy where the file system shares blocks */
 };
 
 /* Bytes of one output of this geometry by length of pieces. */
@@ -45,7 +47,13 @@ gather(struct facts *f)
 {
     struct wm_view *v = &f->v;
     uint64_t(*by_geom)[NRUN];
+    struct wm_reflink link;
 
+    if (f->p->bind.layout == WM_LAYOUT_KEEP) {
+        wm_reflink_find(f->a, &f->p->plan, &link);
+        for (uint64_t k = 0; k < link.n; k++)
+            f->shareable += link.part[k].n;
+    }
     f->ntensor = v->ntensor;
     f->ncheck = v->ncheck;
     f->in_bytes = f->p->plan.head->in_bytes;
@@ -289,6 +297,11 @@ describe_text(struct facts *f, struct wm_out *o)
     wm_buf_printf(&o->b, "\n%-8sat most ", "memory");
     wm_out_size(&o->b, f->buffers);
     wm_buf_putz(&o->b, " of buffers\n");
+    if (f->p->bind.layout == WM_LAYOUT_KEEP) {
+        wm_buf_printf(&o->b, "%-8skeep: tensors in the input's order, not the reference writer's; ", "layout");
+        wm_out_size(&o->b, f->shareable);
+        wm_buf_putz(&o->b, " can share the input's blocks\n");
+    }
     if (is_identity(f))
         wm_buf_putz(&o->b, "identity: every output tensor is an input tensor as it is\n");
     wm_buf_putc(&o->b, '\n');
@@ -380,6 +393,8 @@ describe_json(struct facts *f, struct wm_out *o)
     wm_js_uint(o, "checks", f->ncheck);
     wm_js_uint(o, "plan_bytes", f->p->size);
     wm_js_uint(o, "buffer_bytes", f->buffers);
+    wm_js_str(o, "layout", f->p->bind.layout == WM_LAYOUT_KEEP ? WM_STR("keep") : WM_STR("reference"));
+    wm_js_uint(o, "nbytes_shareable", f->shareable);
     wm_js_bool(o, "identity", is_identity(f));
     files_json(f, o);
     tensors_json(f, o);

@@ -2,7 +2,9 @@
 #include <pthread.h>
 
 #include "api/stream.h"
+#include "runtime/inplace.h"
 #include "runtime/io.h"
+#include "runtime/reflink.h"
 
 struct run {
     struct wmap_ctx *ctx;
@@ -15,6 +17,7 @@ struct run {
     double start;
     uint32_t *sum; /* check sums of the output */
     uint64_t kept; /* bytes of a run that was killed */
+    struct wm_reflink reflink;
 };
 
 static void
@@ -53,6 +56,8 @@ place_of(const struct run *r)
 static wmap_status
 end(struct run *r, enum wm_status st, wmap_run_result *result)
 {
+    bool in_place = r->p->bind.layout == WM_LAYOUT_IN_PLACE;
+
     if (st != WM_OK && atomic_load(&r->ctx->stop)) {
         wm_ctx_begin(r->ctx); /* whatever failed, failed because of that */
         wm_ctx_stopped(r->ctx, &r->ctx->err);
@@ -60,12 +65,14 @@ end(struct run *r, enum wm_status st, wmap_run_result *result)
     if (result && st == WM_OK)
         *result = (wmap_run_result){.ntensor = r->v.ntensor,
                                     .nfile = r->v.noutfile,
-                                    .bytes_written = r->p->plan.head->out_bytes,
+                                    .bytes_written = in_place ? 0 : r->p->plan.head->out_bytes,
                                     .bytes_read = r->stats.bytes_read,
                                     .peak_buffers = r->stats.peak_buffers,
                                     .cast_overflow = r->stats.cast_overflow,
                                     .cast_nan = r->stats.cast_nan,
                                     .bytes_kept = r->kept,
+                                    .bytes_shared = r->reflink.bytes,
+                                    .calls = r->stats.syscalls,
                                     .seconds = wm_now() - r->start,
                                     .place = place_of(r)};
     wm_arena_fini(&r->a);
@@ -89,7 +96,10 @@ write_window(void *user, uint32_t outfile, uint64_t off, const void *p, uint64_t
 static bool
 has_window(void *user, uint32_t outfile, uint64_t lo, uint64_t hi)
 {
-    return wm_output_has(((struct run *)user)->ctx->running, outfile, lo, hi);
+    struct run *r = user;
+
+    return (r->reflink.n && wm_reflink_has(&r->reflink, outfile, lo, hi)) ||
+           (r->kept && wm_output_has(r->ctx->running, outfile, lo, hi));
 }
 
 /* Of a plan whose run can be gone on with after a kill: the input can be read again, and there are no check sums, which
@@ -115,16 +125,44 @@ run_source(struct run *r, const struct wm_push_to *to)
     return wm_stream_run(&s, &r->a, &r->v, &o, to, &r->stats);
 }
 
+/* What needs no copy.  A window that is shared but for a part of it is written as a whole. */
+static enum wm_status
+share_blocks(struct run *r)
+{
+    enum wm_status st = wm_reflink_run(&r->reflink, r->ctx->sys, &r->p->plan, &r->a, file_fd, r, &r->ctx->err);
+
+    for (uint64_t i = 0; i < r->reflink.n && st == WM_OK; i++)
+        wm_output_wrote(r->ctx->running, r->reflink.part[i].outfile, r->reflink.part[i].to, r->reflink.part[i].n);
+    return st == WM_OK ? wm_output_reserve(r->ctx->running, &r->ctx->err) : st;
+}
+
+/* Checks, then the header; there is no data to write. */
+static enum wm_status
+run_in_place(struct run *r)
+{
+    struct wm_exec_sink sink = {.user = r};
+    enum wm_status st;
+
+    r->exec.part = WM_EXEC_CHECKS;
+    st = wm_exec_run(&r->p->plan, r->ctx->sys, &r->exec, &sink, &r->stats, &r->ctx->err);
+    if (st == WM_OK && wm_ctx_stopped(r->ctx, &r->ctx->err))
+        st = WM_ELIMIT;
+    return st == WM_OK ? wm_inplace_write(&r->a, r->ctx->sys, r->p->output, &r->p->plan, &r->ctx->err) : st;
+}
+
 static enum wm_status
 make(struct run *r)
 {
     struct wm_exec_sink sink = {.write = write_window, .user = r, .sum = r->sum};
     struct wm_push_to to = {.fd = file_fd, .user = r};
+    enum wm_status st;
 
     if (r->p->source)
         return run_source(r, &to);
     r->kept = wm_output_kept(r->ctx->running);
-    r->exec.has = r->kept ? has_window : NULL;
+    if (r->reflink.n && (st = share_blocks(r)) != WM_OK)
+        return st;
+    r->exec.has = r->kept || r->reflink.n ? has_window : NULL;
     r->exec.has_user = r;
     return wm_exec_run(&r->p->plan, r->ctx->sys, &r->exec, &sink, &r->stats, &r->ctx->err);
 }
@@ -142,6 +180,11 @@ wmap_run(wmap_plan *p, const wmap_run_options *o, wmap_run_result *result)
     if (p->output.n == 0 || p->stream || p->pushed)
         return end(&r, wm_fail(&ctx->err, WM_EUSAGE, NULL, "the plan has no %s",
                                p->pushed ? "input to read" : "output to write to"), result);
+    if (p->bind.layout == WM_LAYOUT_IN_PLACE)
+        return end(&r, run_in_place(&r), result);
+    if (p->bind.layout == WM_LAYOUT_KEEP && !p->source && !r.v.nsum)
+        wm_reflink_find(&r.a, &p->plan, &r.reflink);
+    opts.late = r.reflink.n > 0;
     r.sum = wm_view_sums(&r.v, &r.a);
     opts.id = id_of(&r);
     st = wm_ctx_stopped(ctx, &ctx->err) ? WM_ELIMIT : WM_OK;

@@ -5,9 +5,11 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static int
@@ -20,6 +22,17 @@ static int
 real_fallocate(int fd, off_t size)
 {
     return fallocate(fd, 0, 0, size);
+}
+
+static int
+real_clone(int to, int from, off_t from_off, off_t n, off_t to_off)
+{
+    struct file_clone_range r = {.src_fd = from,
+                                 .src_offset = (uint64_t)from_off,
+                                 .src_length = (uint64_t)n,
+                                 .dest_offset = (uint64_t)to_off};
+
+    return ioctl(to, FICLONERANGE, &r);
 }
 
 static int
@@ -43,6 +56,7 @@ const struct wm_sys wm_sys_real = {
     .read = read,
     .write = write,
     .fallocate = real_fallocate,
+    .clone = real_clone,
     .ftruncate = ftruncate,
     .fsync = fsync,
     .rename = rename,

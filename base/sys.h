@@ -30,6 +30,8 @@ struct wm_sys {
     ssize_t (*read)(int fd, void *p, size_t n);
     ssize_t (*write)(int fd, const void *p, size_t n);
     int (*fallocate)(int fd, off_t size); /* fallocate(2), never emulated */
+    /* ioctl(FICLONERANGE): n bytes of `from` at from_off come to share the room of those at to_off of `to` */
+    int (*clone)(int to, int from, off_t from_off, off_t n, off_t to_off);
     int (*ftruncate)(int fd, off_t size);
     int (*fsync)(int fd);
     int (*rename)(const char *from, const char *to);

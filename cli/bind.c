@@ -31,6 +31,8 @@ bind_map(struct cli *c, wmap_map **map, wmap_plan **plan)
                            .adapter = c->value[OPT_adapter],
                            .unmerge = given(c, OPT_unmerge),
                            .part_spec = c->value[OPT_part_spec],
+                           .layout = c->value[OPT_layout],
+                           .in_place = given(c, OPT_in_place),
                            .lint = c->command == &commands[CMD_plan]};
     wmap_status st;
     int status;

@@ -89,6 +89,10 @@ result_line(const struct cli *c, const wmap_run_result *r)
         wmap_print_size(r->bytes_kept, kept, sizeof(kept));
         note(c, "note: %s were there from a run that was killed\n", kept);
     }
+    if (r->bytes_shared) {
+        wmap_print_size(r->bytes_shared, kept, sizeof(kept));
+        note(c, "note: %s share the blocks of the input\n", kept);
+    }
     if (r->cast_overflow)
         note(c, "note: %llu values overflowed in casts\n", (unsigned long long)r->cast_overflow);
     if (r->cast_nan)
@@ -106,7 +110,8 @@ result_json(struct cli *c, const wmap_run_result *r)
           (unsigned long long)r->nfile);
     print(c, "  \"bytes_written\": %llu,\n  \"bytes_read\": %llu,\n",
           (unsigned long long)r->bytes_written, (unsigned long long)r->bytes_read);
-    print(c, "  \"bytes_kept\": %llu,\n", (unsigned long long)r->bytes_kept);
+    print(c, "  \"bytes_kept\": %llu,\n  \"bytes_shared\": %llu,\n", (unsigned long long)r->bytes_kept,
+          (unsigned long long)r->bytes_shared);
     print(c, "  \"peak_buffers\": %llu,\n  \"cast_overflow\": %llu,\n  \"cast_nan\": %llu,\n",
           (unsigned long long)r->peak_buffers, (unsigned long long)r->cast_overflow,
           (unsigned long long)r->cast_nan);

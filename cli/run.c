@@ -11,7 +11,7 @@ convert(struct cli *c, wmap_plan *plan, wmap_run_result *result)
     struct signals *s = signals_begin(c);
     wmap_status st;
 
-    if (strcmp(c->value[OPT_output], "-") == 0)
+    if (given(c, OPT_output) && strcmp(c->value[OPT_output], "-") == 0)
         st = wmap_run_stream(plan, &o, c->out, result);
     else
         st = wmap_run(plan, &o, result);
@@ -29,9 +29,9 @@ cmd_run(struct cli *c)
     bool stream;
     int status;
 
-    if (!given(c, OPT_output))
+    if (!given(c, OPT_output) && !given(c, OPT_in_place))
         return usage(c, "run: the output is missing: -o OUT");
-    stream = strcmp(c->value[OPT_output], "-") == 0;
+    stream = given(c, OPT_output) && strcmp(c->value[OPT_output], "-") == 0;
     if (stream && given(c, OPT_json))
         return usage(c, "run: --json and -o - both want standard output");
     if ((status = bind_map(c, &map, &plan)) != 0)

@@ -40,6 +40,38 @@ find_shared(struct wm_build *b, struct wm_wtensor *t, uint32_t n)
     }
 }
 
+/* ---- where they come from ---- */
+
+static void
+find_sources(struct wm_build *b, struct wm_wtensor *t, uint32_t n)
+{
+    const struct wm_manifest *m = b->g->manifest;
+
+    for (uint32_t i = 0; i < n; i++) {
+        const struct wm_make *mk = &b->g->stage->make.item[t[i].user];
+        const struct wm_mtensor *from;
+
+        t[i].from_file = WM_NONE;
+        t[i].from = 0;
+        if (b->g->geom.item[mk->geom].nslot == 0)
+            continue;
+        from = &m->tensor.item[b->g->stage->slot.item[mk->slot]];
+        t[i].from_file = from->file;
+        t[i].from = from->off;
+    }
+}
+
+/* Bytes before the first tensor of an input of one file. */
+static uint64_t
+head_room(const struct wm_manifest *m)
+{
+    uint64_t room = m->file.n ? m->file.item[0].size : 0;
+
+    for (uint32_t i = 0; i < m->tensor.n; i++)
+        room = m->tensor.item[i].off < room ? m->tensor.item[i].off : room;
+    return room;
+}
+
 /* ---- one behind the other ---- */
 
 struct part {
@@ -173,13 +205,18 @@ add_parts(struct wm_build *b, const struct wm_shard_file *f, const struct wm_wfi
 enum wm_status
 wm_build_file(struct wm_build *b, struct wm_shard_file *f, uint32_t order)
 {
-    const struct wm_wopts opts = {.name = f->name, .root = b->g->out_root, .like = b->o->like};
+    const struct wm_wopts opts = {.name = f->name,
+                                  .root = b->g->out_root,
+                                  .layout = b->o->layout,
+                                  .room = head_room(b->g->manifest),
+                                  .like = b->o->like};
     struct wm_plan_outfile rec = {.order = order, .format = b->fmt_id};
     struct wm_wfile w = {.size = 0};
     enum wm_status st;
     uint32_t id;
 
     find_shared(b, f->tensor, f->n);
+    find_sources(b, f->tensor, f->n);
     if ((st = b->fmt->layout(b->cc->a, f->tensor, f->n, &opts, &w, b->err)) != WM_OK)
         return st;
     rec.name = wm_plan_add_text(&b->pb, f->name);

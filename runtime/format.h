@@ -24,6 +24,8 @@ struct wm_wtensor {
     uint32_t same;           /* `user` of the earlier tensor of this file that has the same data, or WM_NONE.
                                 Where layout keeps it, both share their storage; else layout sets WM_NONE */
     uint32_t codec;          /* set by layout: enum wm_codec */
+    uint32_t from_file;      /* the input file and the offset in it of what it is made of first; WM_NONE: of nothing */
+    uint64_t from;
 };
 
 /* Bytes between tensors. */
@@ -40,6 +42,14 @@ struct wm_wsum {
     uint32_t nfield;
 };
 
+/* How a file is laid out. */
+enum wm_layout {
+    WM_LAYOUT_REFERENCE, /* as the container's reference writer does */
+    WM_LAYOUT_KEEP,      /* in the input's order, data at the same place in a block as there */
+    WM_LAYOUT_IN_PLACE   /* in the input's order, and the head fills wm_wopts.room */
+};
+enum { WM_LAYOUT_BLOCK = 4096 }; /* of file systems that share blocks */
+
 /* Head, then tensors and pieces by offset without a hole, then tail. */
 struct wm_wfile {
     struct wm_str head, tail; /* constant bytes around the tensors; in the arena */
@@ -51,6 +61,8 @@ struct wm_wfile {
 struct wm_wopts {
     struct wm_str name;               /* of the file, relative to the output */
     struct wm_str root;               /* put the tensors under this key of a nested container; or empty */
+    enum wm_layout layout;            /* the others than REFERENCE of safetensors only */
+    uint64_t room;                    /* of IN_PLACE: bytes before the first tensor */
     const struct wm_manifest *like;   /* --template: one file of the same format whose keys, order and all that is
                                          not weights are taken over; or NULL */
 };

@@ -197,6 +197,7 @@ wm_output_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
 
     *o = (struct wm_output){.a = a, .sys = sys, .plan = plan, .opts = *opts};
     o->is_dir = opts->is_dir;
+    o->opts.sparse |= opts->late;
     o->file = wm_plan_section(plan, WM_PS_OUTFILE, &o->nfile);
     o->sidecar = wm_plan_section(plan, WM_PS_SIDECAR, &o->nsidecar);
     o->blob = wm_plan_section(plan, WM_PS_BLOB, &o->nblob);
@@ -222,6 +223,17 @@ wm_output_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
         wm_output_abort(o);
         *out = NULL;
     }
+    return st;
+}
+
+enum wm_status
+wm_output_reserve(struct wm_output *o, struct wm_err *err)
+{
+    enum wm_status st = WM_OK;
+
+    o->opts.sparse = false;
+    for (uint32_t i = 0; st == WM_OK && i < o->nfile; i++)
+        st = reserve(o, o->of_file[i], o->file[i].size, err);
     return st;
 }
 

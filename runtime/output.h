@@ -16,6 +16,7 @@ struct wm_output_opts {
     bool force;             /* replace a directory that is not empty */
     bool fsync;             /* data, rename, directory */
     bool sparse;            /* sizes are set, no room is reserved: what is not written is a hole */
+    bool late;              /* as sparse; wm_output_reserve() reserves what is a hole then */
     bool is_dir;            /* the output is a directory of files; else exactly one data file */
     uint64_t id;            /* of the plan: a run goes on where a killed one with this id stopped; 0: it begins anew */
 };
@@ -29,6 +30,8 @@ enum wm_status wm_output_open(struct wm_arena *a, const struct wm_sys *sys, stru
                               struct wm_output **out, struct wm_err *err);
 /* The descriptor to write OUTFILE number i at. */
 int wm_output_fd(struct wm_output *o, uint32_t i);
+/* Reserve room for what has none yet. */
+enum wm_status wm_output_reserve(struct wm_output *o, struct wm_err *err);
 /* The plan's check sums [number of SUM], which a commit writes: to be set before it where there are any. */
 void wm_output_sums(struct wm_output *o, const uint32_t *sum);
 /* Bytes [off, off + n) of OUTFILE number i are written. From any thread. */

@@ -191,6 +191,14 @@ typedef struct {
      * merged into the weights of the side that is read; NULL: none.  `unmerge`: taken out of them, instead. */
     const char *adapter;
     bool unmerge;
+    /* "reference" (NULL): tensors in the order of the container's reference writer.  "keep" (safetensors): in the
+     * input's order, their data at the same place in a block of the file system as there, so that a run can share the
+     * blocks of what it does not change. */
+    const char *layout;
+    /* The output is the input, one safetensors file, of which only the header changes; `output` is NULL or names it.
+     * What a run that was killed left half done is put back here.  WMAP_ERROR: data would move, or the new header does
+     * not fit. */
+    bool in_place;
 } wmap_bind_options;
 
 /* Bind a map to the headers of an input and plan the transfer.  Reads no tensor data, writes
@@ -231,6 +239,8 @@ typedef struct {
     uint64_t bytes_written, bytes_read; /* of tensors */
     uint64_t peak_buffers;              /* bytes */
     uint64_t cast_overflow, cast_nan; /* elements that a cast made infinite or saturated, or NaN */
+    uint64_t bytes_shared; /* written by sharing the input's blocks */
+    uint64_t calls; /* reads and writes of tensors */
     uint64_t bytes_kept; /* that a run which was killed had written */
     double seconds;
     const char

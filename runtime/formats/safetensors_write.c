@@ -23,6 +23,42 @@ reference_order(const void *pa, const void *pb)
     return wm_str_cmp(a->name, b->name);
 }
 
+/* As the input has them; those that are made of nothing last. */
+static int
+input_order(const void *pa, const void *pb)
+{
+    const struct wm_wtensor *a = pa, *b = pb;
+
+    if (a->from_file != b->from_file)
+        return a->from_file < b->from_file ? -1 : 1;
+    if (a->from != b->from)
+        return a->from < b->from ? -1 : 1;
+    if (a->nbytes != b->nbytes)
+        return a->nbytes < b->nbytes ? -1 : 1;
+    return wm_str_cmp(a->name, b->name);
+}
+
+/* Spaces behind the header, so that data begins where it should; `n` bytes are there. */
+static enum wm_status
+padding(const struct wm_wopts *o, const struct wm_wtensor *t, uint32_t ntensor, uint64_t n, uint64_t *pad,
+        struct wm_err *err)
+{
+    uint64_t want;
+
+    *pad = (8 - n % 8) % 8;
+    if (o->layout == WM_LAYOUT_IN_PLACE) {
+        if (n > o->room)
+            return wm_fail(err, WM_EUSAGE, NULL,
+                           "%.*s: --in-place: the new header takes %" PRIu64 " bytes, but the file has room for %" PRIu64,
+                           WM_STR_ARG(o->name), n, o->room);
+        *pad = o->room - n;
+    } else if (o->layout == WM_LAYOUT_KEEP && ntensor && t[0].from_file != WM_NONE) {
+        want = t[0].from % WM_LAYOUT_BLOCK;
+        *pad = (want + WM_LAYOUT_BLOCK - n % WM_LAYOUT_BLOCK) % WM_LAYOUT_BLOCK;
+    }
+    return WM_OK;
+}
+
 static void
 put_entry(struct wm_buf *b, const struct wm_wtensor *t, uint64_t begin)
 {
@@ -56,19 +92,18 @@ wm_safetensors_layout(struct wm_arena *a, struct wm_wtensor *t, uint32_t n,
                       const struct wm_wopts *o, struct wm_wfile *out, struct wm_err *err)
 {
     struct wm_buf b;
-    uint64_t at = 0, size;
-
-    (void)o; /* the container has neither names of its own nor roots */
+    uint64_t at = 0, size, pad;
+    enum wm_status st;
 
     if (n > 1)
-        qsort(t, n, sizeof(*t), reference_order);
+        qsort(t, n, sizeof(*t), o->layout == WM_LAYOUT_REFERENCE ? reference_order : input_order);
     wm_buf_init(&b, a);
     wm_buf_pad(&b, '\0', 8);
     wm_buf_putz(&b, "{\"__metadata__\":{\"format\":\"pt\"}");
     for (uint32_t i = 0; i < n; i++) {
         uint64_t end;
 
-        if (i > 0 && wm_str_eq(t[i].name, t[i - 1].name))
+        if (i > 0 && o->layout == WM_LAYOUT_REFERENCE && wm_str_eq(t[i].name, t[i - 1].name))
             return wm_fail(err, WM_EFORMAT, NULL, "two tensors named \"%.*s\" in one file",
                            WM_STR_ARG(t[i].name));
         if (!wm_utf8_valid(t[i].name, NULL) || wm_str_eq(t[i].name, WM_STR("__metadata__")))
@@ -85,7 +120,9 @@ wm_safetensors_layout(struct wm_arena *a, struct wm_wtensor *t, uint32_t n,
         at = end;
     }
     wm_buf_putc(&b, '}');
-    wm_buf_pad(&b, ' ', (8 - b.n % 8) % 8);
+    if ((st = padding(o, t, n, b.n, &pad, err)) != WM_OK)
+        return st;
+    wm_buf_pad(&b, ' ', (size_t)pad);
     if (b.n - 8 > WM_SAFETENSORS_MAX_HEADER)
         return wm_fail(err, WM_ELIMIT, NULL,
                        "the header of %" PRIu32 " tensors would take %zu bytes; readers accept %d",
