@@ -42,13 +42,20 @@ FAULT(int, open, -1, (const char *p, int f, mode_t m), (p, f, m))
 FAULT(int, fstat, -1, (int fd, struct stat *st), (fd, st))
 FAULT(int, stat, -1, (const char *p, struct stat *st), (p, st))
 FAULT(int, lstat, -1, (const char *p, struct stat *st), (p, st))
-FAULT(int, fsync, -1, (int fd), (fd))
 FAULT(int, rename, -1, (const char *a, const char *b), (a, b))
 FAULT(int, unlink, -1, (const char *p), (p))
 FAULT(int, flock, -1, (int fd, int op), (fd, op))
 FAULT(DIR *, opendir, NULL, (const char *p), (p))
 FAULT(char *, realpath, NULL, (const char *p, char *out), (p, out))
 FAULT(ssize_t, pread, -1, (int fd, void *p, size_t n, off_t off), (fd, p, n, off))
+
+/* It is the process that ends here, not the machine: there is nothing to wait for. */
+static int
+f_fsync(int fd)
+{
+    (void)fd;
+    return trips() ? -1 : 0;
+}
 
 /* A part is written before the failure. */
 static ssize_t
@@ -69,6 +76,14 @@ faulty(struct wm_sys *s)
     return s;
 }
 
+/* Fails nothing. */
+static const struct wm_sys *
+sound(struct wm_sys *s)
+{
+    fault.countdown = -1;
+    return faulty(s);
+}
+
 #define OLD  "the old header.."
 #define NEW  "THE NEW HEADER, "
 #define DATA "data, never touched"
@@ -77,6 +92,7 @@ struct job {
     struct wm_arena a;
     char dir[64];
     const char *file;
+    long torn_at; /* the call in which the header is torn: found once */
 };
 
 static void
@@ -155,11 +171,12 @@ saved(struct job *j)
 static void
 settle(struct job *j, bool success, long n, int errnum)
 {
+    struct wm_sys sys;
     char seen = look(j);
 
     if (success ? seen != 'n' || saved(j) : seen == '?' && !saved(j))
         fail_msg("call %ld, errno %d: the header is '%c'", n, errnum, seen);
-    assert_int_equal(run(j, &wm_sys_real), WM_OK);
+    assert_int_equal(run(j, sound(&sys)), WM_OK);
     assert_int_equal(look(j), 'n');
     assert_int_equal(entries(j), 1);
 }
@@ -255,26 +272,28 @@ static void
 tear(struct job *j)
 {
     bool tripped = true;
+    long found = j->torn_at;
 
-    for (long n = 0; tripped && !(look(j) == '?' && saved(j)); n++) {
+    for (long n = j->torn_at; tripped && !(look(j) == '?' && saved(j)); n++) {
+        struct wm_sys sys;
         pid_t child;
         int status;
 
-        if (n) /* the run before did not come so far, or too far: begin anew */
-            assert_int_equal(run(j, &wm_sys_real), WM_OK);
+        if (n > j->torn_at) /* the run before did not come so far, or too far: begin anew */
+            assert_int_equal(run(j, sound(&sys)), WM_OK);
         reset(j);
         child = fork();
         assert_true(child >= 0);
         if (child == 0) {
-            struct wm_sys sys;
-
             fault.countdown = n;
             fault.errnum = -1;
             _exit(run(j, faulty(&sys)) == WM_OK ? 0 : 1);
         }
         assert_int_equal(waitpid(child, &status, 0), child);
         tripped = WIFEXITED(status) && WEXITSTATUS(status) == 7;
+        found = n;
     }
+    j->torn_at = found;
     assert_true(look(j) == '?' && saved(j));
 }
 
