@@ -7,8 +7,16 @@
 typedef float wm_vf __attribute__((vector_size(4 * WM_LANES)));
 typedef double wm_vd __attribute__((vector_size(4 * WM_LANES)));
 
-/* acc[i] = sum over k of y[k] * x[k * sx + i]; four vectors of sums stay in registers. */
+/* acc[i] = sum over k of y[k] * x[k * sx + i].  The four sums have names of their own: an array of them would live in
+ * memory. */
 #define WM_PRODUCT(name, type, vec)                                                                \
+    static inline vec name##_load(const type *p)                                                   \
+    {                                                                                              \
+        vec v;                                                                                     \
+                                                                                                   \
+        memcpy(&v, p, sizeof(v));                                                                  \
+        return v;                                                                                  \
+    }                                                                                              \
     static void name(void *acc, const void *xp, int64_t sx, const void *yp, uint32_t rank,         \
                      uint64_t n)                                                                   \
     {                                                                                              \
@@ -18,14 +26,19 @@ typedef double wm_vd __attribute__((vector_size(4 * WM_LANES)));
         uint64_t i = 0;                                                                            \
                                                                                                    \
         for (; i + 4 * LANES <= n; i += 4 * LANES) {                                               \
-            vec sum[4] = {{0}}, v[4];                                                              \
+            vec a = {0}, b = {0}, c = {0}, d = {0};                                                \
+            const type *row = x + i;                                                               \
                                                                                                    \
-            for (uint32_t k = 0; k < rank; k++) {                                                  \
-                memcpy(v, x + k * sx + (int64_t)i, sizeof(v));                                     \
-                for (int q = 0; q < 4; q++)                                                        \
-                    sum[q] += v[q] * y[k];                                                         \
+            for (uint32_t k = 0; k < rank; k++, row += sx) {                                       \
+                a += name##_load(row) * y[k];                                                      \
+                b += name##_load(row + LANES) * y[k];                                              \
+                c += name##_load(row + 2 * LANES) * y[k];                                          \
+                d += name##_load(row + 3 * LANES) * y[k];                                          \
             }                                                                                      \
-            memcpy(to + i, sum, sizeof(sum));                                                      \
+            memcpy(to + i, &a, sizeof(a));                                                         \
+            memcpy(to + i + LANES, &b, sizeof(b));                                                 \
+            memcpy(to + i + 2 * LANES, &c, sizeof(c));                                             \
+            memcpy(to + i + 3 * LANES, &d, sizeof(d));                                             \
         }                                                                                          \
         for (; i < n; i++) {                                                                       \
             type sum = 0;                                                                          \
