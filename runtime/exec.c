@@ -201,6 +201,8 @@ wm_exec_open(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_
     sections(x);
     if (st == WM_OK)
         st = index_boxes(x, err);
+    if (st == WM_OK)
+        st = wm_jit_open(sys, opts->engine, &x->jit, err);
     if (st != WM_OK) {
         wm_exec_close(x);
         return st;
@@ -328,6 +330,7 @@ wm_exec_close(struct wm_exec *x)
         wm_worker_close(x->own);
         x->sys->free(x->own);
     }
+    wm_jit_close(x->jit);
     x->sys->free(x->range);
     x->sys->free(x->range_room);
     x->sys->free(x->slab);

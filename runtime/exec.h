@@ -8,6 +8,7 @@
 #define WM_RUNTIME_EXEC_H
 
 #include "base/sys.h"
+#include "runtime/jit.h"
 #include "runtime/plan.h"
 
 enum { WM_EXEC_THREADS = 8, WM_EXEC_MEMORY = 64 << 20 };
@@ -16,6 +17,7 @@ struct wm_exec_opts {
     uint32_t threads;    /* 0: one per processor, at most 8 */
     uint64_t max_memory; /* for all buffers; 0: 64 MiB */
     uint64_t window;     /* bytes; 0: chosen.  Tests set odd ones: bytes must not depend on it */
+    enum wm_engine engine; /* neither on it */
     /* Called now and then from any thread, with the bytes done so far; true: stop (the run fails).
      */
     bool (*progress)(void *user, uint64_t done, uint64_t total);
@@ -30,6 +32,7 @@ struct wm_exec_opts {
 struct wm_exec_stats {
     uint64_t bytes_read, bytes_written, syscalls, peak_buffers;
     uint64_t cast_overflow, cast_nan, cast_inexact;
+    uint32_t kernels; /* compiled */
 };
 
 /* Where the windows go.  `write` may be called from several threads at once, each window once, in

@@ -60,7 +60,8 @@ operand_to(const struct job *j, const struct wm_piece *p, uint32_t s, const int6
         return wm_fetch_piece(j->w, j->out, j->box, p, s, dst, to);
     for (uint32_t k = 0; k < p->rank; k++)
         dim[k] = (struct wm_kdim){p->dim[k].extent, dst[k], p->dim[k].src[0]};
-    wm_permute(to, j->held + p->src[0], dim, p->rank, wm_plan_src_unit(j->elem, j->unit, s));
+    wm_jit_permute(j->w->x->jit, to, j->held + p->src[0], dim, p->rank,
+                   wm_plan_src_unit(j->elem, j->unit, s));
     return WM_OK;
 }
 
@@ -221,8 +222,28 @@ not_survived(const struct job *j, const struct wm_piece *p, const struct wm_plan
         wm_dtype_info[step->to].name);
 }
 
+/* All steps at once by a compiled kernel, from `src` with strides to the window: true where there
+ * is one.  Else the caller does them, and ends `use` then. */
+static bool
+chain_compiled(const struct job *j, const struct wm_piece *p, const char *src,
+               const int64_t *stride, struct wm_jit_use *use)
+{
+    struct wm_cast_count count = {0};
+    struct wm_kdim dim[WM_PLAN_RANK];
+
+    for (uint32_t k = 0; k < p->rank; k++)
+        dim[k] = (struct wm_kdim){p->dim[k].extent, p->dim[k].dst * j->unit, stride[k]};
+    if (!wm_jit_chain(j->w->x->jit, use, place(j, p), src, dim, p->rank, j->elem,
+                      &j->w->x->step[j->elem->step], &count))
+        return false;
+    j->w->stats.cast_overflow += count.overflow;
+    j->w->stats.cast_nan += count.nan;
+    j->w->stats.cast_inexact += count.inexact;
+    return true;
+}
+
 static enum wm_status
-chain(const struct job *j, const struct wm_piece *p)
+chain_packed(const struct job *j, const struct wm_piece *p)
 {
     const struct wm_plan_step *step = &j->w->x->step[j->elem->step];
     struct wm_cast_count count = {0};
@@ -230,15 +251,7 @@ chain(const struct job *j, const struct wm_piece *p)
     int64_t n = count_of(p), stride[WM_PLAN_RANK];
     int from = 0;
     bool straight = true;
-    enum wm_status st;
 
-    if ((st = fetch_packed(j, p, 0, j->elem->src_unit, j->w->pair[0])) != WM_OK ||
-        (st = wm_reads_flush(j->w)) != WM_OK)
-        return st;
-    packed(p, j->elem->src_unit, stride);
-    if (j->elem->kind == WM_EL_LOWRANK &&
-        (st = wm_lowrank_add(j->w, j->out, j->box, p, stride, j->w->pair[0])) != WM_OK)
-        return st;
     packed(p, j->unit, stride);
     for (uint32_t k = 0; k < p->rank; k++) {
         dim[k] = (struct wm_kdim){p->dim[k].extent, p->dim[k].dst * j->unit, stride[k]};
@@ -259,6 +272,36 @@ chain(const struct job *j, const struct wm_piece *p)
     if (!straight || j->elem->nstep == 0)
         wm_permute(place(j, p), j->w->pair[from], dim, p->rank, j->unit);
     return WM_OK;
+}
+
+/* From where the operand is to the window in one pass where there is a compiled kernel, or all of
+ * its steps in one pass from a packed copy. */
+static enum wm_status
+chain(const struct job *j, const struct wm_piece *p)
+{
+    int64_t stride[WM_PLAN_RANK];
+    struct wm_jit_use held = {0}, use;
+    enum wm_status st;
+
+    if (j->held && j->elem->kind == WM_EL_CHAIN) {
+        for (uint32_t k = 0; k < p->rank; k++)
+            stride[k] = p->dim[k].src[0];
+        if (chain_compiled(j, p, j->held + p->src[0], stride, &held))
+            return WM_OK;
+    }
+    if ((st = fetch_packed(j, p, 0, j->elem->src_unit, j->w->pair[0])) != WM_OK ||
+        (st = wm_reads_flush(j->w)) != WM_OK)
+        return st;
+    packed(p, j->elem->src_unit, stride);
+    if (j->elem->kind == WM_EL_LOWRANK &&
+        (st = wm_lowrank_add(j->w, j->out, j->box, p, stride, j->w->pair[0])) != WM_OK)
+        return st;
+    if (!chain_compiled(j, p, j->w->pair[0], stride, &use)) {
+        st = chain_packed(j, p);
+        wm_jit_end(&use);
+    }
+    wm_jit_end(&held);
+    return st;
 }
 
 /* ---- checks ---- */

@@ -173,7 +173,7 @@ fetch_block(struct wm_worker *w, const struct wm_fetch *f, const struct wm_block
             dim[k].src = -dim[k].src;
         }
     }
-    wm_permute(to, from, dim, f->rank, f->run);
+    wm_jit_permute(w->x->jit, to, from, dim, f->rank, f->run);
     return WM_OK;
 }
 

@@ -112,6 +112,7 @@ struct wm_exec {
     struct wm_ranges *range; /* [ngeom] of geometries with many boxes; others have n = 0 */
     int64_t *range_room;
     struct wm_slab *slab;  /* [ngeom] */
+    struct wm_jit *jit;    /* NULL: everything is interpreted */
     bool needs_pair;       /* there are chains or checks */
     uint32_t lowrank;      /* the largest rank of low-rank sums; 0: there are none */
     bool needs_codec;      /* there are inputs to be decoded */

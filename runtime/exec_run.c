@@ -419,6 +419,7 @@ wm_exec_run(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_e
         (st = run_threads(&r, threads, budget, stats, err)) == WM_OK &&
         (st = end_sums(&r, err)) == WM_OK)
         st = wm_exec_check_inputs(r.x, err);
+    stats->kernels = wm_jit_count(r.x->jit);
     wm_sums_close(&r.sums);
     sys->free(r.insum);
     wm_exec_close(r.x);
