@@ -281,8 +281,10 @@ wmap_plan_dump(wmap_plan *p, const char *stage, wmap_sink sink)
         wm_graph_print(&ctx->cc, p->graph, &o.b);
     else if (strcmp(stage, "plan") == 0)
         wm_plan_print(&p->plan, &o.b);
+    else if (strcmp(stage, "llvm") == 0)
+        st = wm_jit_print(&p->plan, ctx->sys, &o.b, &ctx->err);
     else
-        st = wm_fail(&ctx->err, WM_EUSAGE, NULL, "no stage \"%s\" of a plan (graph, plan)", stage);
+        st = wm_fail(&ctx->err, WM_EUSAGE, NULL, "no stage \"%s\" of a plan (graph, plan, llvm)", stage);
     if (!wm_out_end(&o) && st == WM_OK)
         st = wm_fail(&ctx->err, WM_EIO, NULL, "writing the result failed");
     wm_arena_fini(&a);

@@ -411,9 +411,14 @@ wmap_plan_describe(wmap_plan *p, const wmap_work *work, wmap_style style, wmap_s
     struct facts f = {.p = p, .buffers = wm_work_memory(work)};
     struct wm_arena a;
     struct wm_out o;
+    struct wm_jit *jit = NULL;
     bool ok;
 
     wm_ctx_begin(ctx);
+    if (work && work->engine == WMAP_ENGINE_JIT &&
+        wm_jit_open(ctx->sys, WM_ENGINE_JIT, &jit, &ctx->err) != WM_OK)
+        return wm_ctx_end(ctx, ctx->err.status); /* as a run would say */
+    wm_jit_close(jit);
     wm_ctx_arena(ctx, &a);
     wm_out_init(&o, &a, sink);
     f.a = &a;

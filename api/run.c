@@ -29,6 +29,7 @@ begin(struct run *r, struct wmap_plan *p, const wmap_run_options *o)
     wm_view_init(&r->v, &r->a, &p->plan);
     r->progress = (struct wm_progress){r->ctx, o ? &o->work : NULL};
     r->exec = (struct wm_exec_opts){.threads = o ? o->work.threads : 0,
+                                    .engine = (enum wm_engine)(o ? o->work.engine : 0),
                                     .max_memory = wm_work_memory(r->progress.work),
                                     .progress = wm_progress_call,
                                     .progress_user = &r->progress};

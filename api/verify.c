@@ -69,7 +69,8 @@ open_template(struct maker *m, struct verify *f)
 static enum wm_status
 maker_open(struct maker *m, struct verify *f, const struct wm_plan *plan)
 {
-    struct wm_exec_opts o = {.threads = 1};
+    struct wm_exec_opts o = {.threads = 1,
+                             .engine = (enum wm_engine)(f->work ? f->work->engine : 0)};
     enum wm_status st = WM_OK;
 
     m->threads = wm_work_threads(f->work);

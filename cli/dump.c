@@ -34,8 +34,9 @@ cmd_dump(struct cli *c)
             return status;
         return print_stage(c, stage, wmap_map_dump(map, stage, sink), &t);
     }
-    if (strcmp(stage, "graph") != 0 && strcmp(stage, "plan") != 0)
-        return usage(c, "dump: no stage \"%.60s\"; there are ast, checked, graph and plan", stage);
+    if (strcmp(stage, "graph") != 0 && strcmp(stage, "plan") != 0 && strcmp(stage, "llvm") != 0)
+        return usage(c, "dump: no stage \"%.60s\"; there are ast, checked, graph, plan and llvm",
+                     stage);
     if ((status = bind_map(c, &map, &plan)) != 0)
         return status;
     return print_stage(c, stage, wmap_plan_dump(plan, stage, sink), &t);

@@ -169,6 +169,21 @@ size_option(struct cli *c, enum option_id id, uint64_t *out)
     return 0;
 }
 
+static int
+engine_option(struct cli *c)
+{
+    static const char *const names[] = {
+        [WMAP_ENGINE_AUTO] = "auto", [WMAP_ENGINE_INTERP] = "interp", [WMAP_ENGINE_JIT] = "jit"};
+    const char *name = c->value[OPT_engine];
+
+    for (int i = 0; name && i < 3; i++)
+        if (strcmp(name, names[i]) == 0) {
+            c->work.engine = (wmap_engine)i;
+            return 0;
+        }
+    return name ? usage(c, "--engine: \"%.60s\" is none of auto, interp, jit", name) : 0;
+}
+
 int
 options_work(struct cli *c)
 {
@@ -182,6 +197,8 @@ options_work(struct cli *c)
             return usage(c, "--threads: \"%.60s\" is not a number from 1 to 9999", threads);
         c->work.threads = (unsigned)atoi(threads);
     }
+    if ((status = engine_option(c)) != 0)
+        return status;
     if (when && strcmp(when, "auto") != 0 && strcmp(when, "always") != 0 &&
         strcmp(when, "never") != 0)
         return usage(c, "--progress: \"%.60s\" is none of auto, always, never", when);

@@ -44,6 +44,14 @@ typedef struct {
     void *user;
 } wmap_sink;
 
+/* Blocks in memory are moved and computed by fixed kernels, or by ones that are compiled for them
+ * while the plan runs.  The bytes are the same. */
+typedef enum {
+    WMAP_ENGINE_AUTO,   /* compile what pays; where the JIT's plug-in is missing, nothing does */
+    WMAP_ENGINE_INTERP, /* compile nothing */
+    WMAP_ENGINE_JIT     /* compile all that can be; an error where there is no plug-in */
+} wmap_engine;
+
 /* How hard to work; for everything that reads or writes tensor data. */
 typedef struct {
     unsigned threads;    /* 0: one per processor, at most 8 */
@@ -52,6 +60,7 @@ typedef struct {
      * call. */
     int (*progress)(void *user, uint64_t done, uint64_t total);
     void *progress_user;
+    wmap_engine engine;
 } wmap_work;
 
 /* The version of the library, "0.1.0". */
@@ -219,7 +228,8 @@ WMAP_API wmap_status wmap_bind_stream(wmap_map *map, wmap_source in, const wmap_
 /* What a run would do, with these options: files, tensors, bytes, memory. */
 WMAP_API wmap_status wmap_plan_describe(wmap_plan *p, const wmap_work *work, wmap_style style,
                                         wmap_sink out);
-/* Stages "graph" (tensors and how they are made) and "plan" (the plan's records). */
+/* Stages "graph" (tensors and how they are made), "plan" (the plan's records) and "llvm" (the
+ * kernels that can be compiled for its boxes). */
 WMAP_API wmap_status wmap_plan_dump(wmap_plan *p, const char *stage, wmap_sink out);
 /* Where an element of an output tensor comes from, and where an element of an input tensor goes:
  * "KEY[3,5]". */

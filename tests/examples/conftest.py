@@ -68,6 +68,8 @@ class Example:
 
     def command(self, *args, status=0):
         binary = os.environ.get("WMAP_BIN", str(ROOT / "build/release/wmap"))
+        if args[0] == "run" and (Path(binary).resolve().parent / "wmap-jit.so").exists():
+            args = [*args, "--engine", ["auto", "jit", "interp"][self.count // 2 % 3]]  # in turn, whatever there is
         env = dict(os.environ, WMAP_PATH=str(ROOT / "stdlib-maps"))
         done = subprocess.run([binary, *map(str, args)], capture_output=True, text=True, timeout=60, env=env)
         assert done.returncode == status, f"{done.args}\n{done.stdout}{done.stderr}"

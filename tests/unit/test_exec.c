@@ -258,6 +258,15 @@ produce_and_compare(struct made *made, uint64_t *seed, const struct wm_exec_opts
     wm_exec_close(x);
 }
 
+/* Every so often all that can be compiled is, where there is a plug-in. */
+static enum wm_engine
+engine_of(int round)
+{
+    if (round % 20 == 7 && getenv("WMAP_JIT_PLUGIN"))
+        return WM_ENGINE_JIT;
+    return round % 2 ? WM_ENGINE_INTERP : WM_ENGINE_AUTO;
+}
+
 static void
 random_rounds(uint64_t seed, int rounds, bool large)
 {
@@ -267,7 +276,8 @@ random_rounds(uint64_t seed, int rounds, bool large)
     for (int round = 0; round < rounds; round++) {
         struct wm_arena a;
         struct made made;
-        struct wm_exec_opts o = {.threads = 1 + rnd(&seed, 4), .max_memory = 4 << 20};
+        struct wm_exec_opts o = {
+            .threads = 1 + rnd(&seed, 4), .max_memory = 4 << 20, .engine = engine_of(round)};
 
         wm_arena_init(&a, &wm_sys_real, NULL, NULL);
         random_plan(&a, &seed, large ? sizes[rnd(&seed, 5)] : 0, &made);
