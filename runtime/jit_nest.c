@@ -179,5 +179,7 @@ wm_jit_expected(const struct wm_jit_nest *nest)
         return nest->in >= 24 ? 100 : NEVER;
     for (uint32_t k = 0; k < w.nwindow; k++)
         read += w.window[k].n;
+    if (read < 8 * (int64_t)w.nwindow) /* a transpose: one load an element */
+        return NEVER;
     return read <= (int64_t)(w.bytes + w.bytes / 4) ? 60 : NEVER;
 }

@@ -63,8 +63,8 @@ print_box(struct printer *x, const struct wm_plan_out *o, const struct wm_plan_b
     x->seen[x->n] = nest;
     wm_buf_printf(x->to, "; '%.*s'%s: %u to %u bytes, dims [n", WM_STR_ARG(wm_plan_str(x->p, o->name)),
                   nest.nstep ? ", a chain" : "", nest.in, nest.out);
-    for (uint32_t k = 0; k < nest.rank; k++)
-        wm_buf_printf(x->to, k ? ", %" PRId64 : "", nest.dim[k].n);
+    for (uint32_t k = 1; k < nest.rank; k++)
+        wm_buf_printf(x->to, ", %" PRId64, nest.dim[k].n);
     wm_buf_printf(x->to, "], destination [");
     for (uint32_t k = 0; k < nest.rank; k++)
         wm_buf_printf(x->to, "%s%" PRId64, k ? ", " : "", nest.dim[k].dst);
