@@ -3,10 +3,7 @@
  * Copies and fills go straight to their places in the window.  Chains and checks need their
  * operands side by side in memory first: they are done in chunks, packed in the order of the
  * output. */
-#include <inttypes.h>
-#include <stdio.h>
-
-#include "runtime/exec_priv.h"
+#include "runtime/piece.h"
 
 /* A piece, and what it belongs to. */
 struct job {
@@ -24,28 +21,6 @@ static char *
 place(const struct job *j, const struct wm_piece *p)
 {
     return j->to + (p->dst - j->lo) * j->unit;
-}
-
-static int64_t
-count_of(const struct wm_piece *p)
-{
-    int64_t n = 1;
-
-    for (uint32_t k = 0; k < p->rank; k++)
-        n *= p->dim[k].extent;
-    return n;
-}
-
-/* Strides of the piece's elements one behind the other, `size` bytes each. */
-static void
-packed(const struct wm_piece *p, uint32_t size, int64_t *stride)
-{
-    int64_t s = size;
-
-    for (uint32_t k = p->rank; k-- > 0;) {
-        stride[k] = s;
-        s *= p->dim[k].extent;
-    }
 }
 
 /* ---- copies and fills ---- */
@@ -108,49 +83,11 @@ fill(const struct job *j, const struct wm_piece *p)
 
 /* ---- messages ---- */
 
-struct text {
-    char s[256];
-};
-
-/* "[3, 5]": the element of an input whose place is n; "" for a scalar. */
-static struct text
-index_text(const struct wm_exec *x, const struct wm_plan_in *in, int64_t n)
-{
-    int64_t idx[WM_PLAN_RANK];
-    uint32_t rank = in->rank;
-    struct text t = {""};
-    size_t at = 0;
-
-    wm_plan_index(&x->plan, in, n, idx);
-    for (uint32_t k = 0; k < rank && at + 24 < sizeof(t.s); k++)
-        at += (size_t)snprintf(t.s + at, sizeof(t.s) - at, "%s%" PRId64 "%s", k ? ", " : "[",
-                               idx[k], k + 1 == rank ? "]" : "");
-    return t;
-}
-
 /* Where the map says so: a file name for the message. */
 static const char *
-where(const struct job *j, struct text *t)
+where(const struct job *j, struct wm_piece_text *t)
 {
-    struct wm_str s = wm_plan_str(&j->w->x->plan, j->out->where);
-
-    snprintf(t->s, sizeof(t->s), "%.*s", (int)(s.n < 250 ? s.n : 250), s.p);
-    return s.n ? t->s : NULL;
-}
-
-/* The i-th unit of a piece on one side (-1: the output). */
-static int64_t
-unit_of(const struct wm_piece *p, int64_t i, int side)
-{
-    int64_t n = side < 0 ? p->dst : p->src[side];
-
-    for (uint32_t k = p->rank; k-- > 0;) {
-        const struct wm_plan_dim *d = &p->dim[k];
-
-        n += i % d->extent * (side < 0 ? d->dst : d->src[side]);
-        i /= d->extent;
-    }
-    return n;
+    return wm_piece_where(&j->w->x->plan, j->out, t);
 }
 
 static const struct wm_plan_in *
@@ -168,23 +105,13 @@ static enum wm_status
 in_chunks(const struct job *j, struct wm_piece *p, int64_t max, chunk *each)
 {
     struct wm_piece half;
-    uint32_t k = 0;
-    int64_t n;
     enum wm_status st;
 
-    if (count_of(p) <= max)
+    if (wm_piece_count(p) <= max)
         return each(j, p);
-    while (p->dim[k].extent < 2)
-        k++;
-    n = p->dim[k].extent / 2;
-    half = *p;
-    half.dim[k].extent = n;
+    wm_piece_halve(p, &half);
     if ((st = in_chunks(j, &half, max, each)) != WM_OK)
         return st;
-    p->dst += n * p->dim[k].dst;
-    for (int s = 0; s < WM_PLAN_OPERANDS; s++)
-        p->src[s] += n * p->dim[k].src[s];
-    p->dim[k].extent -= n;
     return in_chunks(j, p, max, each);
 }
 
@@ -193,7 +120,7 @@ fetch_packed(const struct job *j, const struct wm_piece *p, uint32_t s, uint32_t
 {
     int64_t stride[WM_PLAN_RANK];
 
-    packed(p, size, stride);
+    wm_piece_packed(p, size, stride);
     return operand_to(j, p, s, stride, to);
 }
 
@@ -205,16 +132,16 @@ not_survived(const struct job *j, const struct wm_piece *p, const struct wm_plan
 {
     const struct wm_exec *x = j->w->x;
     const struct wm_plan_in *in = operand(j, 0);
-    struct text at, file;
+    struct wm_piece_text at, file;
 
     if (j->held) { /* the same again from the file, where places are places in the tensor */
         char unit[16];
-        int64_t u = unit_of(p, i, -1);
+        int64_t u = wm_piece_unit(p, i, -1);
 
         wm_slab_end(j->w);
         return wm_window_units(j->w, j->out, u, u + 1, unit);
     }
-    at = index_text(x, in, unit_of(p, i, 0));
+    at = wm_piece_index(&x->plan, in, wm_piece_unit(p, i, 0));
     return wm_fail(
         j->w->err, WM_NO, where(j, &file),
         "'%.*s'%s has a value that does not survive the way from %s to %s (write: lossy)",
@@ -248,11 +175,11 @@ chain_packed(const struct job *j, const struct wm_piece *p)
     const struct wm_plan_step *step = &j->w->x->step[j->elem->step];
     struct wm_cast_count count = {0};
     struct wm_kdim dim[WM_PLAN_RANK];
-    int64_t n = count_of(p), stride[WM_PLAN_RANK];
+    int64_t n = wm_piece_count(p), stride[WM_PLAN_RANK];
     int from = 0;
     bool straight = true;
 
-    packed(p, j->unit, stride);
+    wm_piece_packed(p, j->unit, stride);
     for (uint32_t k = 0; k < p->rank; k++) {
         dim[k] = (struct wm_kdim){p->dim[k].extent, p->dim[k].dst * j->unit, stride[k]};
         straight = straight && (dim[k].dst == dim[k].src || dim[k].n == 1);
@@ -292,7 +219,7 @@ chain(const struct job *j, const struct wm_piece *p)
     if ((st = fetch_packed(j, p, 0, j->elem->src_unit, j->w->pair[0])) != WM_OK ||
         (st = wm_reads_flush(j->w)) != WM_OK)
         return st;
-    packed(p, j->elem->src_unit, stride);
+    wm_piece_packed(p, j->elem->src_unit, stride);
     if (j->elem->kind == WM_EL_LOWRANK &&
         (st = wm_lowrank_add(j->w, j->out, j->box, p, stride, j->w->pair[0])) != WM_OK)
         return st;
@@ -313,8 +240,8 @@ equal(const struct job *j, const struct wm_piece *p)
     const struct wm_plan_in *in[2] = {operand(j, 0), operand(j, 1)};
     const char *a = j->w->pair[0], *b = j->w->pair[1];
     struct wm_str note = wm_plan_str(&x->plan, j->elem->note);
-    struct text at[2], file;
-    int64_t n = count_of(p), i = 0;
+    struct wm_piece_text at[2], file;
+    int64_t n = wm_piece_count(p), i = 0;
     enum wm_status st;
 
     for (uint32_t s = 0; s < 2; s++)
@@ -327,7 +254,7 @@ equal(const struct job *j, const struct wm_piece *p)
     while (memcmp(a + i * j->unit, b + i * j->unit, j->unit) == 0)
         i++;
     for (int s = 0; s < 2; s++)
-        at[s] = index_text(x, in[s], unit_of(p, i, s));
+        at[s] = wm_piece_index(&x->plan, in[s], wm_piece_unit(p, i, s));
     return wm_fail(j->w->err, WM_NO, where(j, &file), "%.*s%s'%.*s'%s and '%.*s'%s differ",
                    WM_STR_ARG(note), note.n ? ": " : "",
                    WM_STR_ARG(wm_plan_str(&x->plan, in[0]->name)), at[0].s,
@@ -340,8 +267,8 @@ is_fill(const struct job *j, const struct wm_piece *p)
     const struct wm_exec *x = j->w->x;
     const struct wm_plan_in *in = operand(j, 0);
     struct wm_str note = wm_plan_str(&x->plan, j->elem->note);
-    struct text at, file;
-    int64_t n = count_of(p), i;
+    struct wm_piece_text at, file;
+    int64_t n = wm_piece_count(p), i;
     enum wm_status st;
 
     if ((st = fetch_packed(j, p, 0, j->unit, j->w->pair[0])) != WM_OK ||
@@ -350,7 +277,7 @@ is_fill(const struct job *j, const struct wm_piece *p)
     i = (int64_t)wm_fill_differs(j->w->pair[0], (uint64_t)n, j->elem->pattern, j->unit);
     if (i == n)
         return WM_OK;
-    at = index_text(x, in, unit_of(p, i, 0));
+    at = wm_piece_index(&x->plan, in, wm_piece_unit(p, i, 0));
     return wm_fail(j->w->err, WM_NO, where(j, &file),
                    "%.*s%s'%.*s'%s is not the value it should be filled with", WM_STR_ARG(note),
                    note.n ? ": " : "", WM_STR_ARG(wm_plan_str(&x->plan, in->name)), at.s);

@@ -5,6 +5,7 @@
  *   exec_window.c  which boxes a range of an output touches, cut to it: pieces
  *   exec_slab.c    blocks of input that are held while several windows are made of them
  *   exec_elem.c    a piece by its element operation: copies, fills, chains, checks
+ *   piece.c        counting, cutting and naming pieces (push sessions use it, too)
  *   exec_lowrank.c the products of low-rank sums
  *   exec_fetch.c   a piece of an operand into memory: how it is read
  *   exec_read.c    the queue of reads

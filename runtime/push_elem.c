@@ -3,6 +3,7 @@
  * In: bytes of one input tensor.  Copies go to their places; casts are done chunk by chunk on the way; a fill that
  * must be there is looked at.  Two copies that must be equal need not come together: the first is held back whole,
  * and the other is compared as it comes, or when both are there. */
+#include "runtime/piece.h"
 #include "runtime/push_priv.h"
 
 #include <inttypes.h>
@@ -32,16 +33,6 @@ wm_push_take(struct wm_push *s, uint64_t n)
     return WM_OK;
 }
 
-static int64_t
-count_of(const struct wm_piece *p)
-{
-    int64_t n = 1;
-
-    for (uint32_t k = 0; k < p->rank; k++)
-        n *= p->dim[k].extent;
-    return n;
-}
-
 typedef enum wm_status chunk(const struct job *j, struct wm_piece *p);
 
 /* In parts of at most `max` units, in order of the output. */
@@ -49,22 +40,13 @@ static enum wm_status
 in_chunks(const struct job *j, struct wm_piece *p, int64_t max, chunk *each)
 {
     struct wm_piece half;
-    uint32_t k = 0;
-    int64_t n;
     enum wm_status st;
 
-    if (count_of(p) <= max)
+    if (wm_piece_count(p) <= max)
         return each(j, p);
-    while (p->dim[k].extent < 2)
-        k++;
-    half = *p;
-    n = half.dim[k].extent = p->dim[k].extent / 2; /* `half` is used up below */
+    wm_piece_halve(p, &half);
     if ((st = in_chunks(j, &half, max, each)) != WM_OK)
         return st;
-    p->dst += n * p->dim[k].dst;
-    for (int i = 0; i < WM_PLAN_OPERANDS; i++)
-        p->src[i] += n * p->dim[k].src[i];
-    p->dim[k].extent -= n;
     return in_chunks(j, p, max, each);
 }
 
@@ -73,53 +55,36 @@ static void
 pack(const struct job *j, const struct wm_piece *p, uint32_t k, uint32_t unit, char *to)
 {
     struct wm_kdim dim[WM_PLAN_RANK];
-    int64_t stride = unit;
+    int64_t stride[WM_PLAN_RANK];
 
-    for (uint32_t i = p->rank; i-- > 0;) {
-        dim[i] = (struct wm_kdim){p->dim[i].extent, stride, p->dim[i].src[k] * unit};
-        stride *= p->dim[i].extent;
-    }
+    wm_piece_packed(p, unit, stride);
+    for (uint32_t i = 0; i < p->rank; i++)
+        dim[i] = (struct wm_kdim){p->dim[i].extent, stride[i], p->dim[i].src[k] * unit};
     wm_permute(to, j->op[k] + p->src[k] * unit, dim, p->rank, unit);
 }
 
 /* ---- messages ---- */
 
-struct text {
-    char s[256];
-};
-
 static const char *
-where(const struct job *j, struct text *t)
+where(const struct job *j, struct wm_piece_text *t)
 {
-    struct wm_str s = wm_plan_str(&j->s->x.plan, j->s->x.out[j->use->out].where);
-
-    snprintf(t->s, sizeof(t->s), "%.*s", (int)(s.n < 250 ? s.n : 250), s.p);
-    return s.n ? t->s : NULL;
+    return wm_piece_where(&j->s->x.plan, &j->s->x.out[j->use->out], t);
 }
 
 /* Operand k of the i-th unit of a piece: "'lm_head.weight'[3, 5]". */
-static struct text
+static struct wm_piece_text
 element(const struct job *j, const struct wm_piece *p, int64_t i, uint32_t k)
 {
     const struct wm_scatter *x = &j->s->x;
     const struct wm_plan_in *in = &x->in[wm_scatter_in(x, j->use->out, j->box, k)];
     struct wm_str name = wm_plan_str(&x->plan, in->name);
-    int64_t n = p->src[k], idx[WM_PLAN_RANK];
-    struct text t;
-    size_t at;
+    struct wm_piece_text index = wm_piece_index(&x->plan, in, wm_piece_unit(p, i, (int)k)), t;
+    size_t n = (size_t)snprintf(t.s, sizeof(t.s), "'%.*s'", (int)(name.n < 150 ? name.n : 150), name.p);
+    size_t room = sizeof(t.s) - 1 - n, more = strlen(index.s);
 
-    for (uint32_t d = p->rank; d-- > 0; i /= p->dim[d].extent)
-        n += i % p->dim[d].extent * p->dim[d].src[k];
-    for (uint32_t d = in->rank; d-- > 0;) {
-        int64_t e = x->shape[in->shape + d];
-
-        idx[d] = e > 0 ? n % e : 0;
-        n = e > 0 ? n / e : 0;
-    }
-    at = (size_t)snprintf(t.s, sizeof(t.s), "'%.*s'", (int)(name.n < 150 ? name.n : 150), name.p);
-    for (uint32_t d = 0; d < in->rank && at + 24 < sizeof(t.s); d++)
-        at += (size_t)snprintf(t.s + at, sizeof(t.s) - at, "%s%" PRId64 "%s", d ? ", " : "[", idx[d],
-                               d + 1 == in->rank ? "]" : "");
+    more = more < room ? more : room;
+    memcpy(t.s + n, index.s, more);
+    t.s[n + more] = 0;
     return t;
 }
 
@@ -146,7 +111,7 @@ chain(const struct job *j, struct wm_piece *p)
 {
     struct wm_push *s = j->s;
     struct wm_cast_count count = {0};
-    int64_t n = count_of(p), stride = j->unit;
+    int64_t n = wm_piece_count(p), stride = j->unit;
     int from = 0;
 
     if (s->rehearsal)
@@ -155,7 +120,7 @@ chain(const struct job *j, struct wm_piece *p)
     for (uint32_t i = 0; i < j->elem->nstep; i++, from = !from) {
         const struct wm_plan_step *step = &s->x.step[j->elem->step + i];
         uint64_t ok = wm_step(step, s->pair[!from], s->pair[from], (uint64_t)n, &count);
-        struct text file;
+        struct wm_piece_text file;
 
         if (ok < (uint64_t)n)
             return wm_fail(s->err, WM_NO, where(j, &file),
@@ -177,8 +142,8 @@ is_fill(const struct job *j, struct wm_piece *p)
 {
     struct wm_push *s = j->s;
     struct wm_str note = wm_plan_str(&s->x.plan, j->elem->note);
-    int64_t n = count_of(p), i;
-    struct text file;
+    int64_t n = wm_piece_count(p), i;
+    struct wm_piece_text file;
 
     if (s->rehearsal)
         return WM_OK;
@@ -196,8 +161,8 @@ equal(const struct job *j, struct wm_piece *p)
     struct wm_push *s = j->s;
     struct wm_str note = wm_plan_str(&s->x.plan, j->elem->note);
     const char *a = s->pair[0], *b = s->pair[1];
-    int64_t n = count_of(p), i = 0;
-    struct text file;
+    int64_t n = wm_piece_count(p), i = 0;
+    struct wm_piece_text file;
 
     if (s->rehearsal)
         return WM_OK;
