@@ -140,13 +140,16 @@ keep(void *user, uint32_t file, uint64_t off, const void *p, uint64_t n, struct 
 
 struct bytes {
     uint8_t *p;
-    uint64_t n;
+    uint64_t n, cap;
 };
 
 static void
 append(struct bytes *b, const void *p, uint64_t n)
 {
-    b->p = realloc(b->p, b->n + n + 1);
+    if (b->n + n > b->cap) { /* with sanitizers a realloc copies: not one a byte */
+        b->cap = 2 * (b->n + n);
+        b->p = realloc(b->p, b->cap);
+    }
     memcpy(b->p + b->n, p, n);
     b->n += n;
 }
