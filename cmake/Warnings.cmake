@@ -4,7 +4,7 @@ function(wmap_warnings target)
     -Wmissing-prototypes -Wvla $<$<BOOL:${WMAP_WERROR}>:-Werror>)
   target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
   if(WMAP_SANITIZE)
-    target_compile_options(${target} PRIVATE -fsanitize=address,undefined -fno-omit-frame-pointer
+    target_compile_options(${target} PRIVATE -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
       -fno-sanitize-recover=undefined)
     target_link_options(${target} PUBLIC -fsanitize=address,undefined)
     target_compile_definitions(${target} PRIVATE WM_ARENA_DEBUG)
