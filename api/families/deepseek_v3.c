@@ -1,6 +1,6 @@
 /* api/families/deepseek_v3.c -- DeepSeek-V3 and R1: latent attention, dense layers first, then
  * experts. */
-#include "api/gen_family.h"
+#include "api/families/parts.h"
 
 static const struct wm_gen_row rows[] = {
     WM_SET("hidden_size", "64", "width of the residual stream"),
@@ -23,8 +23,7 @@ static const struct wm_gen_row rows[] = {
     WM_SET("norm_topk_prob", "true", "of the router"),
     WM_SET("first_k_dense_replace", "1", "layers without experts"),
     WM_SET("num_nextn_predict_layers", "0", "layers that predict further tokens"),
-    WM_SET("vocab_size", "320", "rows of the embedding"),
-    WM_SET("max_position_embeddings", "512", "longest input"),
+    WM_VOCABULARY,
     WM_SET("hidden_act", "\"silu\"", "activation"),
     WM_SET("rms_norm_eps", "1e-06", "of the norms"),
     WM_SET("rope_theta", "10000.0", "base of the rotary embedding"),
@@ -105,14 +104,12 @@ static const struct wm_gen_row rows[] = {
                  "model.layers.{layer}.mlp.shared_experts.up_proj.weight", "shared, hidden_size"),
     WM_TENSOR_IF("layer >= first_k_dense_replace",
                  "model.layers.{layer}.mlp.shared_experts.down_proj.weight", "hidden_size, shared"),
-    WM_TENSOR("model.layers.{layer}.input_layernorm.weight", "hidden_size"),
-    WM_TENSOR("model.layers.{layer}.post_attention_layernorm.weight", "hidden_size"),
+    WM_NORMS,
     WM_TENSOR_IF("layer >= num_hidden_layers", "model.layers.{layer}.shared_head.norm.weight",
                  "hidden_size"),
     WM_TENSOR_IF("layer >= num_hidden_layers", "model.layers.{layer}.shared_head.head.weight",
                  "vocab_size, hidden_size"),
-    WM_TENSOR("model.norm.weight", "hidden_size"),
-    WM_TENSOR_IF("!tie_word_embeddings", "lm_head.weight", "vocab_size, hidden_size"),
+    WM_HEAD,
     WM_END,
 };
 

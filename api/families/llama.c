@@ -1,15 +1,10 @@
 /* api/families/llama.c -- Llama 2 and 3, TinyLlama, SmolLM2. */
-#include "api/gen_family.h"
+#include "api/families/parts.h"
 
 static const struct wm_gen_row rows[] = {
-    WM_SET("hidden_size", "64", "width of the residual stream"),
-    WM_SET("intermediate_size", "176", "width of the MLP"),
-    WM_SET("num_hidden_layers", "2", "layers"),
-    WM_SET("num_attention_heads", "8", "query heads"),
-    WM_SET("num_key_value_heads", "2", "key and value heads"),
+    WM_SIZES,
     WM_SET("head_dim", "null", "size of a head; null: hidden_size / num_attention_heads"),
-    WM_SET("vocab_size", "320", "rows of the embedding"),
-    WM_SET("max_position_embeddings", "512", "longest input"),
+    WM_VOCABULARY,
     WM_SET("hidden_act", "\"silu\"", "activation"),
     WM_SET("rms_norm_eps", "1e-05", "of the norms"),
     WM_SET("rope_theta", "10000.0", "base of the rotary embedding"),
@@ -24,29 +19,18 @@ static const struct wm_gen_row rows[] = {
                     "max_position_embeddings=8192 rope_theta=500000.0"),
 
     WM_LET("d", "head_dim ?? hidden_size / num_attention_heads"),
-    WM_LET("q", "num_attention_heads * d"),
-    WM_LET("kv", "num_key_value_heads * d"),
-    WM_INDEX("layer", "num_hidden_layers"),
+    WM_HEADS,
 
     WM_TENSOR("model.embed_tokens.weight", "vocab_size, hidden_size"),
-    WM_TENSOR("model.layers.{layer}.self_attn.q_proj.weight", "q, hidden_size"),
-    WM_TENSOR_IF("attention_bias", "model.layers.{layer}.self_attn.q_proj.bias", "q"),
-    WM_TENSOR("model.layers.{layer}.self_attn.k_proj.weight", "kv, hidden_size"),
-    WM_TENSOR_IF("attention_bias", "model.layers.{layer}.self_attn.k_proj.bias", "kv"),
-    WM_TENSOR("model.layers.{layer}.self_attn.v_proj.weight", "kv, hidden_size"),
-    WM_TENSOR_IF("attention_bias", "model.layers.{layer}.self_attn.v_proj.bias", "kv"),
-    WM_TENSOR("model.layers.{layer}.self_attn.o_proj.weight", "hidden_size, q"),
-    WM_TENSOR_IF("attention_bias", "model.layers.{layer}.self_attn.o_proj.bias", "hidden_size"),
+    WM_BIASED_ATTENTION,
     WM_TENSOR("model.layers.{layer}.mlp.gate_proj.weight", "intermediate_size, hidden_size"),
     WM_TENSOR_IF("mlp_bias", "model.layers.{layer}.mlp.gate_proj.bias", "intermediate_size"),
     WM_TENSOR("model.layers.{layer}.mlp.up_proj.weight", "intermediate_size, hidden_size"),
     WM_TENSOR_IF("mlp_bias", "model.layers.{layer}.mlp.up_proj.bias", "intermediate_size"),
     WM_TENSOR("model.layers.{layer}.mlp.down_proj.weight", "hidden_size, intermediate_size"),
     WM_TENSOR_IF("mlp_bias", "model.layers.{layer}.mlp.down_proj.bias", "hidden_size"),
-    WM_TENSOR("model.layers.{layer}.input_layernorm.weight", "hidden_size"),
-    WM_TENSOR("model.layers.{layer}.post_attention_layernorm.weight", "hidden_size"),
-    WM_TENSOR("model.norm.weight", "hidden_size"),
-    WM_TENSOR_IF("!tie_word_embeddings", "lm_head.weight", "vocab_size, hidden_size"),
+    WM_NORMS,
+    WM_HEAD,
     WM_END,
 };
 

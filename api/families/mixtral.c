@@ -1,17 +1,12 @@
 /* api/families/mixtral.c -- Mixtral: experts under block_sparse_moe, called w1, w2, w3. */
-#include "api/gen_family.h"
+#include "api/families/parts.h"
 
 static const struct wm_gen_row rows[] = {
-    WM_SET("hidden_size", "64", "width of the residual stream"),
-    WM_SET("intermediate_size", "176", "width of the MLP"),
-    WM_SET("num_hidden_layers", "2", "layers"),
-    WM_SET("num_attention_heads", "8", "query heads"),
-    WM_SET("num_key_value_heads", "2", "key and value heads"),
+    WM_SIZES,
     WM_SET("num_local_experts", "4", "experts of a layer"),
     WM_SET("num_experts_per_tok", "2", "experts used"),
     WM_SET("head_dim", "null", "size of a head; null: hidden_size / num_attention_heads"),
-    WM_SET("vocab_size", "320", "rows of the embedding"),
-    WM_SET("max_position_embeddings", "512", "longest input"),
+    WM_VOCABULARY,
     WM_SET("hidden_act", "\"silu\"", "activation"),
     WM_SET("rms_norm_eps", "1e-05", "of the norms"),
     WM_SET("rope_theta", "1000000.0", "base of the rotary embedding"),
@@ -21,9 +16,7 @@ static const struct wm_gen_row rows[] = {
                       "vocab_size=32000 max_position_embeddings=32768"),
 
     WM_LET("d", "head_dim ?? hidden_size / num_attention_heads"),
-    WM_LET("q", "num_attention_heads * d"),
-    WM_LET("kv", "num_key_value_heads * d"),
-    WM_INDEX("layer", "num_hidden_layers"),
+    WM_HEADS,
     WM_INDEX("expert", "num_local_experts"),
 
     WM_TENSOR("model.embed_tokens.weight", "vocab_size, hidden_size"),
@@ -39,10 +32,8 @@ static const struct wm_gen_row rows[] = {
               "hidden_size, intermediate_size"),
     WM_TENSOR("model.layers.{layer}.block_sparse_moe.experts.{expert}.w3.weight",
               "intermediate_size, hidden_size"),
-    WM_TENSOR("model.layers.{layer}.input_layernorm.weight", "hidden_size"),
-    WM_TENSOR("model.layers.{layer}.post_attention_layernorm.weight", "hidden_size"),
-    WM_TENSOR("model.norm.weight", "hidden_size"),
-    WM_TENSOR_IF("!tie_word_embeddings", "lm_head.weight", "vocab_size, hidden_size"),
+    WM_NORMS,
+    WM_HEAD,
     WM_END,
 };
 

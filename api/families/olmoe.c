@@ -1,5 +1,5 @@
 /* api/families/olmoe.c -- OLMoE: norms over all heads of q and k, experts of their own tensors. */
-#include "api/gen_family.h"
+#include "api/families/parts.h"
 
 static const struct wm_gen_row rows[] = {
     WM_SET("hidden_size", "64", "width of the residual stream"),
@@ -10,8 +10,7 @@ static const struct wm_gen_row rows[] = {
     WM_SET("num_experts", "4", "experts of a layer"),
     WM_SET("num_experts_per_tok", "2", "experts used"),
     WM_SET("norm_topk_prob", "false", "of the router"),
-    WM_SET("vocab_size", "320", "rows of the embedding"),
-    WM_SET("max_position_embeddings", "512", "longest input"),
+    WM_VOCABULARY,
     WM_SET("hidden_act", "\"silu\"", "activation"),
     WM_SET("rms_norm_eps", "1e-05", "of the norms"),
     WM_SET("rope_theta", "10000.0", "base of the rotary embedding"),
@@ -19,20 +18,11 @@ static const struct wm_gen_row rows[] = {
     WM_SET("attention_bias", "false", "biases of q, k, v, o"),
 
     WM_LET("d", "hidden_size / num_attention_heads"),
-    WM_LET("q", "num_attention_heads * d"),
-    WM_LET("kv", "num_key_value_heads * d"),
-    WM_INDEX("layer", "num_hidden_layers"),
+    WM_HEADS,
     WM_INDEX("expert", "num_experts"),
 
     WM_TENSOR("model.embed_tokens.weight", "vocab_size, hidden_size"),
-    WM_TENSOR("model.layers.{layer}.self_attn.q_proj.weight", "q, hidden_size"),
-    WM_TENSOR_IF("attention_bias", "model.layers.{layer}.self_attn.q_proj.bias", "q"),
-    WM_TENSOR("model.layers.{layer}.self_attn.k_proj.weight", "kv, hidden_size"),
-    WM_TENSOR_IF("attention_bias", "model.layers.{layer}.self_attn.k_proj.bias", "kv"),
-    WM_TENSOR("model.layers.{layer}.self_attn.v_proj.weight", "kv, hidden_size"),
-    WM_TENSOR_IF("attention_bias", "model.layers.{layer}.self_attn.v_proj.bias", "kv"),
-    WM_TENSOR("model.layers.{layer}.self_attn.o_proj.weight", "hidden_size, q"),
-    WM_TENSOR_IF("attention_bias", "model.layers.{layer}.self_attn.o_proj.bias", "hidden_size"),
+    WM_BIASED_ATTENTION,
     WM_TENSOR("model.layers.{layer}.self_attn.q_norm.weight", "q"),
     WM_TENSOR("model.layers.{layer}.self_attn.k_norm.weight", "kv"),
     WM_TENSOR("model.layers.{layer}.mlp.gate.weight", "num_experts, hidden_size"),
@@ -42,10 +32,8 @@ static const struct wm_gen_row rows[] = {
               "intermediate_size, hidden_size"),
     WM_TENSOR("model.layers.{layer}.mlp.experts.{expert}.down_proj.weight",
               "hidden_size, intermediate_size"),
-    WM_TENSOR("model.layers.{layer}.input_layernorm.weight", "hidden_size"),
-    WM_TENSOR("model.layers.{layer}.post_attention_layernorm.weight", "hidden_size"),
-    WM_TENSOR("model.norm.weight", "hidden_size"),
-    WM_TENSOR_IF("!tie_word_embeddings", "lm_head.weight", "vocab_size, hidden_size"),
+    WM_NORMS,
+    WM_HEAD,
     WM_END,
 };
 

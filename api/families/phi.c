@@ -1,5 +1,5 @@
 /* api/families/phi.c -- Phi 1.5 and 2: biases everywhere, one norm a layer. */
-#include "api/gen_family.h"
+#include "api/families/parts.h"
 
 static const struct wm_gen_row rows[] = {
     WM_SET("hidden_size", "64", "width"),
@@ -15,9 +15,7 @@ static const struct wm_gen_row rows[] = {
     WM_SET("tie_word_embeddings", "false", "lm_head is the embedding: not stored"),
 
     WM_LET("d", "hidden_size / num_attention_heads"),
-    WM_LET("q", "num_attention_heads * d"),
-    WM_LET("kv", "num_key_value_heads * d"),
-    WM_INDEX("layer", "num_hidden_layers"),
+    WM_HEADS,
 
     WM_TENSOR("model.embed_tokens.weight", "vocab_size, hidden_size"),
     WM_TENSOR("model.layers.{layer}.self_attn.q_proj.weight", "q, hidden_size"),

@@ -1,14 +1,9 @@
 /* api/families/phi3.c -- Phi 3, 3.5 and 4: fused qkv and fused gate and up. */
-#include "api/gen_family.h"
+#include "api/families/parts.h"
 
 static const struct wm_gen_row rows[] = {
-    WM_SET("hidden_size", "64", "width of the residual stream"),
-    WM_SET("intermediate_size", "176", "width of the MLP"),
-    WM_SET("num_hidden_layers", "2", "layers"),
-    WM_SET("num_attention_heads", "8", "query heads"),
-    WM_SET("num_key_value_heads", "2", "key and value heads"),
-    WM_SET("vocab_size", "320", "rows of the embedding"),
-    WM_SET("max_position_embeddings", "512", "longest input"),
+    WM_SIZES,
+    WM_VOCABULARY,
     WM_SET("hidden_act", "\"silu\"", "activation"),
     WM_SET("rms_norm_eps", "1e-05", "of the norms"),
     WM_SET("rope_theta", "10000.0", "base of the rotary embedding"),
@@ -24,10 +19,8 @@ static const struct wm_gen_row rows[] = {
     WM_TENSOR("model.layers.{layer}.self_attn.qkv_proj.weight", "qkv, hidden_size"),
     WM_TENSOR("model.layers.{layer}.mlp.gate_up_proj.weight", "2 * intermediate_size, hidden_size"),
     WM_TENSOR("model.layers.{layer}.mlp.down_proj.weight", "hidden_size, intermediate_size"),
-    WM_TENSOR("model.layers.{layer}.input_layernorm.weight", "hidden_size"),
-    WM_TENSOR("model.layers.{layer}.post_attention_layernorm.weight", "hidden_size"),
-    WM_TENSOR("model.norm.weight", "hidden_size"),
-    WM_TENSOR_IF("!tie_word_embeddings", "lm_head.weight", "vocab_size, hidden_size"),
+    WM_NORMS,
+    WM_HEAD,
     WM_END,
 };
 
