@@ -3,9 +3,9 @@
 
   bench/run.py [--wmap BIN] [--dir DIR] [--rounds N] [--only GROUP[,GROUP]] [--report DIR] [--smoke]
 
-Makes its inputs with `wmap gen`, runs every case of a group in turns with `cp` (A B C A B C ...), and prints medians of
-walls and of ratios to the `cp` of the same round.  The output of a case is removed before it runs, outside of the
-timed part.  Inputs are read before each group: the page cache is warm.  Peers are run where the Python that runs this
+Makes its inputs with `wmap gen`, runs every case of a group in turns with `cp`, every second round backwards (A B C C B A
+...): what ran before matters, by what it left in the page cache and to be freed.  Prints medians of walls and of ratios to
+the `cp` of the same round.  The output of a case is removed before it runs, outside of the timed part.  Inputs are read before each group: the page cache is warm.  Peers are run where the Python that runs this
 has them (tests/peers/setup.sh makes such a Python); they are slow, and take part in the first rounds only.
 
   --report DIR   writes results.md, results.svg and results.json there, after each group
@@ -95,7 +95,7 @@ class Bench:
                             pass
         load = os.getloadavg()[0]
         for r in range(rounds):
-            for c in cases:
+            for c in cases if r % 2 == 0 else reversed(cases):
                 if r < SLOW_ROUNDS or not c.get("slow"):
                     results[c["name"]].append(self.once(c, touch if not c.get("small") else 0))
         self.clean()
