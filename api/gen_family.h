@@ -1,9 +1,9 @@
 /* api/gen_family.h -- model families as tables: settings, derived sizes, tensors.
  *
  * A family is one file in families/ and one row in families.def.  Sizes, counts and conditions are
- * expressions over its settings (gen_expr.c); rows of several families are in families/parts.h.  A tensor's key may name indices ({layer}); rows that
- * stand together and share an index are repeated for each of its values, so that the tensors come
- * in the order of a model's state dict. */
+ * expressions over its settings (gen_expr.c); rows of several families are in families/parts.h.
+ * A tensor's key may name indices ({layer}); rows that stand together and share an index are
+ * repeated for each of its values, so that the tensors come in the order of a model's state dict. */
 #ifndef WM_API_GEN_FAMILY_H
 #define WM_API_GEN_FAMILY_H
 
