@@ -243,7 +243,7 @@ struct wm_side_item {
 struct wm_part { /* an entry of parts [ ... ] */
     struct wm_span span;
     struct wm_expr *size;
-    struct wm_expr *groups; /* NULL */
+    struct wm_expr *groups, *width; /* at most one; NULL */
 };
 
 enum wm_shard_kind { WM_SH_SPLIT, WM_SH_AT, WM_SH_REPLICATE };
@@ -259,6 +259,7 @@ struct wm_shard_line {
     uint32_t npart;
     struct wm_expr *groups, *unit;     /* NULL where absent */
     struct wm_expr *size, *pad, *fill; /* size N pad M [fill V] */
+    struct wm_expr *width; /* of each rank, which it may name; NULL */
     bool uneven;
     struct wm_comments *comments;
 };

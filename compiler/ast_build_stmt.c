@@ -99,13 +99,22 @@ wm_line_parts(struct wm_syntax *ps, struct wm_shard_line *l, struct wm_expr *e,
 }
 
 struct wm_part *
-wm_make_part(struct wm_syntax *ps, struct wm_expr *size, struct wm_expr *groups,
+wm_make_part(struct wm_syntax *ps, struct wm_expr *size, struct wm_expr *groups, struct wm_expr *width,
              struct wm_span span)
 {
     struct wm_part *p = WM_NEW(ps->a, struct wm_part);
 
-    *p = (struct wm_part){.span = span, .size = size, .groups = groups};
+    *p = (struct wm_part){.span = span, .size = size, .groups = groups, .width = width};
     return p;
+}
+
+static void
+exclusive(struct wm_syntax *ps, const struct wm_shard_line *l)
+{
+    struct wm_diag *d = wm_syntax_error(ps, WM_E_HALF_SAID, l->span, "`width` and `%s` exclude each other",
+                                        l->uneven ? "uneven" : "groups");
+
+    wm_note(ps->diags, d, "`width` alone says what each rank has: split 0 width rank < 2 ? 3 : 1");
 }
 
 void
@@ -122,6 +131,8 @@ wm_check_line(struct wm_syntax *ps, const struct wm_shard_line *l)
         what = "`fill` is given without `pad`";
     else if (l->size && l->uneven)
         what = "`uneven` and `size ... pad ...` exclude each other";
+    else if (l->width && (l->uneven || l->groups))
+        return exclusive(ps, l);
     if (!what)
         return;
     d = wm_syntax_error(ps, WM_E_HALF_SAID, l->span, "%s", what);

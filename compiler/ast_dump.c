@@ -259,6 +259,7 @@ dump_line(struct dump *d, const struct wm_shard_line *l)
         wm_buf_putz(d->out, " (part");
         put_expr(d, l->part[k].size);
         put_named(d, "groups", l->part[k].groups);
+        put_named(d, "width", l->part[k].width);
         wm_buf_putc(d->out, ')');
     }
     put_named(d, "groups", l->groups);
@@ -266,6 +267,7 @@ dump_line(struct dump *d, const struct wm_shard_line *l)
     put_named(d, "size", l->size);
     put_named(d, "pad", l->pad);
     put_named(d, "fill", l->fill);
+    put_named(d, "width", l->width);
     wm_buf_putz(d->out, l->uneven ? " uneven\n" : "\n");
 }
 

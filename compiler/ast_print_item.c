@@ -201,6 +201,10 @@ wm_pieces_of_line(struct wm_arena *a, const struct wm_shard_line *l, wm_pieces *
             wm_buf_putz(&c.b, " groups ");
             wm_print_expr(l->part[k].groups, &c.b);
         }
+        if (l->part[k].width) {
+            wm_buf_putz(&c.b, " width ");
+            wm_print_expr(l->part[k].width, &c.b);
+        }
         wm_buf_putz(&c.b, k + 1 < l->npart ? ", " : "]");
     }
     expr_piece(&c, "groups", l->groups);
@@ -208,6 +212,7 @@ wm_pieces_of_line(struct wm_arena *a, const struct wm_shard_line *l, wm_pieces *
     expr_piece(&c, "size", l->size);
     expr_piece(&c, "pad", l->pad);
     expr_piece(&c, "fill", l->fill);
+    expr_piece(&c, "width", l->width);
     if (l->uneven)
         piece(&c, "uneven");
     cut(&c);

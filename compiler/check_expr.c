@@ -398,6 +398,16 @@ wm_check_expr(struct wm_module *m, const struct wm_expr *e, const struct wm_rule
 }
 
 bool
+wm_check_expr_at(struct wm_module *m, const struct wm_expr *e, const struct wm_rule *vars, struct wm_str index)
+{
+    const struct bound bound = {NULL, index};
+    struct ck x = {.m = m, .rule = vars, .bound = &bound, .ok = true};
+
+    check(&x, e);
+    return x.ok;
+}
+
+bool
 wm_check_emit(struct wm_module *m, const struct wm_side_item *it)
 {
     const struct wm_template *t = it->tmpl[0];

@@ -293,11 +293,13 @@ copy_line(struct wm_flat *f, struct wm_part_of *p, const struct wm_shard_line *l
     out->size = wm_flat_expr(f, p, l->size);
     out->pad = wm_flat_expr(f, p, l->pad);
     out->fill = wm_flat_expr(f, p, l->fill);
+    out->width = wm_flat_expr(f, p, l->width);
     out->part = WM_NEW_N(f->cc->a, struct wm_part, l->npart);
     for (uint32_t i = 0; i < l->npart; i++) {
         out->part[i] = l->part[i];
         out->part[i].size = wm_flat_expr(f, p, l->part[i].size);
         out->part[i].groups = wm_flat_expr(f, p, l->part[i].groups);
+        out->part[i].width = wm_flat_expr(f, p, l->part[i].width);
     }
 }
 

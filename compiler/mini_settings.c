@@ -383,13 +383,14 @@ static void
 visit_line(struct collect *x, struct wm_module *m, const struct wm_shard_line *l)
 {
     const struct wm_expr *e[] = {l->dim,  l->at,   l->parts, l->groups,
-                                 l->unit, l->size, l->pad,   l->fill};
+                                 l->unit, l->size, l->pad,   l->fill, l->width};
 
     for (size_t i = 0; i < WM_COUNTOF(e); i++)
         visit(x, m, e[i], WM_USE_NUMBER);
     for (uint32_t i = 0; i < l->npart; i++) {
         visit(x, m, l->part[i].size, WM_USE_NUMBER);
         visit(x, m, l->part[i].groups, WM_USE_NUMBER);
+        visit(x, m, l->part[i].width, WM_USE_NUMBER);
     }
 }
 

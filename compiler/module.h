@@ -210,6 +210,8 @@ void wm_check_sides(struct wm_module *m);
 void wm_check_rules(struct wm_module *m);
 /* Names, types, arity of an expression.  `vars`: the rule whose variables it may use, or NULL. */
 bool wm_check_expr(struct wm_module *m, const struct wm_expr *e, const struct wm_rule *vars);
+/* The same where the index of that name has a value. */
+bool wm_check_expr_at(struct wm_module *m, const struct wm_expr *e, const struct wm_rule *vars, struct wm_str index);
 /* The value of an emit; indices in the name of its file have a value in it. */
 bool wm_check_emit(struct wm_module *m, const struct wm_side_item *it);
 bool wm_check_bool(struct wm_module *m, const struct wm_expr *e, const struct wm_rule *vars);

@@ -48,7 +48,7 @@ has_file(const struct wm_module *m, int side, uint32_t index)
 }
 
 static void
-check_line(struct wm_module *m, const struct wm_shard_line *l, struct wm_cut_line *out)
+check_line(struct wm_module *m, struct wm_str index, const struct wm_shard_line *l, struct wm_cut_line *out)
 {
     const struct wm_expr *e[] = {l->dim, l->at, l->parts, l->groups, l->unit, l->size, l->pad, l->fill};
 
@@ -58,10 +58,14 @@ check_line(struct wm_module *m, const struct wm_shard_line *l, struct wm_cut_lin
     for (size_t i = 0; i < WM_COUNTOF(e); i++)
         if (e[i])
             wm_check_expr(m, e[i], out->scope);
+    if (l->width)
+        wm_check_expr_at(m, l->width, out->scope, index);
     for (uint32_t i = 0; i < l->npart; i++) {
         wm_check_expr(m, l->part[i].size, out->scope);
         if (l->part[i].groups)
             wm_check_expr(m, l->part[i].groups, out->scope);
+        if (l->part[i].width)
+            wm_check_expr_at(m, l->part[i].width, out->scope, index);
     }
 }
 
@@ -85,7 +89,7 @@ check_block(struct wm_module *m, const struct wm_stmt *st)
                 WM_STR_ARG(st->name));
     }
     for (uint32_t i = 0; i < st->nline; i++) {
-        check_line(m, &st->line[i], &line[i]);
+        check_line(m, st->name, &st->line[i], &line[i]);
         for (uint32_t k = 0; k < i; k++)
             if (line[i].key.npart && line[k].key.npart &&
                 wm_key_inside(m->cc->a, &line[i].key, &line[k].key, NULL)) {
@@ -580,17 +584,22 @@ begin(struct wm_bind *b, const struct wm_stmt *st, struct wm_tset *in, struct bl
 {
     const struct wm_name *nm = wm_module_find(b->m, st->name);
     struct wm_menv *me = wm_menv_of(&b->be, b->m);
-    int64_t n;
+    int64_t n, *value;
 
     *k = (struct block){.b = b, .st = st, .index = nm->id, .name = st->name, .side = st->side};
     if (!wm_index_count(&b->be, me, nm->id, &n))
         return false;
     k->nrank = (uint32_t)n;
     k->line = WM_NEW_N(b->cc->a, struct wm_cut_line, st->nline);
+    value = WM_NEW_N(b->cc->a, int64_t, k->nrank);
+    for (uint32_t r = 0; r < k->nrank; r++)
+        value[r] = rank_value(k, r);
     for (uint32_t i = 0; i < st->nline; i++) {
         if (!resolve_line(b->m, &st->line[i], &k->line[i]))
             return false;
         wm_inst_init(b, k->line[i].scope, &k->line[i].inst);
+        k->line[i].index = st->name;
+        k->line[i].value = value;
     }
     k->out = wm_stage_new(b->g, in);
     return true;

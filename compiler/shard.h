@@ -27,6 +27,8 @@ struct wm_cut_line {
     struct wm_rule *scope;
     struct wm_key key;
     struct wm_inst inst;
+    struct wm_str index;         /* of the block */
+    const int64_t *value;        /* [nrank] its value for each rank */
 };
 
 /* The cut of a dimension of `whole` entries; -1: find it from the ranks' sizes `have` first.  Reports, naming `key`. */

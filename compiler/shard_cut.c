@@ -1,4 +1,4 @@
-/* compiler/shard_cut.c -- the arithmetic of `split`: parts, groups, units, uneven widths, padding (see shard.h). */
+/* compiler/shard_cut.c -- the arithmetic of `split`: parts, groups, units, widths, padding (see shard.h). */
 #include <stdio.h>
 
 #include "base/checked.h"
@@ -11,6 +11,7 @@ struct terms {
     int64_t groups;              /* -1 */
     int64_t nparts;              /* equal parts; 0: sized parts */
     int64_t part[WM_MAX_RANK], part_groups[WM_MAX_RANK];
+    const struct wm_expr *part_width[WM_MAX_RANK];
     uint32_t npart;
 };
 
@@ -58,6 +59,7 @@ evaluate(struct cutter *c)
             t->nparts = 0;
             for (uint32_t i = 0; i < v.u.list.n && i < WM_MAX_RANK; i++) {
                 t->part[t->npart] = v.u.list.item[i].kind == WM_V_INT ? v.u.list.item[i].u.i : -1;
+                t->part_width[t->npart] = s->width;
                 t->part_groups[t->npart++] = t->groups;
             }
         } else if (v.kind == WM_V_INT && v.u.i > 0 && v.u.i <= WM_MAX_RANK) {
@@ -68,8 +70,9 @@ evaluate(struct cutter *c)
     }
     for (uint32_t i = 0; i < s->npart && i < WM_MAX_RANK; i++) {
         if (!value(c, s->part[i].size, -1, "the size of a part", &t->part[i]) ||
-            !value(c, s->part[i].groups, t->groups, "groups", &t->part_groups[i]))
+            !value(c, s->part[i].groups, s->part[i].width ? -1 : t->groups, "groups", &t->part_groups[i]))
             return false;
+        t->part_width[i] = s->part[i].width ? s->part[i].width : s->part[i].groups ? NULL : s->width;
         t->npart++;
     }
     return t->unit > 0 || fail(c, "the unit is %lld", t->unit, 0);
@@ -106,13 +109,39 @@ cut_groups(struct cutter *c, int64_t from, int64_t size, int64_t groups)
     return true;
 }
 
+/* To each rank what the expression says; in it, the index of the block has a value. */
+static bool
+cut_widths(struct cutter *c, int64_t from, int64_t size, const struct wm_expr *width)
+{
+    struct wm_scope scope = c->l->inst.scope;
+    struct wm_value rank = {.kind = WM_V_INT};
+    int64_t done = 0, len;
+
+    scope.name = &c->l->index;
+    scope.val = &rank;
+    scope.nname = 1;
+    for (uint32_t k = 0; k < c->out->nrank; k++, done += len) {
+        rank.u.i = c->l->value[k];
+        if (!wm_eval_size(&c->b->be, c->l->inst.me, &scope, width, "the width", &len))
+            return false;
+        if (len > size - done)
+            return fail(c, "the widths are more than the %lld entries that there are", size, 0);
+        if (len % c->t.unit != 0)
+            return fail(c, "a width of %lld would cut inside the unit %lld", len, c->t.unit);
+        add(c, k, k, from + done, len);
+    }
+    return done == size || fail(c, "the widths add up to %lld, but there are %lld entries", done, size);
+}
+
 /* One part of the dimension: [from, from + size). */
 static bool
-cut_part(struct cutter *c, int64_t from, int64_t size, int64_t groups)
+cut_part(struct cutter *c, int64_t from, int64_t size, int64_t groups, const struct wm_expr *width)
 {
     int64_t n = c->out->nrank, len;
 
     *WM_PUSH(c->b->cc->a, &c->out->part) = from;
+    if (width)
+        return cut_widths(c, from, size, width);
     if (groups == 0 || (groups > 0 && groups % n != 0 && n % groups != 0))
         return fail(c, "%lld groups fit neither evenly on %lld ranks nor these on the groups", groups, n);
     if (groups > 0 && groups < n)
@@ -142,7 +171,7 @@ cut_parts(struct cutter *c, int64_t total)
         if (total % c->t.nparts != 0)
             return fail(c, "%lld does not divide into %lld parts", total, c->t.nparts);
         for (int64_t i = 0; i < c->t.nparts; i++, from += total / c->t.nparts)
-            if (!cut_part(c, from, total / c->t.nparts, c->t.groups))
+            if (!cut_part(c, from, total / c->t.nparts, c->t.groups, c->l->ast->width))
                 return false;
         return true;
     }
@@ -154,7 +183,7 @@ cut_parts(struct cutter *c, int64_t total)
         return fail(c, "the parts add up to %lld, but the dimension has %lld", from, total);
     from = 0;
     for (uint32_t i = 0; i < c->t.npart; i++) {
-        if (!cut_part(c, from, c->t.part[i], c->t.part_groups[i]))
+        if (!cut_part(c, from, c->t.part[i], c->t.part_groups[i], c->t.part_width[i]))
             return false;
         from += c->t.part[i];
     }

@@ -189,7 +189,7 @@ struct wm_shard_line *wm_make_line(struct wm_syntax *ps, enum wm_shard_kind kind
 void wm_line_parts(struct wm_syntax *ps, struct wm_shard_line *l, struct wm_expr *e,
                    const struct wm_nodes *parts, struct wm_span word);
 void wm_check_line(struct wm_syntax *ps, const struct wm_shard_line *l);
-struct wm_part *wm_make_part(struct wm_syntax *ps, struct wm_expr *size, struct wm_expr *groups,
+struct wm_part *wm_make_part(struct wm_syntax *ps, struct wm_expr *size, struct wm_expr *groups, struct wm_expr *width,
                              struct wm_span span);
 
 struct wm_stmt *wm_make_stmt(struct wm_syntax *ps, enum wm_stmt_kind kind, struct wm_span span);

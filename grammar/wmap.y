@@ -80,7 +80,7 @@ static void wm_yyerror(struct wm_span *span, struct wm_syntax *ps, const char *w
 %token STEPWISE "stepwise"
 %token ON "on" SPLIT "split" AT "at" REPLICATE "replicate" PARTS "parts" GROUPS "groups"
 %token UNIT "unit" SIZE "size" EACH "each" CHECKED "checked"
-%token UNEVEN "uneven" LOSSY "lossy"
+%token UNEVEN "uneven" WIDTH "width" LOSSY "lossy"
 
 %token BOTH "<->" FORWARD "->" BACKWARD "<-"
 %token COMPOSE ">>" TILDE "~"
@@ -554,6 +554,7 @@ split_line:
   | split_line PAD expr                 { $$ = $1; wm_set_expr(ps, &$$->pad, $3, @2); }
   | split_line FILL expr                { $$ = $1; wm_set_expr(ps, &$$->fill, $3, @2); }
   | split_line UNEVEN                   { $$ = $1; wm_set_flag(ps, &$$->uneven, @2); }
+  | split_line WIDTH expr               { $$ = $1; wm_set_expr(ps, &$$->width, $3, @2); }
   | split_line PARTS counted            { $$ = $1; wm_line_parts(ps, $$, $3, NULL, @2); }
   | split_line PARTS "[" part_list "]"  { $$ = $1; wm_line_parts(ps, $$, NULL, $4, @2); }
   ;
@@ -564,8 +565,9 @@ part_list:
   ;
 
 part:
-    expr                                { $$ = wm_make_part(ps, $1, NULL, @$); }
-  | expr GROUPS expr[g]                 { $$ = wm_make_part(ps, $1, $g, @$); }
+    expr                                { $$ = wm_make_part(ps, $1, NULL, NULL, @$); }
+  | expr GROUPS expr[g]                 { $$ = wm_make_part(ps, $1, $g, NULL, @$); }
+  | expr WIDTH expr[w]                  { $$ = wm_make_part(ps, $1, NULL, $w, @$); }
   ;
 
 /* ---- map expressions ---- */
@@ -682,7 +684,7 @@ any_word:
     NAME | WMAP | MAP | PARAM | LET | INDEX | SOURCE | TARGET | SHARD | OVERRIDE | WITHIN | IMPORT
   | USE | FORMAT | FILE | ALIAS | IGNORE | CARRY | EMIT | LORA | ELSE | WHERE | WHEN | OPTIONAL
   | BROADCAST | PICK | PAD | HOLDS | AS | ROOT | INTO | SCALE | ROUNDING | STEPWISE | ON | SPLIT | AT
-  | REPLICATE | PARTS | GROUPS | UNIT | SIZE | EACH | CHECKED | UNEVEN
+  | REPLICATE | PARTS | GROUPS | UNIT | SIZE | EACH | CHECKED | UNEVEN | WIDTH
   ;
 
 %%

@@ -107,8 +107,10 @@ class Shards:
             forms += ["plain"] * 3
         if len(sizes) == 1:
             forms += ["pad", "groups", "parts", "list"]
+            if len(self.blocks) == 1:
+                forms.append("width")
         form = g.r.choice(forms) if forms else None
-        text = self.cut(form, sizes[0], n, len(sizes) == 1) if form else None
+        text = self.cut(form, sizes[0], n, len(sizes) == 1, name) if form else None
         if text is None:
             return None
         extra, new = text
@@ -116,11 +118,13 @@ class Shards:
             s[d] = new if new is not None else s[d] // n
         return f"split {dim}{extra}"
 
-    def cut(self, form, size, n, one):
+    def cut(self, form, size, n, one, name):
         """(clauses, size of a piece or None for size / n)"""
         g = self.g
         if form == "uneven":
             return " uneven", None
+        if form == "width":
+            return self.width(size, n, name), None
         if form == "plain":
             units = [u for u in range(1, size // n + 1) if (size // n) % u == 0] if one else []
             if units and g.chance(0.3):
@@ -159,3 +163,15 @@ class Shards:
             texts.append(f"{p} groups {k}")
             piece += p // min(k, n)
         return f" parts [{', '.join(texts)}]", piece
+
+    def width(self, size, n, name):
+        """What each rank has, as an expression of its number."""
+        g = self.g
+        cuts = sorted(g.r.randint(0, size) for _ in range(n - 1))
+        widths = [b - a for a, b in zip([0] + cuts, cuts + [size])]
+        text = str(widths[-1])
+        for r in reversed(range(n - 1)):
+            text = f"{name} == {r} ? {widths[r]} : {text}"
+        if g.chance(0.3):
+            return f" parts [{size} width {text}]"
+        return f" width {text}"

@@ -255,6 +255,8 @@ shard rank on target {
   "up" split 1 parts 2
   "vocab" split 0 size 6 pad align(6, tp) fill 9
   "odd" split 0 uneven
+  "own" split 0 width rank < 2 ? rank + 1 : 1 - floor_div(rank, 3)
+  "two" split 0 parts [6 width 3 - rank, 4 groups 2]
   "one.{k}" at 2
   "{rest*}" replicate
 }
@@ -264,13 +266,17 @@ index k < 3
 
 def test_shards():
     w = {"qkv": tensor(16, 2), "up": tensor(2, 16), "vocab": tensor(6, 2), "odd": tensor(5), "one.1": tensor(2),
-         "norm": tensor(3)}
+         "own": tensor(4), "two": tensor(10), "norm": tensor(3)}
     out = both_ways(SHARDS, w)
     r3 = {k[1]: v for k, v in out.items() if k[0] == "r3.safetensors"}
     x = w["qkv"].data
     assert (r3["qkv"] == np.concatenate([x[6:8], x[10:12], x[14:16]])).all()
     assert (r3["up"] == w["up"].data[:, [6, 7, 14, 15]]).all()
     assert (r3["vocab"] == 9).all() and r3["vocab"].shape == (2, 2)
+    own = [out[f"r{r}.safetensors", "own"] for r in range(4)]
+    assert [len(x) for x in own] == [1, 2, 1, 0] and (np.concatenate(own) == w["own"].data).all()
+    x = w["two"].data
+    assert (out["r1.safetensors", "two"] == np.concatenate([x[3:5], x[6:8]])).all() and (r3["two"] == x[8:10]).all()
     assert r3["odd"].shape == (0,) and (out["r2.safetensors", "odd"] == 4).all()
     assert [k for k in out if k[1] == "one.1"] == [("r2.safetensors", "one.1")]
 

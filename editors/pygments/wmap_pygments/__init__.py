@@ -16,7 +16,7 @@ STATEMENTS = ("wmap", "map", "param", "let", "index", "source", "target", "shard
 ITEMS = ("format", "file", "alias", "ignore", "carry", "emit", "lora")
 CLAUSES = ("else", "where", "when", "optional", "broadcast", "pick", "pad", "holds", "as", "root", "into", "scale",
            "rounding", "stepwise", "on", "split", "at", "replicate", "parts", "groups", "unit", "size", "each",
-           "checked", "uneven", "lossy")
+           "checked", "uneven", "width", "lossy")
 FUNCTIONS = ("min", "max", "len", "align", "ceil_div", "floor_div", "sqrt", "has", "exists",
              "text", "json", "files")
 OPERATIONS = ("concat", "chunk", "split", "stack", "unstack", "unflatten", "flatten", "permute", "transpose",

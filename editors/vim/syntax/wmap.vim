@@ -8,7 +8,7 @@ syn case match
 syn keyword wmapStatement wmap map param let index source target shard override within import use
 syn keyword wmapItem format file alias ignore carry emit lora
 syn keyword wmapClause else where when optional broadcast pick pad holds as root into scale rounding stepwise
-syn keyword wmapClause on split at replicate parts groups unit size each checked uneven lossy
+syn keyword wmapClause on split at replicate parts groups unit size each checked uneven width lossy
 syn keyword wmapReserved in fill config if
 syn keyword wmapConstant true false null
 

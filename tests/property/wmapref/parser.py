@@ -436,12 +436,16 @@ class Parser:
                 line.fill = self.expr()
             elif self.accept_word("uneven"):
                 line.uneven = True
+            elif self.accept_word("width"):
+                line.width = self.expr()
             else:
                 return line
 
     def part(self):
         size = self.expr()
-        return (size, self.expr() if self.accept_word("groups") else None)
+        if self.accept_word("groups"):
+            return (size, self.expr(), None)
+        return (size, None, self.expr() if self.accept_word("width") else None)
 
     # ---- map expressions ----
 

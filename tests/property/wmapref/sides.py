@@ -87,27 +87,46 @@ class ShardBlock:
         groups = size(evaluate(line.groups, scope), "groups") if line.groups is not None else None
         unit = size(evaluate(line.unit, scope), "unit") if line.unit is not None else 1
         if line.parts is None:
-            parts = [(n, groups)]
+            parts = [(n, groups, line.width)]
         elif isinstance(line.parts, list):
             parts = [(size(evaluate(e, scope), "a part"),
-                      groups if g is None else size(evaluate(g, scope), "groups")) for e, g in line.parts]
+                      size(evaluate(g, scope), "groups") if g is not None else None if w is not None else groups,
+                      w if w is not None else None if g is not None else line.width) for e, g, w in line.parts]
         else:
             v = evaluate(line.parts, scope)
             if isinstance(v, list):
-                parts = [(size(x, "a part"), groups) for x in v]
+                parts = [(size(x, "a part"), groups, line.width) for x in v]
             else:
                 count = size(v, "parts")
                 if count == 0 or n % count:
                     fail("shard", f"{key}: {n} does not divide into {count} parts")
-                parts = [(n // count, groups)] * count
-        if sum(p for p, _ in parts) != n:
+                parts = [(n // count, groups, line.width)] * count
+        if sum(p for p, _, _ in parts) != n:
             fail("shard", f"{key}: the parts {parts} do not add up to {n}")
         out, offset = [[] for _ in range(ranks)], 0
-        for length, g in parts:
-            for r, (lo, hi) in enumerate(self.cuts(length, g, unit, key)):
+        for length, g, w in parts:
+            cuts = self.cuts(length, g, unit, key) if w is None else self.widths(length, w, scope, unit, key)
+            for r, (lo, hi) in enumerate(cuts):
                 out[r].append(np.arange(offset + lo, offset + hi))
             offset += length
         return [np.concatenate(pieces) if pieces else np.arange(0) for pieces in out]
+
+    def widths(self, n, width, scope, unit, key):
+        at, out = 0, []
+        for r in range(self.degree):
+            here = Scope(self.env, {**scope.values, self.shard.index: self.value(r)}, scope.where, scope.names, scope.assignment)
+            w = size(evaluate(width, here), "the width")
+            if unit == 0 or w % unit:
+                fail("shard", f"{key}: a width of {w} inside a unit of {unit}")
+            out.append((at, at + w))
+            at += w
+        if at != n:
+            fail("shard", f"{key}: the widths add up to {at}, not {n}")
+        return out
+
+    def value(self, r):
+        """Of the index, for rank r."""
+        return self.env.need(self.bases[0])[r] if len(self.bases) == 1 else r
 
     def cuts(self, n, groups, unit, key):
         ranks = self.degree
@@ -213,7 +232,7 @@ class ShardBlock:
         if line.size is not None:
             return size(evaluate(line.pad if line.pad is not None else line.size, scope), "pad")
         if isinstance(line.parts, list):
-            return sum(size(evaluate(e, scope), "a part") for e, _ in line.parts)
+            return sum(size(evaluate(e, scope), "a part") for e, _, _ in line.parts)
         if line.groups is not None:
             groups = size(evaluate(line.groups, scope), "groups")
             return found[0] * min(groups, self.degree)

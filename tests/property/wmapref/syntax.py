@@ -89,13 +89,14 @@ class ShardLine:
     kind: str                 # split at replicate
     dim: Any = None
     at: Any = None
-    parts: Any = None         # expr, or list of (expr, groups)
+    parts: Any = None         # expr, or list of (expr, groups, width)
     groups: Any = None
     unit: Any = None
     size: Any = None
     pad: Any = None
     fill: Any = None
     uneven: bool = False
+    width: Any = None
 
 
 @dataclass
