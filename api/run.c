@@ -6,6 +6,8 @@
 #include "runtime/io.h"
 #include "runtime/reflink.h"
 
+enum { TASKS_SEED = 1 << 20 }; /* another id than that of a run alone */
+
 struct run {
     struct wmap_ctx *ctx;
     struct wmap_plan *p;
@@ -18,6 +20,10 @@ struct run {
     uint32_t *sum; /* check sums of the output */
     uint64_t kept; /* bytes of a run that was killed */
     struct wm_reflink reflink;
+    struct wm_task task;
+    struct wm_share share; /* of a task */
+    uint32_t left;         /* tasks that are not done */
+    const char *names;     /* which */
 };
 
 static void
@@ -66,7 +72,9 @@ end(struct run *r, enum wm_status st, wmap_run_result *result)
     if (result && st == WM_OK)
         *result = (wmap_run_result){.ntensor = r->v.ntensor,
                                     .nfile = r->v.noutfile,
-                                    .bytes_written = in_place ? 0 : r->p->plan.head->out_bytes,
+                                    .bytes_written = in_place    ? 0
+                                                     : r->task.i ? r->share.bytes
+                                                                 : r->p->plan.head->out_bytes,
                                     .bytes_read = r->stats.bytes_read,
                                     .peak_buffers = r->stats.peak_buffers,
                                     .cast_overflow = r->stats.cast_overflow,
@@ -75,6 +83,9 @@ end(struct run *r, enum wm_status st, wmap_run_result *result)
                                     .bytes_shared = r->reflink.bytes,
                                     .calls = r->stats.syscalls,
                                     .seconds = wm_now() - r->start,
+                                    .ntask = r->task.n,
+                                    .tasks_left = r->left,
+                                    .tasks = wm_ctx_str(r->ctx, r->names).p,
                                     .place = place_of(r)};
     wm_arena_fini(&r->a);
     return wm_ctx_end(r->ctx, st);
@@ -104,10 +115,12 @@ has_window(void *user, uint32_t outfile, uint64_t lo, uint64_t hi)
 }
 
 /* Of a plan whose run can be gone on with after a kill: the input can be read again, and there are no check sums, which
- * take all windows. */
+ * take all windows.  (Of tasks, the last one makes the sums.) */
 static uint64_t
 id_of(const struct run *r)
 {
+    if (r->task.n)
+        return wm_hash(r->p->plan.head, r->p->size, TASKS_SEED) | 1;
     return r->p->source || r->v.nsum ? 0 : wm_hash(r->p->plan.head, r->p->size, WM_PLAN_VERSION) | 1;
 }
 
@@ -154,9 +167,16 @@ run_in_place(struct run *r)
 static enum wm_status
 make(struct run *r)
 {
-    struct wm_exec_sink sink = {.write = write_window, .user = r, .sum = r->sum};
+    struct wm_exec_sink sink = {.write = write_window, .user = r, .sum = r->task.n ? NULL : r->sum};
     struct wm_push_to to = {.fd = file_fd, .user = r};
     enum wm_status st;
+
+    if (r->task.i) {
+        r->share = wm_share_of(&r->p->plan, r->task.i, r->task.n);
+        r->exec.share = &r->share;
+    }
+    if (r->task.n && (r->task.i == 0 || wm_output_task_was_done(r->ctx->running)))
+        return WM_OK;
 
     if (r->p->source)
         return run_source(r, &to);
@@ -166,6 +186,60 @@ make(struct run *r)
     r->exec.has = r->kept || r->reflink.n ? has_window : NULL;
     r->exec.has_user = r;
     return wm_exec_run(&r->p->plan, r->ctx->sys, &r->exec, &sink, &r->stats, &r->ctx->err);
+}
+
+/* A task's part is there.  *commit: it was the last one. */
+static enum wm_status
+end_task(struct run *r, bool *commit)
+{
+    struct wm_err *err = &r->ctx->err;
+    bool gone;
+    enum wm_status st = wm_output_task_done(r->ctx->running, &r->share, &r->left, &gone, &r->names, err);
+
+    *commit = st == WM_OK && !r->left && !gone;
+    if (st == WM_OK && r->left && r->task.i == 0)
+        return wm_fail(err, WM_EUSAGE, place_of(r), "tasks are not done yet: %s", r->names);
+    return st;
+}
+
+static enum wm_status
+run_files(struct run *r, const struct wm_output_opts *opts)
+{
+    struct wmap_ctx *ctx = r->ctx;
+    bool commit = true;
+    enum wm_status st = wm_output_open(&r->a, ctx->sys, r->p->output, &r->p->plan, opts, &ctx->running, &ctx->err);
+
+    if (st == WM_OK)
+        st = make(r);
+    if (st == WM_OK && wm_ctx_stopped(ctx, &ctx->err))
+        st = WM_ELIMIT;
+    if (st == WM_OK && r->task.n)
+        st = end_task(r, &commit);
+    if (st == WM_OK && commit) {
+        wm_output_sums(ctx->running, r->sum);
+        st = wm_output_commit(ctx->running, &ctx->err);
+    }
+    wm_output_abort(ctx->running); /* lets go of the lock; removes what is not committed, if it is not for other tasks */
+    ctx->running = NULL;
+    return st;
+}
+
+/* What the caller says of tasks. */
+static enum wm_status
+take_task(struct run *r, const wmap_run_options *o)
+{
+    struct wm_err *err = &r->ctx->err;
+
+    if (!o || (!o->ntask && !o->commit_tasks))
+        return WM_OK;
+    if (o->ntask && (o->commit_tasks || o->ntask > WM_TASKS || o->task < 1 || o->task > o->ntask))
+        return wm_fail(err, WM_EUSAGE, NULL, "there is no task %u of %u", o->task, o->ntask);
+    if (r->p->source)
+        return wm_fail(err, WM_EUSAGE, NULL, "tasks read the input each on its own: it can't come from a stream");
+    if (r->p->bind.layout == WM_LAYOUT_IN_PLACE)
+        return wm_fail(err, WM_EUSAGE, NULL, "one header is written by one process: --in-place takes no task");
+    r->task = (struct wm_task){o->commit_tasks ? 0 : o->task, o->commit_tasks ? WM_TASKS_ANY : o->ntask};
+    return WM_OK;
 }
 
 wmap_status
@@ -181,27 +255,18 @@ wmap_run(wmap_plan *p, const wmap_run_options *o, wmap_run_result *result)
     if (p->output.n == 0 || p->stream || p->pushed)
         return end(&r, wm_fail(&ctx->err, WM_EUSAGE, NULL, "the plan has no %s",
                                p->pushed ? "input to read" : "output to write to"), result);
+    st = take_task(&r, o);
     if (p->bind.layout == WM_LAYOUT_IN_PLACE)
-        return end(&r, run_in_place(&r), result);
-    if (p->bind.layout == WM_LAYOUT_KEEP && !p->source && !r.v.nsum)
+        return end(&r, st == WM_OK ? run_in_place(&r) : st, result);
+    if (p->bind.layout == WM_LAYOUT_KEEP && !p->source && !r.v.nsum && !r.task.n)
         wm_reflink_find(&r.a, &p->plan, &r.reflink);
     opts.late = r.reflink.n > 0;
+    opts.task = r.task;
     r.sum = wm_view_sums(&r.v, &r.a);
     opts.id = id_of(&r);
-    st = wm_ctx_stopped(ctx, &ctx->err) ? WM_ELIMIT : WM_OK;
-    if (st == WM_OK)
-        st = wm_output_open(&r.a, ctx->sys, p->output, &p->plan, &opts, &ctx->running, &ctx->err);
-    if (st == WM_OK)
-        st = make(&r);
     if (st == WM_OK && wm_ctx_stopped(ctx, &ctx->err))
         st = WM_ELIMIT;
-    if (st == WM_OK) {
-        wm_output_sums(ctx->running, r.sum);
-        st = wm_output_commit(ctx->running, &ctx->err);
-    }
-    wm_output_abort(ctx->running); /* lets go of the lock; removes what is not committed */
-    ctx->running = NULL;
-    return end(&r, st, result);
+    return end(&r, st == WM_OK ? run_files(&r, &opts) : st, result);
 }
 
 /* ---- streams ----

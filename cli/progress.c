@@ -97,6 +97,16 @@ result_line(const struct cli *c, const wmap_run_result *r)
         note(c, "note: %llu values overflowed in casts\n", (unsigned long long)r->cast_overflow);
     if (r->cast_nan)
         note(c, "note: %llu values are NaN after casts\n", (unsigned long long)r->cast_nan);
+    if (r->ntask && strcmp(c->value[OPT_task], "commit") != 0)
+        note(c, "task %s: wrote %s in %.2f s (%s/s)\n", c->value[OPT_task], size, r->seconds, rate);
+    if (r->tasks_left)
+        note(c, "%u task%s of %u %s not done: %s\n", r->tasks_left, r->tasks_left == 1 ? "" : "s", r->ntask,
+             r->tasks_left == 1 ? "is" : "are", r->tasks);
+    else if (r->ntask)
+        note(c, "all tasks are done: %llu tensor%s -> %s\n", (unsigned long long)r->ntensor, r->ntensor == 1 ? "" : "s",
+             r->place);
+    if (r->ntask)
+        return;
     note(c, "wrote %llu tensor%s, %s in %.2f s (%s/s) -> %s\n", (unsigned long long)r->ntensor,
          r->ntensor == 1 ? "" : "s", size, r->seconds, rate, r->place);
 }
@@ -110,6 +120,8 @@ result_json(struct cli *c, const wmap_run_result *r)
           (unsigned long long)r->nfile);
     print(c, "  \"bytes_written\": %llu,\n  \"bytes_read\": %llu,\n",
           (unsigned long long)r->bytes_written, (unsigned long long)r->bytes_read);
+    if (r->ntask)
+        print(c, "  \"tasks_left\": %u,\n", r->tasks_left);
     print(c, "  \"bytes_kept\": %llu,\n  \"bytes_shared\": %llu,\n", (unsigned long long)r->bytes_kept,
           (unsigned long long)r->bytes_shared);
     print(c, "  \"peak_buffers\": %llu,\n  \"cast_overflow\": %llu,\n  \"cast_nan\": %llu,\n",

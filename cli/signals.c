@@ -36,7 +36,8 @@ die_of(int sig)
 static void *
 wait_for(void *arg)
 {
-    static const char text[] = "\nwmap: interrupted, removing temporary files\n";
+    static const char alone[] = "\nwmap: interrupted, removing temporary files\n";
+    static const char task[] = "\nwmap: interrupted; what is written stays for the other tasks, and for this one again\n";
     struct signals *s = arg;
     int sig;
 
@@ -44,7 +45,7 @@ wait_for(void *arg)
         return NULL;
     atomic_store(&s->came, sig);
     wmap_interrupt(s->c->ctx);
-    if (write(2, text, sizeof(text) - 1) < 0)
+    if ((given(s->c, OPT_task) ? write(2, task, sizeof(task) - 1) : write(2, alone, sizeof(alone) - 1)) < 0)
         return NULL;
     if (sigwait(&s->set, &sig) == 0 && sig != WAKE)
         die_of(sig);

@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "runtime/jit.h"
 #include "runtime/plan.h"
+#include "runtime/share.h"
 
 enum { WM_EXEC_THREADS = 8, WM_EXEC_MEMORY = 64 << 20 };
 
@@ -26,6 +27,7 @@ struct wm_exec_opts {
     bool (*has)(void *user, uint32_t outfile, uint64_t lo, uint64_t hi);
     void *has_user;
     enum { WM_EXEC_ALL, WM_EXEC_OUTPUTS, WM_EXEC_CHECKS } part; /* what of the plan */
+    const struct wm_share *share; /* only this part of outputs and checks; NULL: all.  Sums of outputs are then not known */
 };
 
 /* What a run counted. */

@@ -22,6 +22,7 @@ struct stretch {
     uint64_t step;   /* bytes, or units */
     uint64_t period; /* steps begin anew at its multiples; 0: never */
     uint64_t out, end;
+    uint64_t before; /* units of the checks before this one */
     uint32_t file; /* WM_NONE: a check */
     bool is_held;
     bool is_sum; /* of check sum `out` of an input */
@@ -99,6 +100,47 @@ add_windows(struct run *r, uint64_t file, uint64_t a, uint64_t b)
     add_stretch(r, &s);
 }
 
+/* Check sum i of an input belongs to the share in which it begins, by the bytes of all of them. */
+static bool
+has_sum(const struct wm_exec *x, uint64_t i, uint64_t *before)
+{
+    const struct wm_share *s = x->opts.share;
+    uint64_t at = *before;
+
+    *before += x->insum[i].hi - x->insum[i].lo;
+    return !s || *before == at || (at >= s->sum_lo && at < s->sum_hi);
+}
+
+static void
+add_checks(struct run *r)
+{
+    const struct wm_exec *x = r->x;
+    uint64_t before = 0;
+
+    for (uint64_t i = 0; i < x->nout; i++) {
+        if (x->out[i].file != WM_NONE)
+            continue;
+        if (!is_skipped(x, &x->out[i]))
+            add_stretch(r, &(struct stretch){.hi = x->out[i].nbytes,
+                                             .step = r->window,
+                                             .out = i,
+                                             .end = i + 1,
+                                             .before = before,
+                                             .file = WM_NONE});
+        before += x->out[i].nbytes;
+    }
+    before = 0;
+    for (uint64_t i = 0; i < x->ninsum; i++)
+        if (has_sum(x, i, &before))
+            add_stretch(r, &(struct stretch){.lo = x->insum[i].lo,
+                                             .hi = x->insum[i].hi,
+                                             .origin = x->insum[i].lo / r->window * r->window,
+                                             .step = r->window,
+                                             .out = i,
+                                             .file = WM_NONE,
+                                             .is_sum = true});
+}
+
 static enum wm_status
 make_stretches(struct run *r, struct wm_err *err)
 {
@@ -136,21 +178,8 @@ make_stretches(struct run *r, struct wm_err *err)
         add_windows(r, i, done, end);
         done = end;
     }
-    for (uint64_t i = 0; i < x->nout && x->opts.part != WM_EXEC_OUTPUTS; i++)
-        if (x->out[i].file == WM_NONE && !is_skipped(x, &x->out[i]))
-            add_stretch(r, &(struct stretch){.hi = x->out[i].nbytes,
-                                             .step = r->window,
-                                             .out = i,
-                                             .end = i + 1,
-                                             .file = WM_NONE});
-    for (uint64_t i = 0; i < x->ninsum && x->opts.part != WM_EXEC_OUTPUTS; i++)
-        add_stretch(r, &(struct stretch){.lo = x->insum[i].lo,
-                                         .hi = x->insum[i].hi,
-                                         .origin = x->insum[i].lo / r->window * r->window,
-                                         .step = r->window,
-                                         .out = i,
-                                         .file = WM_NONE,
-                                         .is_sum = true});
+    if (x->opts.part != WM_EXEC_OUTPUTS)
+        add_checks(r);
     return WM_OK;
 }
 
@@ -229,6 +258,20 @@ do_slab(struct run *r, struct wm_worker *w, const struct stretch *s, uint64_t lo
     return st;
 }
 
+/* The step as far as it belongs to the share of this run. */
+static void
+clip_step(const struct run *r, const struct stretch *s, uint64_t *lo, uint64_t *hi)
+{
+    const struct wm_share *share = r->x->opts.share;
+
+    if (!share || s->is_sum)
+        return;
+    if (s->file == WM_NONE)
+        wm_share_clip_check(share, s->before, lo, hi);
+    else
+        wm_share_clip(share, s->file, lo, hi);
+}
+
 static enum wm_status
 do_step(struct run *r, struct wm_worker *w, uint64_t id)
 {
@@ -245,6 +288,9 @@ do_step(struct run *r, struct wm_worker *w, uint64_t id)
     }
     s = &r->stretch[a];
     step_range(s, id - s->first, &lo, &hi);
+    clip_step(r, s, &lo, &hi);
+    if (lo == hi)
+        return WM_OK;
     if (s->is_sum)
         return do_sum(r, w, s, lo, hi);
     if (s->file == WM_NONE)
@@ -269,7 +315,7 @@ work(void *user, unsigned k)
 {
     struct run *r = user;
     const struct wm_exec_opts *o = &r->x->opts;
-    uint64_t total = r->x->plan.head->out_bytes;
+    uint64_t total = o->share ? o->share->bytes : r->x->plan.head->out_bytes;
 
     while (!atomic_load_explicit(&r->stop, memory_order_relaxed)) {
         uint64_t id = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed);
@@ -355,11 +401,13 @@ static enum wm_status
 end_sums(struct run *r, struct wm_err *err)
 {
     enum wm_status st = WM_OK;
+    uint64_t before = 0;
 
     if (r->sink->sum)
         wm_sums_take(&r->sums, r->sink->sum);
     for (uint64_t i = 0; i < r->x->ninsum && st == WM_OK && r->x->opts.part != WM_EXEC_OUTPUTS; i++)
-        st = wm_insum_check(r->x, &r->x->insum[i], atomic_load(&r->insum[i]), err);
+        if (has_sum(r->x, i, &before))
+            st = wm_insum_check(r->x, &r->x->insum[i], atomic_load(&r->insum[i]), err);
     return st;
 }
 

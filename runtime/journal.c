@@ -2,7 +2,7 @@
  *
  * In: ranges, each after its bytes were handed to the system.  A process that is killed loses nothing of that, so
  * records need no sync; a machine that goes down may have lost data that a record speaks of, so a journal counts only
- * within one boot.  Each record has a sum of its own: the last one may be torn.  A record that can't be written is
+ * within one boot; a last record that says "all of it is on the disk" counts everywhere.  Each record has a sum of its own: the last one may be torn.  A record that can't be written is
  * left out: its bytes are only written again. */
 #include "runtime/journal.h"
 
@@ -11,8 +11,10 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "base/map.h"
+#include "runtime/io.h"
 
 enum { BOOT = 36, MOST = 1 << 28 };
 
@@ -34,6 +36,7 @@ struct wm_journal {
     _Atomic uint64_t end;  /* of the file */
     struct record *range; /* [n] ascending, merged: what was there */
     uint64_t n, bytes;
+    bool finished;
 };
 
 static uint32_t
@@ -107,6 +110,8 @@ take_records(struct wm_journal *j, uint64_t n)
         else
             j->range[m++] = r;
     }
+    j->finished = m && j->range[m - 1].file == WM_NONE;
+    m -= j->finished;
     j->n = m;
     for (uint64_t i = 0; i < m; i++)
         j->bytes += j->range[i].hi - j->range[i].lo;
@@ -125,7 +130,8 @@ wm_journal_read(struct wm_arena *a, const struct wm_sys *sys, const char *path, 
     if (j->fd < 0)
         return NULL;
     if (!make_head(sys, id, &want) || sys->fstat(j->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > MOST ||
-        read_all(sys, j->fd, &have, sizeof(have)) != sizeof(have) || memcmp(&want, &have, sizeof(want)) != 0) {
+        read_all(sys, j->fd, &have, sizeof(have)) != sizeof(have) ||
+        memcmp(&want, &have, offsetof(struct head, boot)) != 0) {
         wm_journal_close(j);
         return NULL;
     }
@@ -136,6 +142,10 @@ wm_journal_read(struct wm_arena *a, const struct wm_sys *sys, const char *path, 
         return NULL;
     }
     take_records(j, n);
+    if (!j->finished && memcmp(&want, &have, sizeof(want)) != 0) { /* of another boot */
+        wm_journal_close(j);
+        return NULL;
+    }
     atomic_init(&j->end, sizeof(have) + n * sizeof(struct record));
     return j;
 }
@@ -194,6 +204,42 @@ wm_journal_add(struct wm_journal *j, uint32_t file, uint64_t lo, uint64_t hi)
     r.sum = sum_of(&r, j->id);
     if (j->sys->pwrite(j->fd, &r, sizeof(r), (off_t)at) != (ssize_t)sizeof(r))
         return; /* torn: its sum says so */
+}
+
+enum wm_status
+wm_journal_finish(struct wm_journal *j, const char *path, struct wm_err *err)
+{
+    struct record r = {.lo = 0, .hi = 1, .file = WM_NONE};
+    enum wm_status st;
+
+    r.sum = sum_of(&r, j->id);
+    st = wm_io_pwrite(j->sys, j->fd, path, &r, sizeof(r), atomic_fetch_add(&j->end, sizeof(r)), err);
+    if (st == WM_OK && j->sys->fsync(j->fd) != 0)
+        st = wm_fail_sys(err, errno, path, "cannot sync");
+    return st;
+}
+
+bool
+wm_journal_is_finished(const struct wm_journal *j)
+{
+    return j->finished;
+}
+
+bool
+wm_journal_lock(struct wm_journal *j)
+{
+    return j->sys->flock(j->fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+bool
+wm_journal_is_busy(const struct wm_sys *sys, const char *path)
+{
+    int fd = sys->open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
+    bool is_free = fd < 0 || sys->flock(fd, LOCK_EX | LOCK_NB) == 0;
+
+    if (fd >= 0)
+        sys->close(fd);
+    return !is_free;
 }
 
 void

@@ -166,7 +166,8 @@ create_file(struct wm_output *o, uint32_t i, struct wm_err *err)
                                                  : wm_place_temp(&o->place),
                              o->place.path, &o->of_file[i], err);
     }
-    return st == WM_OK ? reserve(o, o->of_file[i], f->size, err) : st;
+    /* Those of a killed run have their room already. */
+    return st == WM_OK && !o->resumed ? reserve(o, o->of_file[i], f->size, err) : st;
 }
 
 /* Room for all temporaries that there can be: nothing in the list ever moves. */
@@ -185,6 +186,30 @@ make_lists(struct wm_output *o)
     o->temp = WM_NEW_N(o->a, struct wm_temp, n);
     o->of_file = WM_NEW_N(o->a, struct wm_temp *, o->nfile);
     wm_map_init(&o->made, o->a, 0);
+}
+
+enum wm_status
+wm_output_files(struct wm_output *o, struct wm_err *err)
+{
+    enum wm_status st = o->is_dir ? create_root(o, err) : WM_OK;
+
+    for (uint32_t i = 0; st == WM_OK && i < o->nfile; i++)
+        st = create_file(o, i, err);
+    return st;
+}
+
+static enum wm_status
+open_alone(struct wm_output *o, struct wm_err *err)
+{
+    enum wm_status st = wm_place_lock(&o->place, err);
+
+    if (st == WM_OK && o->opts.id)
+        st = wm_output_resume(o, err);
+    if (st == WM_OK)
+        st = wm_output_files(o, err);
+    if (st == WM_OK)
+        wm_output_journal(o);
+    return st;
 }
 
 enum wm_status
@@ -209,16 +234,9 @@ wm_output_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
     make_lists(o);
     *out = o; /* before anything is created: a signal may come at any time */
     o->place.keep[0] = opts->id;
-    o->place.keep[1] = opts->id ? wm_hash(&opts->id, sizeof(opts->id), 1) : 0;
-    st = wm_place_lock(&o->place, err);
-    if (st == WM_OK && opts->id)
-        st = wm_output_resume(o, err);
-    if (st == WM_OK && o->is_dir)
-        st = create_root(o, err);
-    for (uint32_t i = 0; st == WM_OK && i < o->nfile; i++)
-        st = create_file(o, i, err);
-    if (st == WM_OK)
-        wm_output_journal(o);
+    o->place.keep[1] = opts->id && !opts->task.n ? wm_hash(&opts->id, sizeof(opts->id), 1) : 0;
+    o->place.drop = opts->force;
+    st = opts->task.n ? wm_output_task_open(o, err) : open_alone(o, err);
     if (st != WM_OK) {
         wm_output_abort(o);
         *out = NULL;
@@ -254,7 +272,7 @@ wm_output_sums(struct wm_output *o, const uint32_t *sum)
 void
 wm_output_unlink(struct wm_output *o)
 {
-    for (uint32_t i = o->ntemp; i > 0; i--) {
+    for (uint32_t i = o->shared ? 0 : o->ntemp; i > 0; i--) {
         const struct wm_temp *t = &o->temp[i - 1];
 
         if (t->done)
@@ -266,7 +284,7 @@ wm_output_unlink(struct wm_output *o)
     }
     if (o->journal_path)
         o->sys->unlink(o->journal_path);
-    if (o->place.lock_fd >= 0)
+    if (o->place.lock_fd >= 0 && !o->place.shared)
         o->sys->unlink(o->place.lock);
 }
 

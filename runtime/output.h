@@ -9,8 +9,16 @@
 
 #include "runtime/manifest.h"
 #include "runtime/plan.h"
+#include "runtime/share.h"
 
 struct wm_output;
+
+/* Several processes make one output: this one is task i of n (1 .. n). n = 0: it is alone.  i = 0: it makes nothing,
+ * but commits what n tasks (any number, which is then found there) have made. */
+struct wm_task {
+    uint32_t i, n;
+};
+enum { WM_TASKS_ANY = UINT16_MAX + 1, WM_TASKS = UINT16_MAX };
 
 struct wm_output_opts {
     bool force;             /* replace a directory that is not empty */
@@ -18,6 +26,7 @@ struct wm_output_opts {
     bool sparse;            /* sizes are set, no room is reserved: what is not written is a hole */
     bool late;              /* as sparse; wm_output_reserve() reserves what is a hole then */
     bool is_dir;            /* the output is a directory of files; else exactly one data file */
+    struct wm_task task;    /* with an id */
     uint64_t id;            /* of the plan: a run goes on where a killed one with this id stopped; 0: it begins anew */
 };
 
@@ -32,7 +41,8 @@ enum wm_status wm_output_open(struct wm_arena *a, const struct wm_sys *sys, stru
 int wm_output_fd(struct wm_output *o, uint32_t i);
 /* Reserve room for what has none yet. */
 enum wm_status wm_output_reserve(struct wm_output *o, struct wm_err *err);
-/* The plan's check sums [number of SUM], which a commit writes: to be set before it where there are any. */
+/* The plan's check sums [number of SUM], which a commit writes: to be set before it where there are any.  (Not by
+ * tasks, each of which has seen only a part: the one that commits reads the files.) */
 void wm_output_sums(struct wm_output *o, const uint32_t *sum);
 /* Bytes [off, off + n) of OUTFILE number i are written. From any thread. */
 void wm_output_wrote(struct wm_output *o, uint32_t i, uint64_t off, uint64_t n);
@@ -40,6 +50,12 @@ void wm_output_wrote(struct wm_output *o, uint32_t i, uint64_t off, uint64_t n);
 bool wm_output_has(const struct wm_output *o, uint32_t i, uint64_t lo, uint64_t hi);
 /* How many bytes were. */
 uint64_t wm_output_kept(const struct wm_output *o);
+/* Has this task been done before?  Nothing is to be written then. */
+bool wm_output_task_was_done(const struct wm_output *o);
+/* This task's part is written (to disk, so that others can rely on it).  *left: how many tasks are not done; with none
+ * of them the caller commits.  *gone: another task did so.  *names: which ones, "2, 5". */
+enum wm_status wm_output_task_done(struct wm_output *o, const struct wm_share *share, uint32_t *left, bool *gone,
+                                   const char **names, struct wm_err *err);
 /* Sidecars, headers and index files are written by this; then everything is committed (renamed). */
 enum wm_status wm_output_commit(struct wm_output *o, struct wm_err *err);
 /* Close and remove everything that is not committed, and let go of the lock.  Safe after a commit, failed or not (NULL:

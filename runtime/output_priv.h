@@ -35,6 +35,7 @@ struct wm_output {
     struct wm_journal *journal; /* of what is written; or NULL */
     char *journal_path;         /* NULL: there is none to be removed */
     bool resumed;               /* the temporaries are those of a killed run */
+    bool shared;                /* they belong to other tasks, too: not to be removed */
 };
 
 /* Everything that can be refused before anything is created. */
@@ -46,7 +47,20 @@ enum wm_status wm_output_create(struct wm_output *o, const char *path, const cha
                                 struct wm_temp **out, struct wm_err *err);
 enum wm_status wm_output_parents(struct wm_output *o, struct wm_str name, struct wm_err *err);
 
+/* The temporaries for all files: new ones, or (resumed) those that are there. */
+enum wm_status wm_output_files(struct wm_output *o, struct wm_err *err);
+
+/* ---- output_task.c ---- */
+
+/* Share the place with other tasks: the lock, the files, a journal of its own. */
+enum wm_status wm_output_task_open(struct wm_output *o, struct wm_err *err);
+/* All is written, and this process alone has it: what the tasks left for each other goes. */
+enum wm_status wm_output_tasks_end(struct wm_output *o, struct wm_err *err);
+
 /* ---- output_resume.c ---- */
+
+/* Are the data files there (`root` is the one, or the directory), as a run of this plan leaves them? */
+bool wm_output_is_there(struct wm_output *o, const char *root);
 
 /* With the lock held and an id: take over the temporaries of a killed run of the same plan, or remove what is left of
  * them.  o->resumed says which. */

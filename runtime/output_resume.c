@@ -8,9 +8,8 @@
 
 #include "runtime/output_priv.h"
 
-/* Are the data files there, as a run of this plan leaves them? */
-static bool
-files_are_there(struct wm_output *o, const char *root)
+bool
+wm_output_is_there(struct wm_output *o, const char *root)
 {
     struct stat st;
 
@@ -32,13 +31,13 @@ wm_output_resume(struct wm_output *o, struct wm_err *err)
     char *root = wm_place_numbered(&o->place, o->place.keep[0]);
     char *path = wm_place_numbered(&o->place, o->place.keep[1]);
 
-    if (o->place.lock_fd < 0) { /* no locks here: another run may be at it */
+    if (o->place.no_locks) { /* no locks here: another run may be at it */
         o->place.keep[0] = 0;
         return WM_OK;
     }
     o->journal_path = path;
     o->journal = wm_journal_read(o->a, o->sys, path, o->opts.id);
-    o->resumed = o->journal && files_are_there(o, root);
+    o->resumed = o->journal && wm_output_is_there(o, root);
     if (o->resumed)
         return WM_OK;
     wm_journal_close(o->journal);
@@ -60,6 +59,8 @@ wm_output_journal_end(struct wm_output *o, struct wm_err *err)
 {
     wm_journal_close(o->journal);
     o->journal = NULL;
+    if (o->opts.task.n)
+        return wm_output_tasks_end(o, err);
     if (o->journal_path && o->sys->unlink(o->journal_path) != 0 && errno != ENOENT)
         return wm_fail_sys(err, errno, o->journal_path, "cannot remove");
     return WM_OK;

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "base/checked.h"
+#include "base/crc32.h"
 #include "runtime/io.h"
 
 enum { COPY = 1 << 18 }; /* bytes at a time */
@@ -91,6 +92,29 @@ write_sidecar(struct wm_output *o, const struct wm_plan_sidecar *s, struct wm_er
     return st == WM_OK ? write_blob(o, t, s->bytes, 0, err) : st;
 }
 
+/* The sums of what is in the files now: each task has seen only its part of them. */
+static enum wm_status
+read_sums(struct wm_output *o, const struct wm_plan_sum *s, uint64_t n, struct wm_err *err)
+{
+    uint32_t *sum = WM_NEW_N(o->a, uint32_t, n);
+    char *buf = wm_arena_alloc(o->a, COPY);
+    enum wm_status st = WM_OK;
+
+    for (uint64_t i = 0; i < n; i++) {
+        const struct wm_temp *t = o->of_file[s[i].file];
+
+        sum[i] = 0;
+        for (uint64_t at = s[i].lo, m; st == WM_OK && at < s[i].hi; at += m) {
+            m = s[i].hi - at < COPY ? s[i].hi - at : COPY;
+            st = wm_io_pread(o->sys, t->fd, t->path, buf, m, at, err);
+            if (st == WM_OK)
+                sum[i] = wm_crc32(sum[i], buf, m);
+        }
+    }
+    o->sum = sum;
+    return st;
+}
+
 /* The check sums to their fields, over heads and tails. */
 static enum wm_status
 write_sums(struct wm_output *o, struct wm_err *err)
@@ -99,6 +123,10 @@ write_sums(struct wm_output *o, struct wm_err *err)
     const struct wm_plan_sum *s = wm_plan_section(o->plan, WM_PS_SUM, &n);
     enum wm_status st = WM_OK;
 
+    if (n && o->opts.task.n)
+        st = read_sums(o, s, n, err);
+    if (st != WM_OK)
+        return st;
     if (n && !o->sum)
         return wm_fail(err, WM_EUSAGE, o->place.path, "the check sums of the plan are not known");
     for (uint64_t i = 0; i < n; i++) {

@@ -1,21 +1,16 @@
-/* runtime/place.c -- paths, locks and left-overs around the target of an output.
+/* runtime/place.c -- paths and names around the target of an output.
  *
- * In: the path that the user named.  Out: a struct wm_place.  The lock is flock(2) on a file of its
- * own; it is removed by its holder, so whoever gets a lock checks that the file is still the one
- * that the name stands for. */
+ * In: the path that the user named.  Out: a struct wm_place.  The locks are in place_lock.c. */
 #include "runtime/place.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/map.h"
 
-enum { MAX_DEPTH = 128, LONG_NAME = 180, HEX = 16 };
+enum { MAX_DEPTH = 128, LONG_NAME = 180 };
 
 static bool
 is_dots(const char *name)
@@ -53,6 +48,7 @@ make_prefix(struct wm_place *p)
                             wm_hash(p->name, n, 0));
     p->prefix = wm_arena_cstr(p->a, s);
     p->lock = wm_arena_cstr(p->a, wm_arena_printf(p->a, "%slock", p->prefix));
+    p->guard = wm_arena_cstr(p->a, wm_arena_printf(p->a, "%sguard", p->prefix));
 }
 
 /* A link as the target stands for what it points to. */
@@ -85,7 +81,7 @@ wm_place_find(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
         path.n--;
     if (path.n == 0 || memchr(path.p, '\0', path.n))
         return wm_fail(err, WM_EUSAGE, NULL, "\"%.*s\" is not a path", WM_STR_ARG(path));
-    *out = (struct wm_place){.a = a, .sys = sys, .lock_fd = -1, .path = wm_arena_cstr(a, path)};
+    *out = (struct wm_place){.a = a, .sys = sys, .lock_fd = -1, .guard_fd = -1, .path = wm_arena_cstr(a, path)};
     rc = follow(out, err);
     if (rc != WM_OK)
         return rc;
@@ -102,9 +98,8 @@ wm_place_find(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
 
 /* ---- removing ---- */
 
-/* The entries of a directory, but . and .. */
-static int
-list_all(struct wm_arena *a, const struct wm_sys *sys, const char *path, char ***name, uint32_t *n)
+int
+wm_dir_list(struct wm_arena *a, const struct wm_sys *sys, const char *path, char ***name, uint32_t *n)
 {
     WM_VEC(char *) list = {0};
     DIR *d = sys->opendir(path);
@@ -165,7 +160,7 @@ remove_below(struct wm_arena *a, const struct wm_sys *sys, const char *path, int
     }
     if (depth == 0)
         return wm_fail(err, WM_ELIMIT, path, "cannot remove: more than %d levels", MAX_DEPTH);
-    failed = list_all(a, sys, path, &name, &n);
+    failed = wm_dir_list(a, sys, path, &name, &n);
     if (failed)
         return wm_fail_sys(err, failed, path, "cannot read the directory");
     for (uint32_t i = 0; rc == WM_OK && i < n; i++) {
@@ -184,106 +179,7 @@ wm_tree_remove(struct wm_arena *a, const struct wm_sys *sys, const char *path, s
     return remove_below(a, sys, path, MAX_DEPTH, err);
 }
 
-/* ---- the lock ---- */
-
-static bool
-is_temp(const char *name, const char *prefix)
-{
-    size_t n = strlen(prefix);
-
-    return strncmp(name, prefix, n) == 0 && strlen(name + n) == HEX &&
-           strspn(name + n, "0123456789abcdef") == HEX;
-}
-
-static bool
-is_kept(const struct wm_place *p, const char *name)
-{
-    uint64_t id = strtoull(name + strlen(name) - HEX, NULL, 16);
-
-    return id && (id == p->keep[0] || id == p->keep[1]);
-}
-
-/* With the lock held, temporaries of this target belong to nobody alive. */
-static enum wm_status
-sweep(struct wm_place *p, struct wm_err *err)
-{
-    const char *prefix = p->prefix + strlen(p->dir) + 1;
-    char **name;
-    uint32_t n;
-    int failed = list_all(p->a, p->sys, p->dir, &name, &n);
-    enum wm_status rc = WM_OK;
-
-    if (failed)
-        return wm_fail_sys(err, failed, p->dir, "cannot read the directory");
-    for (uint32_t i = 0; rc == WM_OK && i < n; i++) {
-        struct wm_str path;
-
-        if (!is_temp(name[i], prefix) || is_kept(p, name[i]))
-            continue;
-        path = wm_arena_printf(p->a, "%s/%s", p->dir, name[i]);
-        rc = wm_tree_remove(p->a, p->sys, path.p, err);
-    }
-    return rc;
-}
-
-/* One try: 1 held, 0 the file was removed meanwhile, -1 errno, -2 no locks here. */
-static int
-try_lock(struct wm_place *p)
-{
-    struct stat mine, named;
-    int e;
-
-    p->lock_fd =
-        p->sys->open(p->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
-    if (p->lock_fd < 0)
-        return errno == EINTR ? 0 : -1;
-    if (p->sys->flock(p->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        e = errno;
-        if (e == ENOLCK || e == EOPNOTSUPP || e == ENOSYS || e == EINVAL)
-            return -2;
-    } else if (p->sys->fstat(p->lock_fd, &mine) != 0) {
-        e = errno;
-        p->sys->unlink(p->lock);
-    } else if (p->sys->stat(p->lock, &named) == 0 && named.st_dev == mine.st_dev &&
-               named.st_ino == mine.st_ino) {
-        return 1;
-    } else {
-        e = 0;
-    }
-    p->sys->close(p->lock_fd);
-    p->lock_fd = -1;
-    errno = e;
-    return e == 0 || e == EINTR ? 0 : -1;
-}
-
-enum wm_status
-wm_place_lock(struct wm_place *p, struct wm_err *err)
-{
-    for (int tries = 0; tries < 100; tries++) {
-        int got = try_lock(p);
-
-        if (got == 1)
-            return sweep(p, err);
-        if (got == -2)
-            return WM_OK;
-        if (got == 0)
-            continue;
-        if (errno == EWOULDBLOCK)
-            return wm_fail(err, WM_EIO, p->path, "another run is writing this output");
-        return wm_fail_sys(err, errno, p->path, "cannot create files beside it");
-    }
-    return wm_fail(err, WM_EIO, p->path, "other runs keep writing this output");
-}
-
-void
-wm_place_unlock(struct wm_place *p)
-{
-    if (p->lock_fd < 0)
-        return;
-    p->sys->unlink(p->lock); /* while held: nobody else can have locked this file */
-    p->sys->close(p->lock_fd);
-    p->lock_fd = -1;
-}
+/* ---- names ---- */
 
 char *
 wm_place_numbered(struct wm_place *p, uint64_t id)

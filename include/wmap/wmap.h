@@ -242,6 +242,9 @@ typedef struct {
     bool force; /* replace a directory that is not empty */
     bool fsync; /* data, rename and directory reach the disk before the call returns */
     wmap_work work;
+    unsigned task, ntask; /* make only part `task` (1 .. ntask, at most 65535) of the output; others make the rest; ntask 0:
+                             all of it */
+    bool commit_tasks;    /* make nothing: the tasks into this place are done, and the output is to appear */
 } wmap_run_options;
 
 typedef struct {
@@ -253,12 +256,18 @@ typedef struct {
     uint64_t calls; /* reads and writes of tensors */
     uint64_t bytes_kept; /* that a run which was killed had written */
     double seconds;
+    unsigned ntask, tasks_left; /* of a task: how many there are, and are not done; with none left the output is there */
+    const char *tasks;          /* which are not done: "2, 5" */
     const char
         *place; /* the file where there is one data file, else the directory; owned by the plan */
 } wmap_run_result;
 
 /* Write the output given at bind.  It appears whole or not at all.  Where a run of the same plan into this place was
- * killed, it goes on where that one stopped; what another plan left behind is removed. */
+ * killed, it goes on where that one stopped; what another plan left behind is removed.
+ *
+ * With `ntask`, processes on machines with one file system share the work, each with the same options but `task`; in any
+ * order, at the same time, repeated where one failed.  What they wrote stays until the last one, or a call with
+ * commit_tasks, gives it its name; other runs into the place are refused so long (with `force` they remove it). */
 WMAP_API wmap_status wmap_run(wmap_plan *p, const wmap_run_options *o, wmap_run_result *result);
 /* The same into a sink, in order; only for a plan with one output file. */
 WMAP_API wmap_status wmap_run_stream(wmap_plan *p, const wmap_run_options *o, wmap_sink sink,
