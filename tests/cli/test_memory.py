@@ -13,7 +13,7 @@ index expert < 3
 "t" [a b c] <-> "t" [c a b]
 "w" [(g h) d] <-> "w" [(h g) d] where g = %(g)d
 "k.{expert}" <-> transpose(0, 1) <-> "kt.{expert}"
-"left", "right" <-> stack(-1) | flatten(-2, -1) <-> "both"
+"left" [n (m a)], "right" [n (m b)] <-> "both" [n (m (a + b))] where a = 1, b = 1
 """
 NP = {"U8": np.uint8, "BF16": np.uint16, "F32": np.uint32, "F64": np.uint64}
 
