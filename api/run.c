@@ -17,11 +17,12 @@ struct run {
     struct wm_exec_stats stats;
     struct wm_progress progress;
     double start;
-    uint32_t *sum; /* check sums of the output */
+    uint32_t *sum; /* check sums of the output; NULL: they are read from it */
     uint64_t kept; /* bytes of a run that was killed */
     struct wm_reflink reflink;
     struct wm_task task;
     struct wm_share share; /* of a task */
+    uint64_t made;         /* bytes of it, if they were not there before */
     uint32_t left;         /* tasks that are not done */
     const char *names;     /* which */
 };
@@ -73,7 +74,7 @@ end(struct run *r, enum wm_status st, wmap_run_result *result)
         *result = (wmap_run_result){.ntensor = r->v.ntensor,
                                     .nfile = r->v.noutfile,
                                     .bytes_written = in_place    ? 0
-                                                     : r->task.i ? r->share.bytes
+                                                     : r->task.n ? r->made
                                                                  : r->p->plan.head->out_bytes,
                                     .bytes_read = r->stats.bytes_read,
                                     .peak_buffers = r->stats.peak_buffers,
@@ -114,14 +115,13 @@ has_window(void *user, uint32_t outfile, uint64_t lo, uint64_t hi)
            (r->kept && wm_output_has(r->ctx->running, outfile, lo, hi));
 }
 
-/* Of a plan whose run can be gone on with after a kill: the input can be read again, and there are no check sums, which
- * take all windows.  (Of tasks, the last one makes the sums.) */
+/* Of a plan whose run can be gone on with after a kill: the input can be read again. */
 static uint64_t
 id_of(const struct run *r)
 {
     if (r->task.n)
         return wm_hash(r->p->plan.head, r->p->size, TASKS_SEED) | 1;
-    return r->p->source || r->v.nsum ? 0 : wm_hash(r->p->plan.head, r->p->size, WM_PLAN_VERSION) | 1;
+    return r->p->source ? 0 : wm_hash(r->p->plan.head, r->p->size, WM_PLAN_VERSION) | 1;
 }
 
 static int
@@ -167,7 +167,7 @@ run_in_place(struct run *r)
 static enum wm_status
 make(struct run *r)
 {
-    struct wm_exec_sink sink = {.write = write_window, .user = r, .sum = r->task.n ? NULL : r->sum};
+    struct wm_exec_sink sink = {.write = write_window, .user = r};
     struct wm_push_to to = {.fd = file_fd, .user = r};
     enum wm_status st;
 
@@ -177,10 +177,12 @@ make(struct run *r)
     }
     if (r->task.n && (r->task.i == 0 || wm_output_task_was_done(r->ctx->running)))
         return WM_OK;
-
+    r->made = r->share.bytes;
     if (r->p->source)
         return run_source(r, &to);
     r->kept = wm_output_kept(r->ctx->running);
+    if (r->v.nsum && !r->task.n && !r->kept) /* it sees all of the output */
+        sink.sum = r->sum = wm_view_sums(&r->v, &r->a);
     if (r->reflink.n && (st = share_blocks(r)) != WM_OK)
         return st;
     r->exec.has = r->kept || r->reflink.n ? has_window : NULL;
@@ -197,6 +199,7 @@ end_task(struct run *r, bool *commit)
     enum wm_status st = wm_output_task_done(r->ctx->running, &r->share, &r->left, &gone, &r->names, err);
 
     *commit = st == WM_OK && !r->left && !gone;
+    r->task.n = wm_output_tasks(r->ctx->running);
     if (st == WM_OK && r->left && r->task.i == 0)
         return wm_fail(err, WM_EUSAGE, place_of(r), "tasks are not done yet: %s", r->names);
     return st;
@@ -262,7 +265,6 @@ wmap_run(wmap_plan *p, const wmap_run_options *o, wmap_run_result *result)
         wm_reflink_find(&r.a, &p->plan, &r.reflink);
     opts.late = r.reflink.n > 0;
     opts.task = r.task;
-    r.sum = wm_view_sums(&r.v, &r.a);
     opts.id = id_of(&r);
     if (st == WM_OK && wm_ctx_stopped(ctx, &ctx->err))
         st = WM_ELIMIT;

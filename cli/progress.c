@@ -97,7 +97,9 @@ result_line(const struct cli *c, const wmap_run_result *r)
         note(c, "note: %llu values overflowed in casts\n", (unsigned long long)r->cast_overflow);
     if (r->cast_nan)
         note(c, "note: %llu values are NaN after casts\n", (unsigned long long)r->cast_nan);
-    if (r->ntask && strcmp(c->value[OPT_task], "commit") != 0)
+    if (r->ntask && !r->bytes_written && strcmp(c->value[OPT_task], "commit") != 0)
+        note(c, "task %s: nothing to do\n", c->value[OPT_task]);
+    else if (r->ntask && strcmp(c->value[OPT_task], "commit") != 0)
         note(c, "task %s: wrote %s in %.2f s (%s/s)\n", c->value[OPT_task], size, r->seconds, rate);
     if (r->tasks_left)
         note(c, "%u task%s of %u %s not done: %s\n", r->tasks_left, r->tasks_left == 1 ? "" : "s", r->ntask,

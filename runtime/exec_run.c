@@ -388,6 +388,8 @@ open_sums(struct run *r, struct wm_err *err)
     struct wm_exec *x = r->x;
     enum wm_status st = wm_sums_open(&r->sums, &x->plan, x->sys, err);
 
+    if (!r->sink->sum)
+        r->sums.n = 0; /* nobody asks for them */
     r->insum = x->sys->malloc((x->ninsum + 1) * sizeof(r->insum[0]));
     if (st == WM_OK && !r->insum)
         st = wm_fail(err, WM_ENOMEM, NULL, "out of memory");

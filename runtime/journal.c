@@ -154,6 +154,7 @@ struct wm_journal *
 wm_journal_create(struct wm_arena *a, const struct wm_sys *sys, const char *path, uint64_t id)
 {
     struct wm_journal *j = WM_NEW(a, struct wm_journal);
+    struct wm_err ignored = {0};
     struct head h;
 
     *j = (struct wm_journal){.sys = sys, .id = id};
@@ -163,7 +164,7 @@ wm_journal_create(struct wm_arena *a, const struct wm_sys *sys, const char *path
     j->fd = sys->open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (j->fd < 0)
         return NULL;
-    if (sys->pwrite(j->fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h)) {
+    if (wm_io_pwrite(sys, j->fd, path, &h, sizeof(h), 0, &ignored) != WM_OK) {
         wm_journal_close(j);
         (void)sys->unlink(path);
         return NULL;

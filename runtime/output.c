@@ -227,15 +227,15 @@ wm_output_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
     o->sidecar = wm_plan_section(plan, WM_PS_SIDECAR, &o->nsidecar);
     o->blob = wm_plan_section(plan, WM_PS_BLOB, &o->nblob);
     st = wm_place_find(a, sys, path, &o->place, err);
+    o->place.keep[0] = opts->id;
+    o->place.keep[1] = opts->id && !opts->task.n ? wm_hash(&opts->id, sizeof(opts->id), 1) : 0;
+    o->place.drop = opts->force;
     if (st == WM_OK)
         st = wm_output_check(o, err);
     if (st != WM_OK)
         return st;
     make_lists(o);
     *out = o; /* before anything is created: a signal may come at any time */
-    o->place.keep[0] = opts->id;
-    o->place.keep[1] = opts->id && !opts->task.n ? wm_hash(&opts->id, sizeof(opts->id), 1) : 0;
-    o->place.drop = opts->force;
     st = opts->task.n ? wm_output_task_open(o, err) : open_alone(o, err);
     if (st != WM_OK) {
         wm_output_abort(o);
@@ -272,7 +272,7 @@ wm_output_sums(struct wm_output *o, const uint32_t *sum)
 void
 wm_output_unlink(struct wm_output *o)
 {
-    for (uint32_t i = o->shared ? 0 : o->ntemp; i > 0; i--) {
+    for (uint32_t i = o->ntemp, keep = o->shared ? o->nshared : 0; i > keep; i--) {
         const struct wm_temp *t = &o->temp[i - 1];
 
         if (t->done)

@@ -41,8 +41,8 @@ enum wm_status wm_output_open(struct wm_arena *a, const struct wm_sys *sys, stru
 int wm_output_fd(struct wm_output *o, uint32_t i);
 /* Reserve room for what has none yet. */
 enum wm_status wm_output_reserve(struct wm_output *o, struct wm_err *err);
-/* The plan's check sums [number of SUM], which a commit writes: to be set before it where there are any.  (Not by
- * tasks, each of which has seen only a part: the one that commits reads the files.) */
+/* The plan's check sums [number of SUM], which a commit writes.  Where nobody has seen all of the output (a task, a run
+ * that went on with another's, bytes that came in any order) they are not given, and it reads the files. */
 void wm_output_sums(struct wm_output *o, const uint32_t *sum);
 /* Bytes [off, off + n) of OUTFILE number i are written. From any thread. */
 void wm_output_wrote(struct wm_output *o, uint32_t i, uint64_t off, uint64_t n);
@@ -56,6 +56,8 @@ bool wm_output_task_was_done(const struct wm_output *o);
  * of them the caller commits.  *gone: another task did so.  *names: which ones, "2, 5". */
 enum wm_status wm_output_task_done(struct wm_output *o, const struct wm_share *share, uint32_t *left, bool *gone,
                                    const char **names, struct wm_err *err);
+/* How many tasks there are. */
+uint32_t wm_output_tasks(const struct wm_output *o);
 /* Sidecars, headers and index files are written by this; then everything is committed (renamed). */
 enum wm_status wm_output_commit(struct wm_output *o, struct wm_err *err);
 /* Close and remove everything that is not committed, and let go of the lock.  Safe after a commit, failed or not (NULL:

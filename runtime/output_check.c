@@ -60,7 +60,7 @@ check_target(struct wm_output *o, struct wm_err *err)
     empty = wm_dir_is_empty(o->sys, o->place.path);
     if (empty < 0)
         return wm_fail_sys(err, errno, o->place.path, "cannot read the directory");
-    if (!empty && !o->opts.force)
+    if (!empty && !o->opts.force && !(o->opts.task.n && wm_output_tasks_committed(o)))
         return wm_fail(err, WM_EUSAGE, o->place.path,
                        "the directory is not empty; --force replaces it and all that it holds");
     return WM_OK;

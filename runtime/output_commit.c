@@ -143,6 +143,8 @@ wm_output_commit(struct wm_output *o, struct wm_err *err)
         st = wm_output_journal_end(o, err);
     if (st == WM_OK)
         st = o->is_dir ? commit_dir(o, err) : commit_files(o, err);
+    if (st == WM_OK && o->opts.task.n)
+        st = wm_output_tasks_end(o, err);
     wm_output_abort(o); /* removes what is not committed, and the lock */
     return st;
 }

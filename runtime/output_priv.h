@@ -35,7 +35,9 @@ struct wm_output {
     struct wm_journal *journal; /* of what is written; or NULL */
     char *journal_path;         /* NULL: there is none to be removed */
     bool resumed;               /* the temporaries are those of a killed run */
-    bool shared;                /* they belong to other tasks, too: not to be removed */
+    bool shared;                /* temp[0 .. nshared) belong to other tasks, too: not to be removed */
+    uint32_t nshared;
+    bool committed; /* a task that was killed then gave them their name already */
 };
 
 /* Everything that can be refused before anything is created. */
@@ -54,7 +56,11 @@ enum wm_status wm_output_files(struct wm_output *o, struct wm_err *err);
 
 /* Share the place with other tasks: the lock, the files, a journal of its own. */
 enum wm_status wm_output_task_open(struct wm_output *o, struct wm_err *err);
-/* All is written, and this process alone has it: what the tasks left for each other goes. */
+/* Was the output given its name by a task that was killed after that? */
+bool wm_output_tasks_committed(struct wm_output *o);
+/* All is written, and the output gets its name now. */
+enum wm_status wm_output_tasks_commit(struct wm_output *o, struct wm_err *err);
+/* It has it: what the tasks left for each other goes. */
 enum wm_status wm_output_tasks_end(struct wm_output *o, struct wm_err *err);
 
 /* ---- output_resume.c ---- */

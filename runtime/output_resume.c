@@ -60,7 +60,7 @@ wm_output_journal_end(struct wm_output *o, struct wm_err *err)
     wm_journal_close(o->journal);
     o->journal = NULL;
     if (o->opts.task.n)
-        return wm_output_tasks_end(o, err);
+        return wm_output_tasks_commit(o, err);
     if (o->journal_path && o->sys->unlink(o->journal_path) != 0 && errno != ENOENT)
         return wm_fail_sys(err, errno, o->journal_path, "cannot remove");
     return WM_OK;

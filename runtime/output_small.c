@@ -92,7 +92,7 @@ write_sidecar(struct wm_output *o, const struct wm_plan_sidecar *s, struct wm_er
     return st == WM_OK ? write_blob(o, t, s->bytes, 0, err) : st;
 }
 
-/* The sums of what is in the files now: each task has seen only its part of them. */
+/* The sums of what is in the files now. */
 static enum wm_status
 read_sums(struct wm_output *o, const struct wm_plan_sum *s, uint64_t n, struct wm_err *err)
 {
@@ -123,12 +123,10 @@ write_sums(struct wm_output *o, struct wm_err *err)
     const struct wm_plan_sum *s = wm_plan_section(o->plan, WM_PS_SUM, &n);
     enum wm_status st = WM_OK;
 
-    if (n && o->opts.task.n)
+    if (n && !o->sum)
         st = read_sums(o, s, n, err);
     if (st != WM_OK)
         return st;
-    if (n && !o->sum)
-        return wm_fail(err, WM_EUSAGE, o->place.path, "the check sums of the plan are not known");
     for (uint64_t i = 0; i < n; i++) {
         const struct wm_temp *t = o->of_file[s[i].file];
         unsigned char le[4];

@@ -4,7 +4,10 @@
  * are made of the id.  Beside them is a file that says of how many tasks they are (written last: what has none is no
  * set of temporaries), and a journal for each task.  A finished journal speaks of data on the disk, so it counts on
  * another machine, too.  Whoever finds all of them finished commits.  To set up and to commit, a process holds the
- * guard. */
+ * guard.
+ *
+ * The commit is a rename, before which the state says the number (inode) of what gets the name.  So after a kill in its
+ * midst it is known whether the output has its name already (then only the rest goes), or gets it by the next task. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,10 +20,11 @@ enum { NAMES = 20 }; /* tasks that a message lists */
 struct state {
     char magic[8];
     uint64_t id;
+    uint64_t committed; /* inode of what is given the final name; 0: that has not begun */
     uint32_t n, pad;
 };
 
-static const struct state state_head = {.magic = "wmtasks\1"};
+static const struct state state_head = {.magic = "wmtasks\2"};
 
 static char *
 state_path(struct wm_output *o)
@@ -44,40 +48,68 @@ journal_id(const struct wm_output *o, uint32_t i)
     return wm_hash(of, sizeof(of), o->opts.id);
 }
 
-/* Of how many tasks are the temporaries?  0: there are none. */
-static uint32_t
+/* Of how many tasks are the temporaries?  n = 0: there are none. */
+static struct state
 read_state(struct wm_output *o)
 {
-    struct state s;
+    struct state s = {.n = 0};
     int fd = o->sys->open(state_path(o), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0);
-    ssize_t got;
+    struct wm_err ignored = {0};
+    bool is_read;
 
     if (fd < 0)
-        return 0;
-    got = o->sys->pread(fd, &s, sizeof(s), 0);
+        return s;
+    is_read = wm_io_pread(o->sys, fd, "", &s, sizeof(s), 0, &ignored) == WM_OK;
     o->sys->close(fd);
-    if (got != (ssize_t)sizeof(s) || memcmp(s.magic, state_head.magic, sizeof(s.magic)) != 0 || s.id != o->opts.id)
-        return 0;
-    return s.n <= WM_TASKS ? s.n : 0;
+    if (!is_read || memcmp(s.magic, state_head.magic, sizeof(s.magic)) != 0 || s.id != o->opts.id || s.n > WM_TASKS)
+        return (struct state){.n = 0};
+    return s;
 }
 
+/* To be read by others, whatever happens to this process or to this machine. */
 static enum wm_status
-write_state(struct wm_output *o, struct wm_err *err)
+write_state(struct wm_output *o, uint64_t committed, struct wm_err *err)
 {
     struct state s = state_head;
     char *path = state_path(o);
-    int fd = o->sys->open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    int fd = o->sys->open(path, O_RDWR | O_CREAT | (committed ? 0 : O_EXCL) | O_CLOEXEC, 0666);
     enum wm_status st;
 
     if (fd < 0)
         return wm_fail_sys(err, errno, path, "cannot create");
     s.id = o->opts.id;
+    s.committed = committed;
     s.n = o->opts.task.n;
     st = wm_io_pwrite(o->sys, fd, path, &s, sizeof(s), 0, err);
+    if (st == WM_OK && committed && o->sys->fsync(fd) != 0)
+        st = wm_fail_sys(err, errno, path, "cannot sync");
     o->sys->close(fd);
-    if (st != WM_OK)
+    if (st != WM_OK && !committed)
         o->sys->unlink(path);
     return st;
+}
+
+/* What gets the final name: the directory, or the one file. */
+static const char *
+root_path(struct wm_output *o)
+{
+    return wm_place_numbered(&o->place, o->opts.id);
+}
+
+static bool
+has_inode(const struct wm_output *o, const char *path, uint64_t ino)
+{
+    struct stat st;
+
+    return o->sys->lstat(path, &st) == 0 && (uint64_t)st.st_ino == ino;
+}
+
+bool
+wm_output_tasks_committed(struct wm_output *o)
+{
+    struct state s = read_state(o);
+
+    return s.n && s.committed && has_inode(o, o->place.path, s.committed);
 }
 
 /* Everything of this plan's tasks goes. */
@@ -111,21 +143,27 @@ other_number(struct wm_output *o, uint32_t n, struct wm_err *err)
 static enum wm_status
 find_set(struct wm_output *o, struct wm_err *err)
 {
-    uint32_t n = read_state(o);
+    struct state s = read_state(o);
     enum wm_status st = WM_OK;
 
-    o->resumed = n && wm_output_is_there(o, wm_place_numbered(&o->place, o->opts.id));
+    if (wm_output_tasks_committed(o)) {
+        o->committed = true;
+        o->opts.task.n = s.n;
+        return remove_all(o, err);
+    }
+    o->resumed = s.n && wm_output_is_there(o, root_path(o)) && (!s.committed || has_inode(o, root_path(o), s.committed));
     if (o->opts.task.i == 0) {
         if (!o->resumed)
             return wm_fail(err, WM_EUSAGE, o->place.path, "no task of this plan has been run into this place");
-        o->opts.task.n = n;
-    } else if (o->resumed && n != o->opts.task.n) {
-        st = other_number(o, n, err);
+        o->opts.task.n = s.n;
+    } else if (o->resumed && s.n != o->opts.task.n) {
+        st = other_number(o, s.n, err);
         o->resumed = false;
     } else if (!o->resumed) {
         st = remove_all(o, err);
     }
     o->shared = o->resumed;
+    o->nshared = UINT32_MAX;
     return st;
 }
 
@@ -153,23 +191,30 @@ wm_output_task_open(struct wm_output *o, struct wm_err *err)
 
     if (st == WM_OK)
         st = find_set(o, err);
-    if (st == WM_OK)
+    if (st == WM_OK && !o->committed)
         st = wm_output_files(o, err);
-    if (st == WM_OK && !o->resumed)
-        st = write_state(o, err);
-    if (st == WM_OK) {
+    if (st == WM_OK && !o->committed && !o->resumed)
+        st = write_state(o, 0, err);
+    if (st == WM_OK && !o->committed) {
         o->shared = true;
+        o->nshared = o->ntemp;
         if (o->opts.task.i)
             st = open_journal(o, err);
-        wm_place_unguard(&o->place);
     }
+    wm_place_unguard(&o->place);
     return st;
 }
 
 bool
 wm_output_task_was_done(const struct wm_output *o)
 {
-    return o->journal && wm_journal_is_finished(o->journal);
+    return o->committed || (o->journal && wm_journal_is_finished(o->journal));
+}
+
+uint32_t
+wm_output_tasks(const struct wm_output *o)
+{
+    return o->opts.task.n;
 }
 
 /* The files of this task's share to the disk, then its last record. */
@@ -228,15 +273,17 @@ wm_output_task_done(struct wm_output *o, const struct wm_share *share, uint32_t 
     enum wm_status st = WM_OK;
 
     *left = 0;
-    *gone = false;
     *names = "";
+    *gone = o->committed;
+    if (*gone)
+        return WM_OK;
     if (o->journal && !wm_journal_is_finished(o->journal))
         st = finish(o, share, err);
     if (st == WM_OK)
         st = wm_place_guard(&o->place, err);
     if (st != WM_OK)
         return st;
-    if (read_state(o) != o->opts.task.n || !is_ours(o)) {
+    if (read_state(o).n != o->opts.task.n || !is_ours(o)) {
         *gone = true;
     } else {
         *left = count_left(o, names);
@@ -247,19 +294,26 @@ wm_output_task_done(struct wm_output *o, const struct wm_share *share, uint32_t 
     return WM_OK;
 }
 
-/* First what says that there are tasks: without it, the rest counts for nothing. */
+enum wm_status
+wm_output_tasks_commit(struct wm_output *o, struct wm_err *err)
+{
+    struct stat st;
+
+    if (o->sys->lstat(root_path(o), &st) != 0)
+        return wm_fail_sys(err, errno, root_path(o), "cannot stat");
+    return write_state(o, st.st_ino, err);
+}
+
+/* What says that there were tasks goes last. */
 enum wm_status
 wm_output_tasks_end(struct wm_output *o, struct wm_err *err)
 {
-    char *path = state_path(o);
+    o->shared = false; /* all that is left was renamed */
+    for (uint32_t i = 1; i <= o->opts.task.n + 1; i++) {
+        const char *path = i <= o->opts.task.n ? journal_path(o, i) : state_path(o);
 
-    if (o->sys->unlink(path) != 0 && errno != ENOENT)
-        return wm_fail_sys(err, errno, path, "cannot remove");
-    o->shared = false;
-    for (uint32_t i = 1; i <= o->opts.task.n; i++) {
-        path = journal_path(o, i);
         if (o->sys->unlink(path) != 0 && errno != ENOENT)
-            return wm_fail_sys(err, errno, path, "cannot remove");
+            return wm_fail_sys(err, errno, o->place.path, "is complete, but %s could not be removed", path);
     }
     return WM_OK;
 }
