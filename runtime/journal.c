@@ -2,8 +2,8 @@
  *
  * In: ranges, each after its bytes were handed to the system.  A process that is killed loses nothing of that, so
  * records need no sync; a machine that goes down may have lost data that a record speaks of, so a journal counts only
- * within one boot; a last record that says "all of it is on the disk" counts everywhere.  Each record has a sum of its own: the last one may be torn.  A record that can't be written is
- * left out: its bytes are only written again. */
+ * within one boot; a last record that says "all of it is on the disk" counts everywhere.  Each record has a sum of its
+ * own: the last one may be torn.  A record that can't be written is left out: its bytes are only written again. */
 #include "runtime/journal.h"
 
 #include <errno.h>

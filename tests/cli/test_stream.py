@@ -46,6 +46,33 @@ def test_input_from_a_pipe(gpt, out):
         assert read_safetensors(one_file(gpt.path(out))) == read_safetensors(gpt.path("plain.safetensors"))
 
 
+@pytest.mark.parametrize("name", ["x.pth", "x.npz"])
+def test_into_check_sums(gpt, name):
+    """A container that states sums of what it holds; its bytes speak of its name."""
+    outs = []
+    for place, how in [("file", {}), ("pipe", {"stdin": gpt.file.read_bytes()})]:
+        gpt.path(place).mkdir(exist_ok=True)
+        r = run(gpt, "-i", "-" if how else gpt.file, "-o", f"{place}/{name}", **how)
+        assert r.status == 0, r
+        outs.append(gpt.path(f"{place}/{name}").read_bytes())
+    assert outs[0] == outs[1] and len(outs[0]) > 200000
+
+
+def test_msgpack_needs_a_file(wmap):
+    """Said before the data come: they never do."""
+    write_safetensors(wmap.path("in.safetensors"), {"a": ("F32", [1000], bytes(4000))})
+    wmap.path("m.wmap").write_text('wmap 1\n"a" <-> "b"\n')
+    head = wmap.path("in.safetensors").read_bytes()[:-4000]
+    p = subprocess.Popen([BIN, "run", "./m.wmap", "-i", "-", "-o", "bad.msgpack"], cwd=wmap.cwd, env=ENV,
+                         stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    p.stdin.write(head)
+    p.stdin.flush()
+    assert "'b' is written number by number (msgpack), for which the input has to be a file" in p.stderr.readline().decode()
+    assert p.wait() == 2 and left(wmap) == []
+    p.stdin.close()
+    p.stderr.close()
+
+
 def test_both(gpt):
     r = run(gpt, "-i", "-", "-o", "-", stdin=gpt.file.read_bytes())
     assert r.status == 0 and r.raw == gpt.bytes, r
