@@ -259,6 +259,7 @@ struct wm_shard_line {
     uint32_t npart;
     struct wm_expr *groups, *unit;     /* NULL where absent */
     struct wm_expr *size, *pad, *fill; /* size N pad M [fill V] */
+    struct wm_expr *when; /* NULL: always */
     struct wm_expr *width; /* of each rank, which it may name; NULL */
     bool uneven;
     struct wm_comments *comments;

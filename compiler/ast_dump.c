@@ -268,6 +268,7 @@ dump_line(struct dump *d, const struct wm_shard_line *l)
     put_named(d, "pad", l->pad);
     put_named(d, "fill", l->fill);
     put_named(d, "width", l->width);
+    put_named(d, "when", l->when);
     wm_buf_putz(d->out, l->uneven ? " uneven\n" : "\n");
 }
 

@@ -215,5 +215,6 @@ wm_pieces_of_line(struct wm_arena *a, const struct wm_shard_line *l, wm_pieces *
     expr_piece(&c, "width", l->width);
     if (l->uneven)
         piece(&c, "uneven");
+    expr_piece(&c, "when", l->when);
     cut(&c);
 }

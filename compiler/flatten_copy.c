@@ -294,6 +294,7 @@ copy_line(struct wm_flat *f, struct wm_part_of *p, const struct wm_shard_line *l
     out->pad = wm_flat_expr(f, p, l->pad);
     out->fill = wm_flat_expr(f, p, l->fill);
     out->width = wm_flat_expr(f, p, l->width);
+    out->when = wm_flat_expr(f, p, l->when);
     out->part = WM_NEW_N(f->cc->a, struct wm_part, l->npart);
     for (uint32_t i = 0; i < l->npart; i++) {
         out->part[i] = l->part[i];

@@ -387,6 +387,7 @@ visit_line(struct collect *x, struct wm_module *m, const struct wm_shard_line *l
 
     for (size_t i = 0; i < WM_COUNTOF(e); i++)
         visit(x, m, e[i], WM_USE_NUMBER);
+    visit(x, m, l->when, WM_USE_BOOL);
     for (uint32_t i = 0; i < l->npart; i++) {
         visit(x, m, l->part[i].size, WM_USE_NUMBER);
         visit(x, m, l->part[i].groups, WM_USE_NUMBER);

@@ -59,7 +59,7 @@ is_item(int kind)
 static bool
 is_modifier(int kind)
 {
-    return (kind >= TOK_PARTS && kind <= TOK_UNEVEN) || kind == TOK_PAD || kind == TOK_FILL;
+    return (kind >= TOK_PARTS && kind <= TOK_WIDTH) || kind == TOK_PAD || kind == TOK_FILL;
 }
 
 static bool

@@ -58,6 +58,8 @@ check_line(struct wm_module *m, struct wm_str index, const struct wm_shard_line 
     for (size_t i = 0; i < WM_COUNTOF(e); i++)
         if (e[i])
             wm_check_expr(m, e[i], out->scope);
+    if (l->when)
+        wm_check_bool(m, l->when, out->scope);
     if (l->width)
         wm_check_expr_at(m, l->width, out->scope, index);
     for (uint32_t i = 0; i < l->npart; i++) {
@@ -91,7 +93,7 @@ check_block(struct wm_module *m, const struct wm_stmt *st)
     for (uint32_t i = 0; i < st->nline; i++) {
         check_line(m, st->name, &st->line[i], &line[i]);
         for (uint32_t k = 0; k < i; k++)
-            if (line[i].key.npart && line[k].key.npart &&
+            if (line[i].key.npart && line[k].key.npart && !st->line[k].when &&
                 wm_key_inside(m->cc->a, &line[i].key, &line[k].key, NULL)) {
                 struct wm_diag *d = wm_report(ds, WM_E_SHARD_DEAD, st->line[i].span,
                                               "this line can never match: an earlier one takes all of its keys");
@@ -117,10 +119,14 @@ line_of(struct block *k, struct wm_str joined)
 {
     for (uint32_t i = 0; i < k->st->nline; i++) {
         struct wm_cut_line *l = &k->line[i];
-        bool range = false;
+        bool range = false, counts = true;
 
         wm_inst_forget(&l->inst);
-        if (wm_inst_read(k->b, &l->inst, &l->key, wm_place_key(joined), &range))
+        if (!wm_inst_read(k->b, &l->inst, &l->key, wm_place_key(joined), &range))
+            continue;
+        if (l->ast->when && !wm_eval_bool(&k->b->be, l->inst.me, &l->inst.scope, l->ast->when, &counts))
+            return NULL;
+        if (counts)
             return l;
     }
     wm_report(&k->b->cc->diags, WM_E_SHARD, k->st->span, "no line of the shard block matches `%s`",

@@ -116,7 +116,7 @@ static void wm_yyerror(struct wm_span *span, struct wm_syntax *ps, const char *w
 %type <struct wm_clause *> clause
 %type <struct wm_binding *> binding
 %type <struct wm_side_item *> item file_item
-%type <struct wm_shard_line *> line split_line
+%type <struct wm_shard_line *> line split_line plain_line
 %type <struct wm_part *> part
 %type <struct wm_expr *> expr postfix counted listed primary list opt_filter opt_when string
 %type <struct wm_expr *> value object field list_item
@@ -541,6 +541,11 @@ lines:
   ;
 
 line:
+    plain_line
+  | plain_line WHEN expr                { $$ = $1; $$->when = $3; }
+  ;
+
+plain_line:
     split_line                          { $$ = $1; $$->span = @$; wm_check_line(ps, $$); }
   | key AT expr                         { $$ = wm_make_line(ps, WM_SH_AT, $key, $expr, @$); }
   | key REPLICATE                       { $$ = wm_make_line(ps, WM_SH_REPLICATE, $key, NULL, @$); }

@@ -1,14 +1,16 @@
-"""Megatron-LM's and vLLM's ranks against the index formulas of their headers, and from every degree to every other."""
+"""Megatron-LM's, vLLM's and DeepSpeed's ranks against the index formulas of their headers, and from every degree to every other."""
 
 import itertools
 import json
+import os
+import subprocess
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from conftest import assert_same, load
+from conftest import MAPS, assert_same
 
 DEGREES = [1, 2, 3, 4, 6, 8, 16]
 
@@ -97,7 +99,7 @@ def megatron(w, c, tp, pp=1, ep=1, multiple=128):
                 m, n = a + f"block_sparse_moe.experts.{x * each + here}.", b + f"mlp.experts.local_experts.{here}."
                 t[n + "linear_fc1.weight"] = np.concatenate([rows(w[m + f"{p}.weight"], r, tp) for p in ("w1", "w3")])
                 t[n + "linear_fc2.weight"] = rows(w[m + "w2.weight"].T, r, tp).T
-        name = f"mp_rank_{r:02}" + (f"_{s:03}" if pp > 1 else f"_{x:03}" if "num_local_experts" in c else "")
+        name = f"mp_rank_{r:02}" + (f"_{s:03}" if pp > 1 else "") + (f"_{x:03}" if "num_local_experts" in c else "")
         out[name + "/model_optim_rng.pt"] = t
     return out
 
@@ -130,6 +132,34 @@ def vllm(w, c, tp):
     return out
 
 
+def shard_sizes(total, tp, kv, name, grain=1):
+    """As DeepSpeed's AutoTP deals out a dimension."""
+    if name != "lm_head" and ".mlp." not in name and total % kv == 0:
+        return [total * (kv // tp + (r < kv % tp)) // kv for r in range(tp)]
+    unit = grain if total >= grain else 1
+    each = [(total // unit // tp + (r < total // unit % tp)) * unit for r in range(tp)]
+    each[-1] += total % unit
+    return each
+
+
+def deepspeed(w, c, tp, grain=1):
+    out = [{} for _ in range(tp)]
+    for key, x in w.items():
+        name, _, wb = key.rpartition(".")
+        if name == "lm_head" or name.endswith(("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj")):
+            axis = 0
+        elif name.endswith(("o_proj", "down_proj")) and wb == "weight":
+            axis = 1
+        elif key == "model.embed_tokens.weight" and c.get("tie_word_embeddings"):
+            axis, name = 0, "lm_head"
+        else:
+            axis = None
+        at = np.cumsum(shard_sizes(x.shape[axis], tp, c["num_key_value_heads"], name, grain))[:-1] if axis is not None else None
+        for r in range(tp):
+            out[r][key] = x if axis is None else np.split(x, at, axis)[r]
+    return {f"mp_rank_{r:02}_model_states.pt": t for r, t in enumerate(out)}
+
+
 def tensors(arrays):
     return {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}
 
@@ -142,7 +172,8 @@ def hf(directory, w, c):
 
 
 def read(directory):
-    return {str(p.relative_to(directory)): torch.load(p)["model"] if p.suffix == ".pt" else load_file(p)
+    root = lambda p: torch.load(p)["module" if "model_states" in p.name else "model"]
+    return {str(p.relative_to(directory)): root(p) if p.suffix == ".pt" else load_file(p)
             for p in sorted(directory.rglob("*")) if p.suffix in (".pt", ".safetensors")}
 
 
@@ -157,7 +188,7 @@ def there_and_back(wmap, tmp_path, name, w, c, want, *options):
     source = hf(tmp_path / "hf", w, c)
     wmap("run", name, "-i", source, "-o", tmp_path / "out", *options)
     assert_ranks(tmp_path / "out", want)
-    back = [o for o in options if o.startswith("multiple=")]  # the files tell all else
+    back = [o for o in options if o.startswith(("multiple=", "grain="))]  # the files tell all else
     wmap("run", "--reverse", name, "-i", tmp_path / "out", "-o", tmp_path / "back", *("-D" for _ in back), *back)
     assert (tmp_path / "back/model.safetensors").read_bytes() == (source / "model.safetensors").read_bytes()
 
@@ -185,6 +216,28 @@ def test_megatron_mixtral(wmap, tmp_path, tp, ep):
     there_and_back(wmap, tmp_path, "megatron/mixtral", w, c, megatron(w, c, tp, ep=ep), "-D", f"tp={tp}", "-D", f"ep={ep}")
 
 
+@pytest.mark.parametrize("tp, pp, ep", [(1, 1, 1), (2, 2, 4), (3, 3, 2), (1, 2, 8)])
+def test_megatron_mixtral_stages(wmap, tmp_path, tp, pp, ep):
+    c = config("mixtral", kv=12, layers=6, num_local_experts=8)
+    w = whole(c)
+    want = megatron(w, c, tp, pp, ep)
+    if pp == 1:
+        want = {k.replace("_000/", "_000_000/"): t for k, t in want.items()}
+    there_and_back(wmap, tmp_path, "megatron/mixtral_stages", w, c, want, *(o for p in (f"tp={tp}", f"pp={pp}", f"ep={ep}")
+                                                                          for o in ("-D", p)))
+
+
+@pytest.mark.parametrize("tp, kv, grain, tied", [(1, 4, 1, False), (2, 4, 1, True), (3, 4, 1, False), (5, 12, 16, False),
+                                                 (7, 12, 8, True), (3, 48, 64, False), (8, 12, 1, False)])
+def test_deepspeed_llama(wmap, tmp_path, tp, kv, grain, tied):
+    """Heads, rows and vocabulary that do not divide: 48 heads on 5, 7 ranks, 100 and 101 entries on all."""
+    c = config(kv=kv, inter=100, tie_word_embeddings=tied)
+    w = whole(c, bias=tp == 3)
+    if tied:
+        del w["lm_head.weight"]
+    there_and_back(wmap, tmp_path, "deepspeed/llama", w, c, deepspeed(w, c, tp, grain), "-D", f"tp={tp}", "-D", f"grain={grain}")
+
+
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("tp, kv", [(1, 4), (2, 4), (4, 4), (8, 4), (16, 4), (3, 1), (6, 2), (3, 6), (16, 48)])
 def test_vllm_llama(wmap, tmp_path, tp, kv, bias):
@@ -209,22 +262,20 @@ def poison(directory, c):
         torch.save(part, path)
 
 
+def command(*args):
+    subprocess.run([str(a) for a in args], check=True, env=os.environ | {"WMAP_PATH": str(MAPS)})
+
+
 @pytest.fixture(scope="module")
 def sharded(binary, tmp_path_factory):
     """hf, and megatron/A for every degree, its padding poisoned."""
-    import os
-    import subprocess
-
-    from conftest import MAPS
-
     root = tmp_path_factory.mktemp("sharded")
     for kind, c in (("llama", config(kv=12, vocab=96)), ("mixtral", config("mixtral", kv=12, vocab=96, num_local_experts=2))):
         (root / kind).mkdir()
         hf(root / kind / "hf", whole(c), c)
         for tp in DEGREES:
             out = root / kind / str(tp)
-            subprocess.run([binary, "run", f"megatron/{kind}", "-i", root / kind / "hf", "-o", out, "-D", f"tp={tp}", "--quiet"],
-                           check=True, env=os.environ | {"WMAP_PATH": str(MAPS)})
+            command(binary, "run", f"megatron/{kind}", "-i", root / kind / "hf", "-o", out, "-D", f"tp={tp}", "--quiet")
             poison(out, c)
     return root
 
@@ -252,12 +303,81 @@ def test_megatron_to_vllm(wmap, sharded, tmp_path, a, b):
         assert_ranks(tmp_path / "back", megatron(whole(c), c, a))
 
 
+@pytest.mark.parametrize("a, b", [(3, 7), (7, 5), (8, 3)])
+def test_uneven_to_uneven(wmap, sharded, tmp_path, a, b):
+    """12 key heads and 96 rows, from Megatron's padding over two uneven layouts and back."""
+    c = json.loads((sharded / "llama/hf/config.json").read_text())
+    w = whole(c)
+    wmap("run", f"~megatron/llama(tp = 8) >> deepspeed/llama(tp = {a})", "-i", sharded / "llama/8", "-o", tmp_path / "a")
+    assert_ranks(tmp_path / "a", deepspeed(w, c, a))
+    wmap("run", f"~deepspeed/llama(tp = {a}) >> deepspeed/llama(tp = {b})", "-i", tmp_path / "a", "-o", tmp_path / "b")
+    assert_ranks(tmp_path / "b", deepspeed(w, c, b))
+    wmap("run", f"~deepspeed/llama(tp = {b}) >> megatron/llama(tp = 8)", "-i", tmp_path / "b", "-o", tmp_path / "back")
+    assert_ranks(tmp_path / "back", megatron(w, c, 8))
+
+
+def test_experts_tensors_and_stages_at_once(wmap, tmp_path):
+    """Three dimensions of parallelism change together; what pads the vocabulary of the source goes nowhere."""
+    c = config("mixtral", kv=12, layers=6, num_local_experts=8)
+    w = whole(c)
+    source = hf(tmp_path / "hf", w, c)
+    wmap("run", "megatron/mixtral_stages(tp = 2, pp = 3, ep = 4)", "-i", source, "-o", tmp_path / "a")
+    for path in sorted((tmp_path / "a").rglob("model_optim_rng.pt")):
+        part = torch.load(path)
+        for key in ("embedding.word_embeddings.weight", "output_layer.weight"):
+            if key in part["model"]:
+                height = len(part["model"][key])
+                part["model"][key][max(0, c["vocab_size"] - int(path.parent.name[8:10]) * height):] = float("nan")
+        torch.save(part, path)
+    wmap("run", "~megatron/mixtral_stages >> megatron/mixtral_stages(tp = 3, pp = 2, ep = 2)", "-i", tmp_path / "a", "-o",
+         tmp_path / "b")
+    assert_ranks(tmp_path / "b", megatron(w, c, 3, 2, 2))
+    wmap("run", "~megatron/mixtral_stages >> megatron/mixtral(tp = 4, ep = 8)", "-i", tmp_path / "b", "-o", tmp_path / "c")
+    assert_ranks(tmp_path / "c", megatron(w, c, 4, ep=8))
+
+
+COPIES = {3: 3, 6: 3, 8: 2, 16: 4}  # of 4 key heads, where they do not divide
+
+
+@pytest.fixture(scope="module")
+def neuron(binary, tmp_path_factory):
+    """neuron/llama for every degree, with tiled copies of 4 key heads on 3, 6, 8 and 16 ranks."""
+    root = tmp_path_factory.mktemp("neuron")
+    c = config(kv=4, vocab=96)
+    hf(root / "hf", whole(c), c)
+    for tp in DEGREES:
+        command(binary, "run", neuron_at(tp), "-i", root / "hf", "-o", root / str(tp), "--quiet")
+    return root
+
+
+def neuron_at(tp):
+    return f"neuron/llama(tp = {tp}, kv_size_multiplier = {COPIES.get(tp, 1)})"
+
+
+@pytest.mark.parametrize("a", DEGREES)
+def test_tiled_copies_from_every_degree_to_every_other(wmap, neuron, tmp_path, a):
+    """Equal, to the byte of the files, to what the whole model gives."""
+    for b in DEGREES:
+        if a == b:
+            continue
+        out = tmp_path / str(b)
+        wmap("run", f"~neuron/llama >> {neuron_at(b)}", "-i", neuron / str(a), "-o", out)
+        got, want = ({str(p.relative_to(d)): p.read_bytes() for p in d.rglob("*") if p.is_file()} for d in (out, neuron / str(b)))
+        assert len([k for k in want if k.endswith(".pt")]) == b and got.keys() == want.keys()
+        assert [k for k in want if got[k] != want[k]] == []
+
+
 @pytest.mark.parametrize("a, b", [(a, b) for a, b in itertools.permutations([1, 2, 4, 8, 16], 2)])
 def test_copies_of_key_heads(wmap, tmp_path, a, b):
-    """Blocked copies of 4 key heads on 8 and 16 ranks."""
+    """Blocked copies of 4 key heads on 8 and 16 ranks; the source's padding is poisoned."""
     c = config(kv=4)
     w = whole(c)
     wmap("run", f"vllm/llama(tp = {a})", "-i", hf(tmp_path / "hf", w, c), "-o", tmp_path / "a")
+    for r in range(a):
+        part = load_file(tmp_path / f"a/model-rank-{r}-part-0.safetensors")
+        for key in ("model.embed_tokens.weight", "lm_head.weight"):
+            part[key][max(0, c["vocab_size"] - r * len(part[key])):] = float("nan")
+        save_file(part, tmp_path / f"a/model-rank-{r}-part-0.safetensors")
     wmap("run", f"~vllm/llama(tp = {a}) >> vllm/llama(tp = {b})", "-i", tmp_path / "a", "-o", tmp_path / "b")
     assert_ranks(tmp_path / "b", vllm(w, c, b))
 

@@ -258,6 +258,8 @@ shard rank on target {
   "own" split 0 width rank < 2 ? rank + 1 : 1 - floor_div(rank, 3)
   "two" split 0 parts [6 width 3 - rank, 4 groups 2]
   "one.{k}" at 2
+  "{rest*}" replicate when tp > 4
+  "{rest*}" split 0 when rest == "norm" && tp == 3
   "{rest*}" replicate
 }
 index k < 3

@@ -411,7 +411,7 @@ class Parser:
             lines.append(self.shard_line())
         return Shard(index, side, lines)
 
-    def shard_line(self):
+    def plain_line(self):
         key = self.template()
         word = self.name()
         if word == "replicate":
@@ -440,6 +440,12 @@ class Parser:
                 line.width = self.expr()
             else:
                 return line
+
+    def shard_line(self):
+        line = self.plain_line()
+        if self.accept_word("when"):
+            line.when = self.expr()
+        return line
 
     def part(self):
         size = self.expr()

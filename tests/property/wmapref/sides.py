@@ -74,8 +74,11 @@ class ShardBlock:
     def line(self, key):
         for names, line in self.lines:
             found = names.match(line.key, key, 0)
-            if found:
-                return line, Scope(self.env, names.values(found[0]), None, names, found[0])
+            if not found:
+                continue
+            scope = Scope(self.env, names.values(found[0]), None, names, found[0])
+            if line.when is None or boolean(evaluate(line.when, scope)):
+                return line, scope
         fail("shard", f"no line of the shard block is about {key}")
 
     def places(self, line, scope, n, key):

@@ -97,6 +97,7 @@ class ShardLine:
     fill: Any = None
     uneven: bool = False
     width: Any = None
+    when: Any = None
 
 
 @dataclass
