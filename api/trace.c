@@ -156,6 +156,8 @@ how(const struct wm_plan_elem *e)
         return "computed";
     case WM_EL_LOWRANK:
         return "low-rank sum";
+    case WM_EL_SCALED:
+        return "times its scale";
     case WM_EL_EQUAL:
         return "must be equal";
     default:
@@ -228,7 +230,7 @@ sources_of_unit(struct trace *t, int64_t dst)
         for (uint32_t s = 0; s < b->nsrc; s++) {
             const struct wm_plan_in *in = &v->in[v->slot[t->out->slot + b->slot[s]]];
             unsigned unit = wm_plan_src_unit(e, t->geom->unit, s);
-            uint64_t part = e->kind != WM_EL_LOWRANK && unit == t->geom->unit ? t->part : 0;
+            uint64_t part = e->kind != WM_EL_LOWRANK && e->kind != WM_EL_SCALED && unit == t->geom->unit ? t->part : 0;
 
             wm_box_source(v, b, s, dst, &src);
             line(t, "<-", in_place(t, in, (uint64_t)src * unit + part), e);
@@ -295,7 +297,7 @@ goals_in(struct trace *t, const struct wm_plan_out *out, const struct wm_view_te
                 bool factor = e->kind == WM_EL_LOWRANK && s > 0;
 
                 t->box = b;
-                t->part = factor ? 0 : byte % unit;
+                t->part = factor || e->kind == WM_EL_SCALED ? 0 : byte % unit;
                 for (uint32_t r = 0; r < (factor ? e->rank : 1); r++)
                     wm_box_targets(v, b, s, (int64_t)(byte / unit) - (factor ? r * e->stride[s - 1] : 0), goal, t);
             }

@@ -216,7 +216,8 @@ enum wm_item_kind {
     WM_SI_IGNORE, /* ignore "x", ... [when e] */
     WM_SI_CARRY,  /* carry "glob", ... */
     WM_SI_EMIT,   /* emit "params.json" EXPR [checked] [when e] */
-    WM_SI_LORA    /* lora "A" [..], "B" [..] into "W" [..] scale e [rounding stepwise] [when e] */
+    WM_SI_LORA,   /* lora "A" [..], "B" [..] into "W" [..] scale e [rounding stepwise] [when e] */
+    WM_SI_SCALES  /* scales "S" of "W" blocks e [dequant type] [when e] */
 };
 
 struct wm_side_item {
@@ -224,7 +225,7 @@ struct wm_side_item {
     struct wm_span span;
     struct wm_str name; /* of format */
     struct wm_template *
-        *tmpl; /* file: 1; alias: 2 (x, y); ignore: n; emit: 1; carry: n (literal) */
+        *tmpl; /* file: 1; alias: 2 (x, y); ignore: n; emit: 1; carry: n (literal); scales: 2 (S, W) */
     uint32_t ntmpl;
     struct wm_template *holds, *as; /* of file; NULL where absent */
     struct wm_expr *root;           /* of file: a WM_EX_STRING, or NULL */
@@ -235,6 +236,7 @@ struct wm_side_item {
     uint32_t nterm;
     struct wm_expr *scale; /* of lora */
     bool stepwise;         /* of lora: rounding stepwise */
+    struct wm_expr *blocks, *dequant; /* of scales; dequant: NULL where absent */
     struct wm_comments *comments;
 };
 

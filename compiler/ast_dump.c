@@ -218,7 +218,7 @@ static void
 dump_item(struct dump *d, const struct wm_side_item *it)
 {
     static const char *const word[] = {"format", "file", "alias", "ignore",
-                                       "carry",  "emit", "lora"};
+                                       "carry",  "emit", "lora", "scales"};
 
     open_line(d, word[it->kind]);
     if (it->kind == WM_SI_FORMAT)
@@ -231,6 +231,8 @@ dump_item(struct dump *d, const struct wm_side_item *it)
         wm_buf_putz(d->out, " as"), put_template(d, it->as);
     put_named(d, "root", it->root);
     put_named(d, "scale", it->scale);
+    put_named(d, "blocks", it->blocks);
+    put_named(d, "dequant", it->dequant);
     if (it->value && it->value->kind != WM_EX_OBJECT)
         put_named(d, "value", it->value);
     wm_buf_putz(d->out, it->checked ? " checked" : "");

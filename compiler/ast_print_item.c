@@ -145,7 +145,7 @@ void
 wm_pieces_of_item(struct wm_arena *a, const struct wm_side_item *it, wm_pieces *out)
 {
     static const char *const word[] = {"format", "file", "alias", "ignore",
-                                       "carry",  "emit", "lora"};
+                                       "carry",  "emit", "lora", "scales"};
     struct cutter c = begin(a, out);
 
     piece(&c, word[it->kind]);
@@ -175,6 +175,12 @@ wm_pieces_of_item(struct wm_arena *a, const struct wm_side_item *it, wm_pieces *
         break;
     case WM_SI_LORA:
         lora(&c, it);
+        break;
+    case WM_SI_SCALES:
+        key_piece(&c, "", it->tmpl[0]);
+        key_piece(&c, "of", it->tmpl[1]);
+        expr_piece(&c, "blocks", it->blocks);
+        expr_piece(&c, "dequant", it->dequant);
         break;
     }
     expr_piece(&c, "when", it->when);

@@ -174,6 +174,14 @@ bind_link(struct wm_bind *b, struct wm_tset *placed)
         return NULL;
     }
     b->in = in;
+    if (b->m->side[b->rs].scale.n || b->m->side[b->ws].scale.n) {
+        bool ok = true;
+
+        read = wm_bind_scales(b, read, &ok);
+        if (!ok)
+            return NULL;
+        in = b->in;
+    }
     if (b->first && b->o->adapter) {
         if (!(read = wm_bind_adapter(b, read, placed)))
             return NULL;

@@ -24,6 +24,12 @@ struct wm_missing {
     WM_VEC(struct wm_str) which; /* "layer 3" */
 };
 
+/* The scales of a tensor that is read (compiler/bind_scales.c). */
+struct wm_scaled {
+    const struct wm_scale_bound *line; /* NULL: it has none; with a dtype: they went into it */
+    uint32_t s;                  /* the number of their tensor */
+};
+
 struct wm_bind {
     struct wm_cc *cc;
     struct wm_graph *g;
@@ -54,6 +60,7 @@ struct wm_bind {
     struct wm_line *lines;       /* of the side that is read, for wm_is_left_out(); or NULL */
     const struct wm_module *lora; /* whose first side has the lora lines of an adapter that the side has none for; or NULL */
     WM_VEC(uint32_t) adapted;    /* numbers in `in` of what an adapter changed */
+    struct wm_scaled *scale;     /* [in->t.n] before an adapter */
     struct wm_lint *lint;        /* NULL: no warnings of what may be meant otherwise */
 };
 
@@ -117,6 +124,16 @@ bool wm_bind_aliases(struct wm_bind *b, int side);
 
 /* Of an input of which only some parts are read: is the tensor in a part that was left out? */
 bool wm_is_left_out(struct wm_bind *b, struct wm_str joined);
+
+/* The `scales` lines of the side that is read: pairs are found, and where a line says so the scales go into their
+ * weights.  The stage that gives b->in then, or `read`. */
+struct wm_stage *wm_bind_scales(struct wm_bind *b, struct wm_stage *read, bool *ok);
+/* Those of the side that is written: no element of a weight may lose its scale.  `st` leads from b->in to what is written,
+ * cut into shards but not yet placed in files. */
+bool wm_check_scales_kept(struct wm_bind *b, const struct wm_stage *st);
+
+/* To a diagnostic about a tensor of scales: whose they are, and in which blocks. */
+void wm_note_scales(struct wm_bind *b, struct wm_diag *d, struct wm_str key);
 
 /* The lines that an adapter of that kind is read by where a side has none of its own; NULL: there are none. */
 struct wm_module *wm_lora_module(struct wm_cc *cc, enum wm_adapter_kind kind);

@@ -158,7 +158,11 @@ check_dtypes(struct merge *g, const struct pair *p)
 
     for (int t = 0; t < WM_LORA_TERMS; t++) {
         enum wm_dtype dt = p->gt[t]->dtype;
+        const struct wm_scaled *scale = t == WM_LORA_W && g->b->scale ? &g->b->scale[p->t[t]] : NULL;
 
+        if (scale && scale->line)
+            return fail(g, wm_arena_printf(a, "`%s` is quantised: dequantise it in one run, and merge the adapter in the "
+                                           "next", show(g, p->t[t]).p).p);
         if (!is_real(dt))
             return fail(g, wm_arena_printf(a, "`%s` is %s: sums are made of float16, bfloat16, float32 and float64",
                                            show(g, p->t[t]).p, wm_dtype_info[dt].name).p);

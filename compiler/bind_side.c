@@ -534,6 +534,8 @@ wm_bind_write_side(struct wm_bind *b, struct wm_stage *rules)
 
     if (in)
         in = wm_shard_write(b, in);
+    if (in && !wm_check_scales_kept(b, in))
+        return NULL;
     b->g->out_files.n = 0; /* of the last link only */
     if (!in || n == 0)
         return in;

@@ -29,6 +29,12 @@ bool wm_resolve_pattern(struct wm_module *m, struct wm_rule *r, const struct wm_
 /* A `lora` line of a side (compiler/check_lora.c). */
 void wm_check_lora(struct wm_module *m, int side, const struct wm_side_item *it);
 
+/* A `scales` line of a side (compiler/check_scales.c). */
+void wm_check_scales(struct wm_module *m, int side, const struct wm_side_item *it);
+/* Do all terms of a side's line have the same variables, so that each leads to the others?  The term that lacks one, or
+ * WM_NONE; *var is what it lacks. */
+uint32_t wm_check_common(struct wm_module *m, const struct wm_rule *scope, uint32_t nterm, uint32_t *var);
+
 /* A scope for templates outside of rules. */
 struct wm_rule *wm_scope_new(struct wm_module *m, struct wm_span span);
 

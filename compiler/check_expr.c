@@ -40,6 +40,7 @@ static const struct {
     {"text",      1, 1},
     {"json",      1, 1},
     {"files",     1, 1},
+    {"without",   2, 2},
 };
 
 static const char *
@@ -287,6 +288,11 @@ check_call(struct ck *x, const struct wm_expr *e)
         if (wm_str_eq(e->s, WM_STR("json")) || wm_str_eq(e->s, WM_STR("files"))) {
             want(x, e->arg[0], T_STRING, functions[i].name);
             return e->s.p[0] == 'j' ? T_ANY : T_NUMBER;
+        }
+        if (wm_str_eq(e->s, WM_STR("without"))) {
+            check(x, e->arg[0]);
+            want(x, e->arg[1], T_STRING, "without");
+            return T_ANY;
         }
         if (wm_str_eq(e->s, WM_STR("exists")))
             return e->arg[0]->tmpl ? T_BOOL : (want(x, e->arg[0], T_STRING, "exists"), T_BOOL);

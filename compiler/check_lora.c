@@ -71,23 +71,11 @@ static bool
 check_keys(struct lines *x)
 {
     const struct wm_rule *r = x->l->scope;
+    uint32_t var, t = wm_check_common(x->m, r, WM_LORA_TERMS, &var);
 
-    for (int t = 0; t < WM_LORA_TERMS; t++) {
-        const struct wm_key *k = &r->side[0].term[t].key;
-
-        wm_check_ambiguous(x->m, k);
-        for (uint32_t v = 0; v < r->var.n; v++) {
-            bool found = false;
-
-            for (uint32_t i = 0; i < k->npart; i++)
-                found |= k->part[i].kind != WM_KP_TEXT && k->part[i].var == v;
-            if (!found)
-                return fail(x, r->side[0].term[t].span,
-                            wm_arena_printf(x->m->cc->a, "`%.*s` must stand in all three keys",
-                                            WM_STR_ARG(r->var.item[v].name)).p);
-        }
-    }
-    return true;
+    return t == WM_NONE || fail(x, r->side[0].term[t].span,
+                                wm_arena_printf(x->m->cc->a, "`%.*s` must stand in all three keys",
+                                                WM_STR_ARG(r->var.item[var].name)).p);
 }
 
 static bool

@@ -159,6 +159,8 @@ wm_check_sides(struct wm_module *m)
                 add_file(m, s, it);
             else if (it->kind == WM_SI_LORA)
                 wm_check_lora(m, s, it);
+            else if (it->kind == WM_SI_SCALES)
+                wm_check_scales(m, s, it);
             else
                 check_item(m, it);
         }

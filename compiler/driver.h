@@ -56,6 +56,7 @@ struct wm_bind_opts {
     bool reverse;
     struct wm_str config;            /* path; empty: config.json in the input's directory */
     const struct cJSON *config_tree; /* the configuration itself, instead of a file; or NULL */
+    bool invented;                   /* the input is made up: its sizes need not be those of blocks */
     bool lint;                       /* also warn of what fits but may be meant otherwise */
     const struct wm_str *define;     /* "NAME=VALUE" */
     uint32_t ndefine;

@@ -131,9 +131,9 @@ join_chains(struct wm_graph *g, const struct wm_elem *first, const struct wm_ele
     return wm_elem_chain(g, s, first->nstep + then->nstep, first->from);
 }
 
-/* A sum and what is done to it: the steps go with the sum. */
+/* A sum or product and what is done to it: the steps go with it. */
 static uint32_t
-join_lowrank(struct wm_graph *g, const struct wm_elem *sum, const struct wm_elem *then)
+join_computed(struct wm_graph *g, const struct wm_elem *sum, const struct wm_elem *then)
 {
     struct wm_plan_step *s = WM_NEW_N(g->cc->a, struct wm_plan_step, sum->nstep + then->nstep);
     struct wm_elem e = *sum;
@@ -191,8 +191,8 @@ wm_elem_join(void *graph, uint32_t outer, uint32_t inner)
     i = g->elem.item[inner];
     if (o.kind == WM_EL_CHAIN && i.kind == WM_EL_CHAIN)
         return join_chains(g, &i, &o);
-    if (o.kind == WM_EL_CHAIN && i.kind == WM_EL_LOWRANK)
-        return join_lowrank(g, &i, &o);
+    if (o.kind == WM_EL_CHAIN && (i.kind == WM_EL_LOWRANK || i.kind == WM_EL_SCALED))
+        return join_computed(g, &i, &o);
     if (o.kind == WM_EL_CHAIN && i.kind == WM_EL_FILL)
         return fill_behind(g, &i, &o);
     if (o.kind == WM_EL_IS_FILL && i.kind == WM_EL_CHAIN)

@@ -563,6 +563,22 @@ text_function(struct ev *x, const struct wm_expr *e, struct wm_value *out)
     return true;
 }
 
+/* without(object, "name"): the object, but for that field. */
+static struct wm_value
+without(struct ev *x, const struct wm_expr *e, struct wm_value object, struct wm_value name)
+{
+    cJSON *copy;
+
+    if (object.kind != WM_V_OBJECT || name.kind != WM_V_STR)
+        return type_error(x, e, "without", object, name);
+    copy = cJSON_Duplicate(object.u.json, true);
+    if (!copy)
+        return fail(x, e, object, "out of memory");
+    wm_cc_own_json(x->be->cc, copy);
+    cJSON_DeleteItemFromObjectCaseSensitive(copy, wm_arena_cstr(x->be->cc->a, name.u.s));
+    return (struct wm_value){.kind = WM_V_OBJECT, .u.json = copy};
+}
+
 static struct wm_value
 eval_call(struct ev *x, const struct wm_expr *e)
 {
@@ -591,6 +607,8 @@ eval_call(struct ev *x, const struct wm_expr *e)
             return int_value((int64_t)v[0].u.s.n);
         return type_error(x, e, "len", v[0], v[0]);
     }
+    if (wm_str_eq(e->s, WM_STR("without")))
+        return without(x, e, v[0], v[1]);
     if (wm_str_eq(e->s, WM_STR("sqrt"))) {
         if (!is_number(v[0]) || as_double(v[0]) < 0)
             return type_error(x, e, "sqrt", v[0], v[0]);

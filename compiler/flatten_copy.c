@@ -277,6 +277,8 @@ wm_flat_item(struct wm_flat *f, struct wm_part_of *p, const struct wm_side_item 
     out->value = wm_flat_expr(f, p, it->value);
     out->term = copy_terms(f, p, it->term, it->nterm);
     out->scale = wm_flat_expr(f, p, it->scale);
+    out->blocks = wm_flat_expr(f, p, it->blocks);
+    out->dequant = wm_flat_expr(f, p, it->dequant);
     return out;
 }
 

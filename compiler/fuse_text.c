@@ -432,6 +432,8 @@ check_middle(struct wm_fuse *x)
 
             if (s[w]->item.item[i]->kind == WM_SI_LORA)
                 return fail_side(x, "the middle has an adapter");
+            if (s[w]->item.item[i]->kind == WM_SI_SCALES && s[w]->item.item[i]->dequant)
+                return fail_side(x, "the middle dequantises");
             if (s[w]->item.item[i]->kind != WM_SI_ALIAS)
                 continue;
             n[w]++;

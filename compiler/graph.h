@@ -54,12 +54,12 @@ struct wm_stage {
 /* Element operations of a graph; id 0 is the copy. */
 struct wm_elem {
     enum wm_elem_kind kind;
-    enum wm_dtype from, to;         /* of CHAIN, LOWRANK; FILL: to */
+    enum wm_dtype from, to;         /* of CHAIN, LOWRANK, SCALED; FILL: to */
     const struct wm_plan_step *step;
     uint32_t nstep;
     uint8_t pattern[16];
     struct wm_str note;
-    /* of LOWRANK: `from` is the weight's type; see struct wm_plan_elem */
+    /* of LOWRANK, and factor[0] of SCALED: `from` is the weight's type; see struct wm_plan_elem */
     uint32_t rank;
     bool stepwise;
     enum wm_dtype factor[2];

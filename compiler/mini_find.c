@@ -91,6 +91,7 @@ realize(struct find *f, const wm_settings *set, struct wm_mini *out)
     out->opts.config_tree = config;
     wm_settings_define(cc->a, set, f->o->define, f->o->ndefine, &define, &out->opts.ndefine);
     out->opts.define = define;
+    out->opts.invented = true;
     if (!wm_mini_invent(cc, f->chain, set, &out->opts, &f->tries, &out->in))
         return WM_NO;
     out->manifest = manifest_of(cc, out->in.placed);

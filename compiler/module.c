@@ -204,7 +204,7 @@ resolve_composites(struct wm_module *m)
     }
 }
 
-/* use: the other module's rules and the alias, ignore, carry, emit and lora items of its sides. */
+/* use: the other module's rules and the alias, ignore, carry, emit, lora and scales items of its sides. */
 static void
 use_module(struct wm_module *m, const struct wm_stmt *st)
 {
@@ -238,7 +238,8 @@ use_module(struct wm_module *m, const struct wm_stmt *st)
         for (uint32_t i = 0; i < in->side[s].item.n; i++) {
             enum wm_item_kind k = in->side[s].item.item[i]->kind;
 
-            if (k != WM_SI_ALIAS && k != WM_SI_IGNORE && k != WM_SI_CARRY && k != WM_SI_EMIT && k != WM_SI_LORA)
+            if (k != WM_SI_ALIAS && k != WM_SI_IGNORE && k != WM_SI_CARRY && k != WM_SI_EMIT && k != WM_SI_LORA &&
+                k != WM_SI_SCALES)
                 continue;
             *WM_PUSH(a, &m->side[s].item) = in->side[s].item.item[i];
             *WM_PUSH(a, &m->side[s].item_mod) = in->side[s].item_mod.item[i];
@@ -246,6 +247,9 @@ use_module(struct wm_module *m, const struct wm_stmt *st)
     for (int s = 0; s < 2; s++)
         for (uint32_t i = 0; i < in->side[s].lora.n; i++)
             *WM_PUSH(a, &m->side[s].lora) = in->side[s].lora.item[i];
+    for (int s = 0; s < 2; s++)
+        for (uint32_t i = 0; i < in->side[s].scale.n; i++)
+            *WM_PUSH(a, &m->side[s].scale) = in->side[s].scale.item[i];
 }
 
 /* A map expression uses the maps that it names. */

@@ -164,9 +164,17 @@ struct wm_lora_line {
     uint32_t npart;
 };
 
+/* A `scales` line: S has an element for each block of W. */
+enum { WM_SCALE_S, WM_SCALE_W, WM_SCALE_TERMS };
+struct wm_scale_line {
+    const struct wm_side_item *item;
+    struct wm_rule *scope;       /* its side[0].term: S, W */
+};
+
 struct wm_side {
     WM_VEC(struct wm_file_line) file;
     WM_VEC(struct wm_lora_line) lora;
+    WM_VEC(struct wm_scale_line) scale;
     struct wm_str name;
     struct wm_str root;          /* of its file lines: where in a file the tensors lie; may be empty */
     struct wm_span span;

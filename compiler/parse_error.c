@@ -53,7 +53,7 @@ is_statement(int kind)
 static bool
 is_item(int kind)
 {
-    return kind >= TOK_FORMAT && kind <= TOK_LORA;
+    return kind >= TOK_FORMAT && kind <= TOK_SCALES;
 }
 
 static bool

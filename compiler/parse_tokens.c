@@ -78,7 +78,7 @@ peek_kind(struct wm_syntax *ps)
 static bool
 is_starter(int kind)
 {
-    return (kind >= TOK_MAP && kind <= TOK_LORA) || kind == TOK_STRING || kind == TOK_FILL ||
+    return (kind >= TOK_MAP && kind <= TOK_SCALES) || kind == TOK_STRING || kind == TOK_FILL ||
            kind == TOK_IF;
 }
 

@@ -30,8 +30,8 @@ fail(const struct cutter *c, const char *fmt, long long x, long long y)
     char msg[256];
 
     snprintf(msg, sizeof(msg), fmt, x, y);
-    wm_report(&c->b->cc->diags, WM_E_SHARD_DIVIDE, c->l->ast->span, "`%s`: %s",
-              wm_place_show(c->b->cc->a, c->key).p, msg);
+    wm_note_scales(c->b, wm_report(&c->b->cc->diags, WM_E_SHARD_DIVIDE, c->l->ast->span, "`%s`: %s",
+                                   wm_place_show(c->b->cc->a, c->key).p, msg), c->key);
     return false;
 }
 

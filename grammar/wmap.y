@@ -73,11 +73,11 @@ static void wm_yyerror(struct wm_span *span, struct wm_syntax *ps, const char *w
 %token SHARD "shard"
 %token OVERRIDE "override" WITHIN "within" IMPORT "import" USE "use"
 %token FORMAT "format" FILE "file" ALIAS "alias" IGNORE "ignore" CARRY "carry" EMIT "emit"
-%token LORA "lora"
+%token LORA "lora" SCALES "scales"
 %token ELSE "else" WHERE "where" WHEN "when" OPTIONAL "optional" BROADCAST "broadcast" PICK "pick"
 %token PAD "pad"
 %token HOLDS "holds" AS "as" ROOT "root" INTO "into" SCALE "scale" ROUNDING "rounding"
-%token STEPWISE "stepwise"
+%token STEPWISE "stepwise" OF "of" BLOCKS "blocks" DEQUANT "dequant"
 %token ON "on" SPLIT "split" AT "at" REPLICATE "replicate" PARTS "parts" GROUPS "groups"
 %token UNIT "unit" SIZE "size" EACH "each" CHECKED "checked"
 %token UNEVEN "uneven" WIDTH "width" LOSSY "lossy"
@@ -118,7 +118,7 @@ static void wm_yyerror(struct wm_span *span, struct wm_syntax *ps, const char *w
 %type <struct wm_side_item *> item file_item
 %type <struct wm_shard_line *> line split_line plain_line
 %type <struct wm_part *> part
-%type <struct wm_expr *> expr postfix counted listed primary list opt_filter opt_when string
+%type <struct wm_expr *> expr postfix counted listed primary list opt_filter opt_when opt_dequant string
 %type <struct wm_expr *> value object field list_item
 %type <bool> opt_checked
 %type <struct wm_mapx *> mapx mapx_unary mapx_post
@@ -464,6 +464,14 @@ item:
         $$->when = $opt_when;
         $$->stepwise = true;
     }
+  | SCALES key[s] OF key[w] BLOCKS expr opt_dequant opt_when {
+        struct wm_nodes *n = wm_nodes_add(ps, wm_nodes_add(ps, wm_nodes_new(ps), $s), $w);
+
+        $$ = wm_make_item(ps, WM_SI_SCALES, n, @$);
+        $$->blocks = $expr;
+        $$->dequant = $opt_dequant;
+        $$->when = $opt_when;
+    }
   ;
 
 file_item:
@@ -477,6 +485,11 @@ file_item:
 
 string:
     STRING                              { $$ = wm_make_string(ps, @$); }
+  ;
+
+opt_dequant:
+    %empty                              { $$ = NULL; }
+  | DEQUANT expr                        { $$ = $2; }
   ;
 
 opt_when:
@@ -687,9 +700,9 @@ word:
 
 any_word:
     NAME | WMAP | MAP | PARAM | LET | INDEX | SOURCE | TARGET | SHARD | OVERRIDE | WITHIN | IMPORT
-  | USE | FORMAT | FILE | ALIAS | IGNORE | CARRY | EMIT | LORA | ELSE | WHERE | WHEN | OPTIONAL
-  | BROADCAST | PICK | PAD | HOLDS | AS | ROOT | INTO | SCALE | ROUNDING | STEPWISE | ON | SPLIT | AT
-  | REPLICATE | PARTS | GROUPS | UNIT | SIZE | EACH | CHECKED | UNEVEN | WIDTH
+  | USE | FORMAT | FILE | ALIAS | IGNORE | CARRY | EMIT | LORA | SCALES | ELSE | WHERE | WHEN | OPTIONAL
+  | BROADCAST | PICK | PAD | HOLDS | AS | ROOT | INTO | SCALE | ROUNDING | STEPWISE | OF | BLOCKS | DEQUANT | ON | SPLIT
+  | AT | REPLICATE | PARTS | GROUPS | UNIT | SIZE | EACH | CHECKED | UNEVEN | WIDTH
   ;
 
 %%

@@ -169,6 +169,7 @@ chain_compiled(const struct job *j, const struct wm_piece *p, const char *src,
     return true;
 }
 
+/* The steps on what lies in pair[0], packed; then to the window. */
 static enum wm_status
 chain_packed(const struct job *j, const struct wm_piece *p)
 {
@@ -229,6 +230,18 @@ chain(const struct job *j, const struct wm_piece *p)
     }
     wm_jit_end(&held);
     return st;
+}
+
+/* A chain that begins with a product. */
+static enum wm_status
+scaled(const struct job *j, const struct wm_piece *p)
+{
+    enum wm_status st = fetch_packed(j, p, 0, j->elem->src_unit, j->w->pair[1]);
+
+    if (st != WM_OK || (st = wm_reads_flush(j->w)) != WM_OK ||
+        (st = wm_scale_piece(j->w, j->out, j->box, p)) != WM_OK)
+        return st;
+    return chain_packed(j, p);
 }
 
 /* ---- checks ---- */
@@ -311,6 +324,8 @@ wm_piece_run(struct wm_worker *w, const struct wm_plan_out *out, const struct wm
         return in_chunks(&j, piece, (int64_t)(w->pair_n / j.unit), is_fill);
     case WM_EL_LOWRANK:
         return j.elem->nstep ? in_chunks(&j, piece, (int64_t)(w->pair_n / 8), chain) : lowrank(&j, piece);
+    case WM_EL_SCALED:
+        return in_chunks(&j, piece, (int64_t)(w->pair_n / 8), scaled);
     }
     return WM_OK;
 }

@@ -7,6 +7,7 @@
  *   exec_elem.c    a piece by its element operation: copies, fills, chains, checks
  *   piece.c        counting, cutting and naming pieces (push sessions use it, too)
  *   exec_lowrank.c the products of low-rank sums
+ *   exec_scaled.c  values by the scales of their blocks
  *   exec_fetch.c   a piece of an operand into memory: how it is read
  *   exec_read.c    the queue of reads
  *   exec_codec.c   what virtual files decode to
@@ -198,6 +199,11 @@ void wm_slab_end(struct wm_worker *w);
 enum wm_status wm_piece_run(struct wm_worker *w, const struct wm_plan_out *out,
                             const struct wm_plan_box *box, struct wm_piece *piece, int64_t lo,
                             char *to, const char *held);
+
+/* ---- exec_scaled.c ---- */
+/* A piece of at most pair_n / 8 units whose values lie packed in pair[1]: their products, of float32, to pair[0]. */
+enum wm_status wm_scale_piece(struct wm_worker *w, const struct wm_plan_out *out, const struct wm_plan_box *box,
+                              const struct wm_piece *piece);
 
 /* ---- exec_lowrank.c ---- */
 

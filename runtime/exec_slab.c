@@ -23,7 +23,7 @@ is_movable(const struct wm_exec *x, const struct wm_plan_box *b)
 {
     uint32_t kind = x->elem[b->elem].kind;
 
-    return kind == WM_EL_COPY || kind == WM_EL_CHAIN || kind == WM_EL_LOWRANK;
+    return kind == WM_EL_COPY || kind == WM_EL_CHAIN || kind == WM_EL_LOWRANK || kind == WM_EL_SCALED;
 }
 
 /* The box cut to about `units` of the output: along the outermost dim of which more than one step

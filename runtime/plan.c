@@ -55,9 +55,11 @@ wm_plan_blob(const struct wm_plan *p, struct wm_plan_bytes b)
 uint32_t
 wm_plan_src_unit(const struct wm_plan_elem *e, uint32_t unit, uint32_t s)
 {
-    if (e->kind == WM_EL_LOWRANK && s > 0)
+    bool computed = e->kind == WM_EL_CHAIN || e->kind == WM_EL_LOWRANK || e->kind == WM_EL_SCALED;
+
+    if (computed && s > 0)
         return wm_dtype_info[e->factor[s - 1]].bits / 8u;
-    return e->kind == WM_EL_CHAIN || e->kind == WM_EL_LOWRANK ? e->src_unit : unit;
+    return computed ? e->src_unit : unit;
 }
 
 /* Of a view, the dims by descending strides: each takes what is left as often as it fits. */

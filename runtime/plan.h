@@ -165,8 +165,10 @@ enum wm_elem_kind {
     WM_EL_CHAIN,  /* dst = steps applied to src[0] in order */
     WM_EL_EQUAL,  /* check: src[0] == src[1] to the bit */
     WM_EL_IS_FILL, /* check: src[0] == pattern */
-    WM_EL_LOWRANK /* dst = steps applied to src[0] + scale * sum over k of src[1](k) * src[2](k), where k steps through
-                     operands 1 and 2 by `stride` */
+    WM_EL_LOWRANK, /* dst = steps applied to src[0] + scale * sum over k of src[1](k) * src[2](k), where k steps through
+                      operands 1 and 2 by `stride` */
+    WM_EL_SCALED   /* dst = steps applied to src[0] * src[1], a product of float32: a quantised value by the scale of its
+                      block */
     /* A FILL in the geometry of a check is nothing to do. */
 };
 enum wm_lowrank_mode {
@@ -175,16 +177,16 @@ enum wm_lowrank_mode {
 };
 struct wm_plan_elem {
     uint32_t kind;
-    uint32_t src_unit;             /* of CHAIN, LOWRANK: bytes of operand 0's unit; all others work */
+    uint32_t src_unit;             /* of CHAIN, LOWRANK, SCALED: bytes of operand 0's unit; all others work */
     uint32_t dst_unit;             /* on the geometry's unit and ignore both */
-    uint32_t src_dtype, dst_dtype; /* of CHAIN, LOWRANK */
-    uint32_t step, nstep;          /* of CHAIN, LOWRANK */
+    uint32_t src_dtype, dst_dtype; /* of CHAIN, LOWRANK, SCALED */
+    uint32_t step, nstep;          /* of CHAIN, LOWRANK, SCALED (from float32 on) */
     uint8_t pattern[16];           /* of FILL, IS_FILL: one unit */
     struct wm_plan_text note;      /* for messages: "replica", "alias lm_head.weight" */
     /* of LOWRANK, else 0: */
     uint32_t mode;                 /* enum wm_lowrank_mode */
     uint32_t rank;                 /* values of k */
-    uint32_t factor[2];            /* dtypes of operands 1 and 2 */
+    uint32_t factor[2];            /* dtypes of operands 1 and 2; of SCALED: of operand 1, and 0 */
     uint32_t pad;
     int64_t stride[2];             /* a step of k in operands 1 and 2, in units */
     double scale;

@@ -19,6 +19,7 @@ struct print {
 static const char *const elem_name[] = {
     [WM_EL_COPY] = "copy",   [WM_EL_FILL] = "fill",       [WM_EL_CHAIN] = "chain",
     [WM_EL_EQUAL] = "equal", [WM_EL_IS_FILL] = "is_fill", [WM_EL_LOWRANK] = "lowrank",
+    [WM_EL_SCALED] = "scaled",
 };
 
 static const char *const step_name[] = {
@@ -73,6 +74,9 @@ print_elem(struct print *x, uint64_t id)
                       wm_dtype_info[e->src_dtype].name, e->scale, e->rank, wm_dtype_info[e->factor[0]].name,
                       e->stride[0], wm_dtype_info[e->factor[1]].name, e->stride[1],
                       e->mode == WM_LR_STEPWISE ? ", stepwise" : "", e->nstep ? "," : "");
+    if (e->kind == WM_EL_SCALED)
+        wm_buf_printf(x->out, " %s * %s%s", wm_dtype_info[e->src_dtype].name, wm_dtype_info[e->factor[0]].name,
+                      e->nstep ? "," : "");
     for (uint32_t i = 0; i < e->nstep; i++) {
         const struct wm_plan_step *s = &x->step[e->step + i];
 

@@ -207,7 +207,7 @@ static enum wm_status
 verify_chain(struct verify *v, uint64_t id)
 {
     const struct wm_plan_elem *e = &v->elem[id];
-    uint32_t dtype = e->src_dtype;
+    uint32_t dtype = e->kind == WM_EL_SCALED ? WM_DT_F32 : e->src_dtype;
 
     if (!wm_ck_range(e->step, e->nstep, v->n[WM_PS_STEP]) || !is_number(e->src_dtype) ||
         !is_number(e->dst_dtype) || e->src_unit != wm_dtype_info[e->src_dtype].bits / 8u ||
@@ -244,6 +244,18 @@ verify_lowrank(struct verify *v, uint64_t id)
     return verify_chain(v, id);
 }
 
+/* Products of float32: what does not fit one has lost something before. */
+static enum wm_status
+verify_scaled(struct verify *v, uint64_t id)
+{
+    const struct wm_plan_elem *e = &v->elem[id];
+
+    if (!is_number(e->src_dtype) || wm_dtype_info[e->src_dtype].bits > 32 || !is_number(e->factor[0]) ||
+        wm_dtype_info[e->factor[0]].kind != 'F' || wm_dtype_info[e->factor[0]].bits > 32 || e->factor[1])
+        return BAD(v, "element operation %llu", (unsigned long long)id);
+    return verify_chain(v, id);
+}
+
 static enum wm_status
 verify_elems(struct verify *v)
 {
@@ -252,11 +264,13 @@ verify_elems(struct verify *v)
     if (v->n[WM_PS_ELEM] == 0 || v->elem[0].kind != WM_EL_COPY)
         return BAD(v, "element operation 0 is not the copy");
     for (uint64_t i = 0; i < v->n[WM_PS_ELEM]; i++) {
-        if (v->elem[i].kind > WM_EL_LOWRANK || !is_text(v, v->elem[i].note))
+        if (v->elem[i].kind > WM_EL_SCALED || !is_text(v, v->elem[i].note))
             return BAD(v, "element operation %llu", (unsigned long long)i);
         if (v->elem[i].kind == WM_EL_CHAIN && (st = verify_chain(v, i)) != WM_OK)
             return st;
         if (v->elem[i].kind == WM_EL_LOWRANK && (st = verify_lowrank(v, i)) != WM_OK)
+            return st;
+        if (v->elem[i].kind == WM_EL_SCALED && (st = verify_scaled(v, i)) != WM_OK)
             return st;
     }
     return WM_OK;
@@ -273,6 +287,7 @@ elem_fits(const struct verify *v, const struct wm_plan_box *b, uint32_t unit, ui
     } rule[] = {
         [WM_EL_COPY] = {1, MAKES},   [WM_EL_FILL] = {0, 0},         [WM_EL_CHAIN] = {1, MAKES},
         [WM_EL_EQUAL] = {2, CHECKS}, [WM_EL_IS_FILL] = {1, CHECKS}, [WM_EL_LOWRANK] = {3, MAKES},
+        [WM_EL_SCALED] = {2, MAKES},
     };
     const struct wm_plan_elem *e;
 
@@ -283,7 +298,7 @@ elem_fits(const struct verify *v, const struct wm_plan_box *b, uint32_t unit, ui
     if (e->kind == WM_EL_LOWRANK && b->rank >= WM_PLAN_RANK) /* the sum is one dimension more */
         return false;
     return b->nsrc == rule[e->kind].nsrc &&
-           ((e->kind != WM_EL_CHAIN && e->kind != WM_EL_LOWRANK) || e->dst_unit == unit);
+           ((e->kind != WM_EL_CHAIN && e->kind != WM_EL_LOWRANK && e->kind != WM_EL_SCALED) || e->dst_unit == unit);
 }
 
 /* Bounds of a box on all sides; adds to what is needed of its slots. */

@@ -275,6 +275,9 @@ check_plan(const struct wm_plan *p, struct wm_err *err)
         if (elem[i].kind == WM_EL_LOWRANK)
             return wm_fail(err, WM_ESUPPORT, NULL, "an adapter is merged into weights that are read from files, not "
                            "from a stream");
+        else if (elem[i].kind == WM_EL_SCALED)
+            return wm_fail(err, WM_ESUPPORT, NULL, "weights are multiplied by their scales where both are read from files, "
+                           "not from a stream");
     return WM_OK;
 }
 

@@ -191,7 +191,8 @@ run_piece(void *user, struct wm_piece *p)
     case WM_EL_IS_FILL:
         return j->s->rehearsal ? WM_OK : in_chunks(j, p, WM_PUSH_PAIR / j->unit, is_fill);
     case WM_EL_FILL:
-    case WM_EL_LOWRANK: /* refused when the session is opened */
+    case WM_EL_LOWRANK:
+    case WM_EL_SCALED: /* refused when the session is opened */
         break;
     }
     return WM_OK;

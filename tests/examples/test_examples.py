@@ -327,7 +327,7 @@ def test_latent_attention_cuts_no_block(example, draw):
     config = config_of("04-latent-attention", quantization_config={"weight_block_size": [3, 3]})
     source, _ = latent(draw, config, 4)
     _, said = example.convert(path("04-latent-attention"), config, {ONE: source}, status=1)
-    assert "E0224" in said
+    assert "E0654" in said
 
 
 def attention(draw, heads, groups, d, e, layers=2):
@@ -794,6 +794,39 @@ def test_pipeline_and_tensor(example, draw, pp, tp):
     config = config_of("16-pipeline-and-tensor")
     example.both(path("16-pipeline-and-tensor"), config, source, renumbered, *options)
     example.both(path("16-pipeline-and-tensor", "blocks"), config, source, numbered, *options)
+
+
+# ---- scales of blocks ----
+
+
+def blocks_among_ranks(draw, f, e, tp):
+    source, target = {}, {f"model.rank{r:02}.safetensors": {} for r in range(tp)}
+    for layer in range(2):
+        a, b = f"model.layers.{layer}.mlp.", f"layers.{layer}."
+        for t, size, of in (("weight", 1, lambda *n: draw(*n, kind=np.uint8)), ("weight_scale_inv", 4, draw.float)):
+            m = {p: source.setdefault(f"{a}{p}_proj.{t}", of(-(-n // size), -(-k // size)))
+                 for p, n, k in (("gate", f, e), ("up", f, e), ("down", e, f))}
+            for r in range(tp if len(m["gate"]) % tp == 0 else 0):
+                file = target[f"model.rank{r:02}.safetensors"]
+                file[f"{b}gate_up.{t}"] = np.concatenate([cut(m["gate"], tp, r), cut(m["up"], tp, r)])
+                file[f"{b}down.{t}"] = cut(m["down"], tp, r, 1)
+    return source, target
+
+
+@pytest.mark.parametrize("tp, e", [(1, 8), (2, 8), (4, 10)])
+def test_quantised_ranks(example, draw, tp, e):
+    source, target = blocks_among_ranks(draw, 16, e, tp)
+    example.both(path("17-quantised-ranks"), config_of("17-quantised-ranks"), source, target, "-D", f"tp={tp}")
+
+
+@pytest.mark.parametrize("f, tp, code, where", [(16, 8, "E0727", "blocks of 4 x 4"),
+                                                (18, 1, "E0654", "`layers.0.gate_up.weight (rank=0)`"),
+                                                (12, 2, "E0727", "of `layers.0.gate_up.weight`, in blocks of 4 x 4")])
+def test_quantised_ranks_cut_no_block(example, draw, f, tp, code, where):
+    source, _ = blocks_among_ranks(draw, f, 8, tp)
+    _, said = example.convert(path("17-quantised-ranks"), config_of("17-quantised-ranks"), {ONE: source}, "-D", f"tp={tp}",
+                              status=1)
+    assert code in said and where in said
 
 
 # ---- the folder ----

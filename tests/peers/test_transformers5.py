@@ -192,5 +192,6 @@ def test_fp8_blocks(wmap, tmp_path, family):
     save(apart, directory / "model.safetensors")
     config = {"model_type": family, "num_hidden_layers": 2, "first_k_dense_replace": 1}
     config |= {"num_experts": 3, "n_routed_experts": 3, "mlp_only_layers": [0]}
+    config |= {"quantization_config": {"weight_block_size": [2, 2]}}
     (directory / "config.json").write_text(json.dumps(config))
     wmap.check(f"transformers5/{family}", directory, packed)

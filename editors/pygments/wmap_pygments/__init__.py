@@ -13,12 +13,12 @@ RESERVED = ("in", "fill", "config", "if")
 CONSTANTS = ("true", "false", "null")
 STATEMENTS = ("wmap", "map", "param", "let", "index", "source", "target", "shard", "override", "within", "import",
               "use")
-ITEMS = ("format", "file", "alias", "ignore", "carry", "emit", "lora")
+ITEMS = ("format", "file", "alias", "ignore", "carry", "emit", "lora", "scales")
 CLAUSES = ("else", "where", "when", "optional", "broadcast", "pick", "pad", "holds", "as", "root", "into", "scale",
-           "rounding", "stepwise", "on", "split", "at", "replicate", "parts", "groups", "unit", "size", "each",
-           "checked", "uneven", "width", "lossy")
+           "rounding", "stepwise", "of", "blocks", "dequant", "on", "split", "at", "replicate", "parts", "groups", "unit",
+           "size", "each", "checked", "uneven", "width", "lossy")
 FUNCTIONS = ("min", "max", "len", "align", "ceil_div", "floor_div", "sqrt", "has", "exists",
-             "text", "json", "files")
+             "text", "json", "files", "without")
 OPERATIONS = ("concat", "chunk", "split", "stack", "unstack", "unflatten", "flatten", "permute", "transpose",
               "reshape", "squeeze", "unsqueeze", "slice", "pad", "repeat", "unrepeat", "repeat_interleave",
               "unrepeat_interleave", "cast", "uncast", "add", "mul", "neg", "exp", "log")

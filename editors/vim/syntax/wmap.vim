@@ -6,8 +6,8 @@ endif
 syn case match
 
 syn keyword wmapStatement wmap map param let index source target shard override within import use
-syn keyword wmapItem format file alias ignore carry emit lora
-syn keyword wmapClause else where when optional broadcast pick pad holds as root into scale rounding stepwise
+syn keyword wmapItem format file alias ignore carry emit lora scales
+syn keyword wmapClause else where when optional broadcast pick pad holds as root into scale rounding stepwise of blocks dequant
 syn keyword wmapClause on split at replicate parts groups unit size each checked uneven width lossy
 syn keyword wmapReserved in fill config if
 syn keyword wmapConstant true false null
@@ -20,7 +20,7 @@ syn keyword wmapDtype F32 F4 F64 F6_E2M3 F6_E3M2 F8_E4M3 F8_E4M3FNUZ F8_E5M2 F8_
 syn keyword wmapDtype I8 U16 U32 U64 U8
 
 " Only where they are called.  Keywords win over matches: `split` and `pad` are coloured as such everywhere.
-syn match wmapFunction  /\v<%(min|max|len|align|ceil_div|floor_div|sqrt|has|exists|text|json|files)>\ze\s*\(/
+syn match wmapFunction  /\v<%(min|max|len|align|ceil_div|floor_div|sqrt|has|exists|text|json|files|without)>\ze\s*\(/
 syn match wmapOperation /\v<%(concat|chunk|split|stack|unstack|unflatten|flatten|permute|transpose|reshape|squeeze|unsqueeze|slice|pad|repeat|unrepeat|repeat_interleave|unrepeat_interleave|cast|uncast|add|mul|neg|exp|log)>\ze\s*%(\(|\||\<-|-\>)/
 
 syn match wmapAttribute /\.\h\w*/ contains=NONE
