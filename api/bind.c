@@ -88,6 +88,7 @@ copy_options(struct wmap_ctx *ctx, struct wmap_plan *p, const wmap_bind_options 
     p->no_symlinks = o->no_symlinks;
     p->output = wm_ctx_str(ctx, o->output);
     p->bind = (struct wm_bind_opts){.reverse = o->reverse,
+                                    .invented = ctx->invented,
                                     .config = wm_ctx_str(ctx, o->config),
                                     .define = define,
                                     .ndefine = (uint32_t)o->ndefine,

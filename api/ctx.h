@@ -23,6 +23,7 @@ struct wmap_ctx {
     void (*oom)(void *user);
     void *oom_user;
     struct wm_output *running; /* the output that a call is writing, for wmap_abandon() */
+    bool invented;             /* what is bound was made up by wmap_mini() */
     atomic_bool stop;          /* set by wmap_interrupt(), never cleared */
 };
 

@@ -371,7 +371,9 @@ wmap_mini(wmap_map *map, const wmap_mini_options *o, wmap_style style, wmap_sink
     wm_out_init(&r.out, r.a, sink);
     st = wm_mini_find(&ctx->cc, map->chain, &b, 0, &r.set, &r.nset, &ctx->err);
     if (st == WM_OK && (st = open_dir(&r)) == WM_OK) {
+        ctx->invented = true;
         st = go_all(&r);
+        ctx->invented = false;
         if (!r.o->output)
             remove_all(ctx->sys, r.a, r.dir.p, 8);
         if (!wm_out_end(&r.out) && st == WM_OK)
