@@ -1,6 +1,6 @@
 /* api/file_reader.c -- tensors of a checkpoint as byte ranges, for comparisons (see compare.h).
  *
- * Each file is opened once, when the reader is; what is open must be what was listed, and must
+ * Each file that is read here is opened once, when the reader is; what is open must be what was listed, and must
  * still be so at the end.  A file that shrinks in between is an error, never a signal. */
 #include <errno.h>
 #include <fcntl.h>
@@ -56,10 +56,23 @@ plan_others(struct wm_file_reader *r, struct wm_arena *a, struct wm_err *err)
     return wm_plan_of_tensors(a, m, id, r->nout, &r->plan, err);
 }
 
+static enum wm_status
+open_file(struct wm_file_reader *r, uint32_t k, struct wm_err *err)
+{
+    if (r->fd[k] >= 0)
+        return WM_OK;
+    r->fd[k] = r->sys->open(r->path[k], O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+    if (r->fd[k] < 0)
+        return wm_fail_sys(err, errno, r->path[k], "open");
+    return check_file(r, k, err);
+}
+
 enum wm_status
 wm_file_reader_open(struct wm_file_reader *r, struct wm_arena *a, const struct wm_sys *sys,
                     const struct wm_manifest *m, struct wm_err *err)
 {
+    enum wm_status st;
+
     *r = (struct wm_file_reader){.sys = sys, .m = m};
     r->fd = WM_NEW_N(a, int, m->file.n);
     r->path = WM_NEW_N(a, const char *, m->file.n);
@@ -69,16 +82,11 @@ wm_file_reader_open(struct wm_file_reader *r, struct wm_arena *a, const struct w
         r->fd[k] = -1;
         r->path[k] = wm_arena_cstr(a, m->file.item[k].path);
     }
-    for (uint32_t k = 0; k < m->file.n; k++) {
-        enum wm_status st;
-
-        r->fd[k] = sys->open(r->path[k], O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
-        if (r->fd[k] < 0)
-            return wm_fail_sys(err, errno, r->path[k], "open");
-        if ((st = check_file(r, k, err)) != WM_OK)
-            return st;
-    }
-    return plan_others(r, a, err);
+    st = plan_others(r, a, err);
+    for (uint32_t k = 0; st == WM_OK && k < m->tensor.n; k++)
+        if (r->out[k] == WM_NONE)
+            st = open_file(r, m->tensor.item[k].file, err);
+    return st;
 }
 
 /* A tensor with strides or a codec, or in parts. */

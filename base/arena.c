@@ -51,6 +51,35 @@ wm_arena_fini(struct wm_arena *a)
     a->total = 0;
 }
 
+void
+wm_arena_child_end(struct wm_arena_child *c)
+{
+    wm_arena_fini(&c->a);
+    c->parent->oom = c->oom;
+    c->parent->oom_user = c->oom_user;
+}
+
+static void
+child_out_of_memory(void *user)
+{
+    struct wm_arena_child *c = user;
+
+    wm_arena_child_end(c);
+    if (c->oom)
+        c->oom(c->oom_user);
+}
+
+void
+wm_arena_child_begin(struct wm_arena_child *c, struct wm_arena *parent)
+{
+    c->parent = parent;
+    c->oom = parent->oom;
+    c->oom_user = parent->oom_user;
+    wm_arena_init(&c->a, parent->sys, child_out_of_memory, c);
+    parent->oom = child_out_of_memory;
+    parent->oom_user = c;
+}
+
 /* A block with room for n bytes; not yet in the list. */
 static struct wm_arena_block *
 block_new(struct wm_arena *a, size_t n)

@@ -44,6 +44,17 @@ char *wm_arena_cstr(struct wm_arena *a, struct wm_str s);
 struct wm_str wm_arena_printf(struct wm_arena *a, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* An arena for a while, beside one that goes on.  Begin and end nest.  Where memory is out in either of them, the child ends
+ * before the parent's hook is called. */
+struct wm_arena_child {
+    struct wm_arena a;
+    struct wm_arena *parent;
+    void (*oom)(void *user); /* the parent's */
+    void *oom_user;
+};
+void wm_arena_child_begin(struct wm_arena_child *c, struct wm_arena *parent);
+void wm_arena_child_end(struct wm_arena_child *c);
+
 #define WM_NEW(a, type)      ((type *)wm_arena_alloc((a), sizeof(type)))
 #define WM_NEW_N(a, type, n) ((type *)wm_arena_array((a), (size_t)(n), sizeof(type)))
 

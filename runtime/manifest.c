@@ -370,6 +370,7 @@ wm_manifest_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str pat
     m->a = a;
     m->path = wm_arena_str(a, path);
     m->root = o->root;
+    m->no_symlinks = o->no_symlinks;
     m->note = WM_STR("");
     wm_map_init(&m->by_name, a, 0);
     if (sys->stat(m->path.p, &st) != 0)

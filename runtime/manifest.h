@@ -86,6 +86,7 @@ struct wm_manifest {
     struct wm_str note;     /* e.g. "tensors were under \"model\""; empty */
     WM_VEC(struct wm_msum) sum;
     struct wm_str root;     /* for the readers: what wm_open_opts asks for */
+    bool no_symlinks;       /* the same */
 };
 
 /* Which files of a directory to read. */

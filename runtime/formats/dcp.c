@@ -100,19 +100,14 @@ check_item(struct reader *r, const struct job *j, const char *what, const struct
                        wm_dtype_info[j->t->dtype].name);
     if (x->rank != j->t->rank || (x->rank && memcmp(x->shape, j->c->shape, x->rank * sizeof(*x->shape)) != 0))
         return wm_fail(r->err, WM_EFORMAT, what, "has another shape than the metadata say");
-    if (x->nbytes > j->c->len)
-        return wm_fail(r->err, WM_EFORMAT, what, "repeats its elements, which no writer of such files does");
     return WM_OK;
 }
 
 static enum wm_status
 read_chunk(struct reader *r, const struct job *j, uint32_t file, int fd)
 {
-    struct wm_manifest scratch = {.a = &r->item};
-    struct wm_arena *a = r->m->a;
     struct wm_torch_item item = {.off = j->c->off, .len = j->c->len};
     const struct wm_mfile *f = &r->m->file.item[file];
-    struct wm_mtensor *x;
     enum wm_status st;
 
     item.name = show(&r->item, j);
@@ -120,25 +115,12 @@ read_chunk(struct reader *r, const struct job *j, uint32_t file, int fd)
                                 (int)(item.name.n < 400 ? item.name.n : 400), item.name.p, item.off).p;
     if (!wm_ck_range(item.off, item.len, f->size))
         return wm_fail(r->err, WM_EFORMAT, item.what, "its %" PRIu64 " bytes leave the file of %" PRIu64, item.len, f->size);
-    scratch.file = r->m->file;
-    st = wm_torch_read_item(r->sys, fd, &scratch, file, &item, r->err);
+    st = wm_torch_read_part(r->sys, fd, r->m, file, &item, j->part, r->err);
     if (st == WM_OK)
-        st = check_item(r, j, item.what, &scratch.tensor.item[0]);
-    if (st != WM_OK)
-        return st;
-    x = &scratch.tensor.item[0];
-    j->part->t = *x;
-    j->part->t.name = WM_STR("");
-    j->part->t.shape = copy_dims(a, x->shape, x->rank);
-    j->part->t.stride = x->stride ? copy_dims(a, x->stride, x->rank) : NULL;
-    j->part->at = copy_dims(a, j->c->at, x->rank);
-    for (uint32_t k = 0; k < scratch.sum.n; k++) {
-        struct wm_msum sum = scratch.sum.item[k];
-
-        sum.name = wm_arena_printf(a, "%.*s of tensor %.*s", WM_STR_ARG(sum.name), WM_STR_ARG(item.name));
-        *WM_PUSH(a, &r->m->sum) = sum;
-    }
-    return WM_OK;
+        st = check_item(r, j, item.what, &j->part->t);
+    if (st == WM_OK)
+        j->part->at = copy_dims(r->m->a, j->c->at, j->part->t.rank);
+    return st;
 }
 
 /* Chunks of one file, by offset. */

@@ -19,6 +19,7 @@ enum wm_torch_class {
     WM_TC_FROM_TYPE,     /* (function, type, arguments, state) */
     WM_TC_DEVICE_TENSOR, /* (tensor, dtype, device, requires_grad) */
     WM_TC_TENSOR_TYPE,   /* torch.Tensor, Parameter: as the type of FROM_TYPE */
+    WM_TC_REFERENCE,     /* its tensor is in a file beside: state {"tid": number of the file} */
     WM_TC_REFUSED,       /* a tensor of a kind that is not read */
     WM_TC_STORAGE,
     WM_TC_DTYPE
@@ -33,6 +34,7 @@ struct wm_torch_storage {
 };
 
 struct wm_torch {
+    const struct wm_sys *sys; /* to open files beside this one; NULL: there are none */
     struct wm_arena *a;
     struct wm_manifest *m;
     uint32_t file;
@@ -42,6 +44,7 @@ struct wm_torch {
     struct wm_pk_result tree;
     struct wm_map by_key;  /* key -> storage */
     WM_VEC(struct wm_torch_storage) storage;
+    struct wm_map by_tid;  /* names of files beside that were read */
     struct wm_err *err;
 };
 
@@ -62,6 +65,8 @@ enum wm_status wm_torch_finish(struct wm_torch *t);
 bool wm_torch_is_tensor(const struct wm_pk *v);
 /* Append it to the manifest under `name`. */
 enum wm_status wm_torch_add(struct wm_torch *t, struct wm_str name, const struct wm_pk *v);
+/* The same of a REFERENCE, whose tensor is in a file beside. */
+enum wm_status wm_torch_add_reference(struct wm_torch *t, struct wm_str name, const struct wm_pk *v);
 /* The storage that a REF stands for; *skip are its first elements (views of old files) and *n those from there on. */
 enum wm_status wm_torch_resolve(struct wm_torch *t, const struct wm_pk *ref, struct wm_torch_storage **out,
                                 uint64_t *skip, uint64_t *nbytes);
@@ -77,6 +82,10 @@ struct wm_torch_item {
     const char *what;      /* for messages, in place of the file's path */
     uint64_t off, len;     /* in the file */
 };
+
+/* The item and the check sums of its storage.  part->t gets all but a name, part->at room of the item's rank. */
+enum wm_status wm_torch_read_part(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file,
+                                  const struct wm_torch_item *item, struct wm_mpart *part, struct wm_err *err);
 
 /* Append it, and the check sums of its storage, to a manifest; nothing is registered. */
 enum wm_status wm_torch_read_item(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file,

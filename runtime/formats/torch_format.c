@@ -34,7 +34,7 @@ aside(struct wm_str name)
     for (size_t k = 0; k < WM_COUNTOF(prefix); k++)
         if (wm_str_starts(name, wm_str_c(prefix[k])))
             return true;
-    return wm_str_ends(name, WM_STR("_optim_states.pt"));
+    return wm_str_ends(name, WM_STR("_optim_states.pt")) || wm_str_ends(name, WM_STR(".pt.info.pt"));
 }
 
 static const char *const pth_suffixes[] = {".pt", NULL};

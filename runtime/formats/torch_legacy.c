@@ -173,6 +173,7 @@ wm_torch_legacy_read(const struct wm_sys *sys, int fd, struct wm_manifest *m, ui
     enum wm_status st;
 
     wm_torch_init(&r.t, m, file, err);
+    r.t.sys = sys;
     st = read_start(&r);
     if (st == WM_OK)
         st = next(&r, "tensors", true, &tree);

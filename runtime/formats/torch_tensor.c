@@ -18,6 +18,7 @@
 #define FROM_TYPE WM_TC_FROM_TYPE
 #define DEVICE_TENSOR WM_TC_DEVICE_TENSOR
 #define TENSOR_TYPE WM_TC_TENSOR_TYPE
+#define REFERENCE WM_TC_REFERENCE
 #define REFUSED WM_TC_REFUSED
 #define STORAGE WM_TC_STORAGE
 #define DTYPE WM_TC_DTYPE
@@ -111,6 +112,7 @@ wm_torch_init(struct wm_torch *t, struct wm_manifest *m, uint32_t file, struct w
 {
     *t = (struct wm_torch){.a = m->a, .m = m, .file = file, .path = m->file.item[file].path.p, .err = err};
     wm_map_init(&t->by_key, t->a, 0);
+    wm_map_init(&t->by_tid, t->a, 0);
 }
 
 enum wm_status
@@ -422,8 +424,11 @@ enum wm_status
 wm_torch_add(struct wm_torch *t, struct wm_str name, const struct wm_pk *v)
 {
     struct found f = {.name = name, .must = WM_DT_N};
-    enum wm_status st = into(t, &f, v);
+    enum wm_status st;
 
+    if (class_of(v) == WM_TC_REFERENCE)
+        return wm_torch_add_reference(t, name, v);
+    st = into(t, &f, v);
     for (int depth = 0; st == WM_OK; depth++) {
         if (f.kind == WM_TC_TENSOR || f.kind == WM_TC_TENSOR_V2 || f.kind == WM_TC_TENSOR_V3)
             return add(t, &f);

@@ -332,7 +332,7 @@ note(struct wm_torch *t, const struct walk *w, struct wm_str root, uint64_t left
         wm_manifest_note(t->m, t->file, wm_buf_str(&b));
 }
 
-/* A view can repeat its elements, so that few bytes stand for many. */
+/* A view can repeat its elements, so that few bytes stand for many.  What is in files beside was compared with those. */
 static enum wm_status
 check_total(struct wm_torch *t, uint32_t first)
 {
@@ -340,7 +340,8 @@ check_total(struct wm_torch *t, uint32_t first)
     uint64_t most = (size > 1 << 20 ? size : 1 << 20) * MAX_TIMES;
 
     for (uint32_t k = first; k < t->m->tensor.n; k++)
-        if (!wm_ck_uadd(total, t->m->tensor.item[k].nbytes, &total) || total > most)
+        if (!t->m->tensor.item[k].npart &&
+            (!wm_ck_uadd(total, t->m->tensor.item[k].nbytes, &total) || total > most))
             return wm_fail(t->err, WM_ELIMIT, t->path,
                            "tensor \"%.*s\": the tensors repeat their elements to more than %d times the file",
                            WM_STR_ARG(t->m->tensor.item[k].name), MAX_TIMES);

@@ -159,6 +159,7 @@ wm_torch_read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t 
                        : n >= 2 && head[0] == 0x80 && head[1] <= 5     ? ", but another pickle (nothing of it was run)"
                                                                        : "");
     wm_torch_init(&r.t, m, file, err);
+    r.t.sys = sys;
     wm_buf_init(&r.name, m->a);
     r.size = f->size;
     st = read_zip(&r);
