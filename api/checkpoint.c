@@ -5,6 +5,7 @@
 #include "api/ctx.h"
 #include "api/fold.h"
 #include "api/out.h"
+#include "api/ranks.h"
 #include "api/table.h"
 #include "runtime/format.h"
 
@@ -30,10 +31,42 @@ wm_manifest_order(struct wm_arena *a, struct wm_manifest *m)
     return order;
 }
 
+/* The files of ranks that a directory has, or the checkpoint that it is otherwise. */
+static enum wm_status
+open_ranked(struct wmap_checkpoint *c, struct wm_str path, bool no_symlinks, struct wm_err *err)
+{
+    struct wm_open_opts opts = {.no_symlinks = no_symlinks};
+    struct wm_arena *a = &c->arena;
+    struct stat info;
+    enum wm_status st;
+
+    if (c->ctx->sys->stat(path.p, &info) == 0 && S_ISDIR(info.st_mode)) {
+        st = wm_ranks_list(c->ctx, a, path, &c->ranks, err);
+        if (st != WM_OK)
+            return st;
+    }
+    if (c->ranks) {
+        struct wm_str *name = WM_NEW_N(a, struct wm_str, c->ranks->nfile);
+
+        for (uint32_t k = 0; k < c->ranks->nfile; k++)
+            name[k] = c->ranks->file[k].name;
+        opts.only = name;
+        opts.nonly = c->ranks->nfile;
+    }
+    st = wm_manifest_open(a, c->ctx->sys, path, &opts, &c->m, err);
+    if (st != WM_OK)
+        return st;
+    for (uint32_t k = 0; c->ranks && k < c->ranks->nleft; k++)
+        wm_manifest_note(c->m, WM_NONE, wm_arena_printf(a, "%.*s is of no rank and is left out",
+                                                        WM_STR_ARG(c->ranks->left_out[k])));
+    if (c->ranks && c->ranks->unfinished)
+        wm_manifest_note(c->m, WM_NONE, WM_STR("there is no file \"done\": the save was not finished"));
+    return c->ranks ? WM_OK : wm_ranks_guess(a, c->m, &c->ranks, err);
+}
+
 wmap_status
 wmap_checkpoint_open(wmap_ctx *ctx, const char *path, bool no_symlinks, wmap_checkpoint **out)
 {
-    const struct wm_open_opts opts = {.no_symlinks = no_symlinks};
     struct wmap_checkpoint *c;
     enum wm_status st;
 
@@ -42,8 +75,7 @@ wmap_checkpoint_open(wmap_ctx *ctx, const char *path, bool no_symlinks, wmap_che
     c = WM_NEW(&ctx->arena, struct wmap_checkpoint);
     c->ctx = ctx;
     wm_ctx_arena(ctx, &c->arena);
-    st = wm_manifest_open(&c->arena, ctx->sys, wm_arena_str(&c->arena, wm_str_c(path)), &opts,
-                          &c->m, &ctx->err);
+    st = open_ranked(c, wm_arena_str(&c->arena, wm_str_c(path)), no_symlinks, &ctx->err);
     if (st != WM_OK) {
         wm_arena_fini(&c->arena);
         return wm_ctx_end(ctx, st);
@@ -110,11 +142,12 @@ parts_json(const struct wm_manifest *m, const struct wm_mtensor *t, struct wm_ou
 }
 
 static void
-inspect_json(const struct wmap_checkpoint *c, struct wm_out *o)
+inspect_json(const struct wmap_checkpoint *c, struct wm_arena *a, const struct wm_rank_tensors *ranked, bool agree,
+             struct wm_out *o)
 {
     const struct wm_manifest *m = c->m;
 
-    wm_js_result(o, "wmap.inspect/1", WMAP_OK);
+    wm_js_result(o, "wmap.inspect/1", agree ? WMAP_OK : WMAP_NO);
     wm_js_str(o, "path", m->path);
     wm_js_str(o, "format", wm_str_c(format_name(m)));
     wm_js_uint(o, "ntensor", m->tensor.n);
@@ -143,11 +176,13 @@ inspect_json(const struct wmap_checkpoint *c, struct wm_out *o)
         wm_js_close(o);
     }
     wm_js_close(o);
+    if (c->ranks)
+        wm_ranks_json(c, a, ranked, o);
     wm_js_close(o);
 }
 
 static void
-inspect_text(const struct wmap_checkpoint *c, struct wm_arena *a, struct wm_out *o)
+inspect_text(const struct wmap_checkpoint *c, struct wm_arena *a, const struct wm_rank_tensors *ranked, struct wm_out *o)
 {
     const struct wm_manifest *m = c->m;
     struct wm_listed *list = WM_NEW_N(a, struct wm_listed, m->tensor.n);
@@ -170,25 +205,49 @@ inspect_text(const struct wmap_checkpoint *c, struct wm_arena *a, struct wm_out 
         wm_buf_safe(&o->b, m->note, 0);
         wm_buf_putc(&o->b, '\n');
     }
-    wm_list_tensors(a, list, m->tensor.n, NULL, NULL, o);
+    if (c->ranks)
+        wm_ranks_text(c, a, ranked, o);
+    else
+        wm_list_tensors(a, list, m->tensor.n, NULL, NULL, o);
+}
+
+/* The first tensor whose copies differ, or that a rank lacks: the answer is no. */
+static const struct wm_rtensor *
+find_disagreement(const struct wm_rank_tensors *t)
+{
+    for (uint32_t k = 0; k < t->n; k++)
+        if (!t->item[k].agree)
+            return &t->item[k];
+    return NULL;
 }
 
 wmap_status
 wmap_inspect(wmap_checkpoint *c, wmap_style style, wmap_sink sink)
 {
+    struct wm_rank_tensors ranked = {0};
+    const struct wm_rtensor *bad;
     struct wm_arena a;
     struct wm_out o;
-    bool ok;
+    struct wm_err *err = &c->ctx->err;
+    enum wm_status st = WM_OK;
 
     wm_ctx_begin(c->ctx);
     wm_ctx_arena(c->ctx, &a);
     wm_out_init(&o, &a, sink);
-    if (style == WMAP_JSON)
-        inspect_json(c, &o);
-    else
-        inspect_text(c, &a, &o);
-    ok = wm_out_end(&o);
+    if (c->ranks)
+        st = wm_ranks_judge(c->ctx, &a, c->ranks, c, &ranked, err);
+    if (st == WM_OK) {
+        bad = find_disagreement(&ranked);
+        if (style == WMAP_JSON)
+            inspect_json(c, &a, &ranked, !bad, &o);
+        else
+            inspect_text(c, &a, &ranked, &o);
+        if (!wm_out_end(&o))
+            st = wm_fail(err, WM_EIO, NULL, "writing the result failed");
+        else if (bad)
+            st = wm_fail(err, WM_NO, c->m->path.p, "tensor \"%.*s\": %s", WM_STR_ARG(bad->name),
+                         bad->kind == WM_RK_LACKING ? "its ranks do not fit together" : "its copies differ");
+    }
     wm_arena_fini(&a);
-    return wm_ctx_end(
-        c->ctx, ok ? WM_OK : wm_fail(&c->ctx->err, WM_EIO, NULL, "writing the result failed"));
+    return wm_ctx_end(c->ctx, st);
 }

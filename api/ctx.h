@@ -38,6 +38,7 @@ struct wmap_checkpoint {
     struct wm_arena arena;
     struct wm_manifest *m;
     uint32_t *order; /* tensors by name, numbers by value */
+    struct wm_ranks *ranks; /* where its files are those of ranks; or NULL */
 };
 
 struct wmap_plan {

@@ -135,7 +135,8 @@ WMAP_API wmap_status wmap_maps(wmap_ctx *ctx, wmap_style style, wmap_sink out);
 
 /* ---- checkpoints ---- */
 
-/* A file of a known format, or a directory of them: by its index file, else all of its one format.
+/* A file of a known format, or a directory of them: by its index file, else all of its one format.  Of a directory of rank
+ * files (also where they are in shards/model or a directory each) all ranks, and all must be there.
  */
 WMAP_API wmap_status wmap_checkpoint_open(wmap_ctx *ctx, const char *path, bool no_symlinks,
                                           wmap_checkpoint **out);
@@ -159,7 +160,8 @@ WMAP_API wmap_checkpoint_info wmap_checkpoint_describe(const wmap_checkpoint *c)
 /* The i-th tensor, in order of names with numbers by value.  Strings are owned by the checkpoint.
  */
 WMAP_API wmap_tensor wmap_checkpoint_tensor(const wmap_checkpoint *c, uint64_t i);
-/* Its tensors: text folded by template, JSON one by one. */
+/* Its tensors: text folded by template, JSON one by one.  Of rank files also what each tensor is over the ranks, for which
+ * their bytes are compared.  WMAP_NO: replicas differ, or a rank lacks a tensor that others have. */
 WMAP_API wmap_status wmap_inspect(wmap_checkpoint *c, wmap_style style, wmap_sink out);
 
 typedef struct {

@@ -415,6 +415,42 @@ def folders():
     yield "folder, index swapped", folder_of({one_: named("a"), two: named("b"), index: b'{"weight_map":{"a":"%s","b":"%s"}}' % (two.encode(), one_.encode())}), 2, '"a"'
 
 
+def beside():
+    """References to files beside, as torch_xla writes them."""
+    cls = "torch_xla.utils.serialization.TensorReference"
+
+    def ref_to(tid, more=()):
+        return G(cls) + b")\x81" + D(("tid", N(tid) if isinstance(tid, int) else tid), *more) + b"b"
+
+    def build(value, **files):
+        def write(folder):
+            path = one(torch_zip(value), "model.pt")(folder)
+            for name, data in files.items():
+                os.makedirs(path + ".tensors", exist_ok=True)
+                one(data, os.path.join("model.pt.tensors", name + ".pt"))(folder)
+            return path
+        return write
+
+    good, alone = D(("a", ref_to(0))), torch_zip(tensor())
+    yield "beside, sound", build(good, tensor_0=alone), 0, None
+    yield "beside, some inside", build(D(("a", ref_to(7)), ("b", tensor())), tensor_7=alone), 0, None
+    yield "beside, absent", build(good), 2, "not there"
+    for name, content, needle in [("empty", b"", "tensor_0"), ("no tensor", torch_zip(D(("x", N(1)))), "holds no tensor"),
+                                  ("several tensors", torch_zip(GOOD), "holds no tensor"),
+                                  ("a reference again", torch_zip(ref_to(0)), "in such a file itself"),
+                                  ("repeats", torch_zip(tensor(size=(2**20,), stride=(0,))), "repeats"),
+                                  ("older kind", legacy(tensor()), "tensor_0")]:
+        yield "beside, the file is " + name, build(good, tensor_0=content), 2, needle
+    for name, tid in {"negative": -1, "2^64": 2**64, "a string": S("../../x"), "a float": b"G" + b"\0" * 8, "none": b"N"}.items():
+        yield "beside, number " + name, build(D(("a", ref_to(tid))), tensor_0=alone), 2, '"a"'
+    yield "beside, number 2^62", build(D(("a", ref_to(2**62))), tensor_0=alone), 2, "not there"
+    yield "beside, twice", build(D(("a", ref_to(0)), ("b", ref_to(0))), tensor_0=alone), 2, "another tensor"
+    yield "beside, more in its state", build(D(("a", ref_to(0, [("x", N(1))]))), tensor_0=alone), 2, "number"
+    yield "beside, no state", build(D(("a", G(cls) + b")\x81"))), 2, "number"
+    yield "beside, arguments", build(D(("a", call(cls, N(0)))), tensor_0=alone), 2, "number"
+    yield "beside, a parameter", build(D(("a", call("torch._utils._rebuild_parameter", ref_to(0), b"\x89", ORDERED))), tensor_0=alone), 2, '"a"'
+
+
 def cases():
-    for group in (executing, instructions, tensors, zips, legacies, folders):
+    for group in (executing, instructions, tensors, zips, legacies, folders, beside):
         yield from group()

@@ -11,10 +11,11 @@ import pytest
 from docs_kit import DOCS, blocks, map_bytes, read_tensors, session, wmap, write_checkpoint
 
 TUTORIAL, COMING, STREAMING = DOCS / "tutorial.md", DOCS / "coming-from.md", DOCS / "streaming.md"
+CONTAINERS = DOCS / "containers.md"
 FROM = [p for p in sorted(DOCS.glob("from-*.md")) if any(b.kind == "sh" for b in blocks(p))]
 
 
-@pytest.mark.parametrize("page", [TUTORIAL, COMING, STREAMING, *FROM], ids=lambda p: p.stem)
+@pytest.mark.parametrize("page", [TUTORIAL, COMING, STREAMING, CONTAINERS, *FROM], ids=lambda p: p.stem)
 def test_page(page, tmp_path):
     ran = 0
     for b in blocks(page):

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,49 @@ def test_every_case_both_ways(wmap, cases, tmp_path):
         wmap("run", "--reverse", name, "-i", torch_directory(d, tmp_path / f"t{n}"), "-o", tmp_path / f"b{n}")
         assert (tmp_path / f"b{n}/model.safetensors").read_bytes() == (d / "hf/model.safetensors").read_bytes(), c
         assert_same(load(tmp_path / f"b{n}"), load_file(d / "consolidated.safetensors"))
+
+
+def xser(directory):
+    """As torch_xla's serialization saves them, which training uses by default: torch pickles references to files beside."""
+    class TensorReference:
+        def __init__(self, tid):
+            self.tid = tid
+
+    module = types.ModuleType("torch_xla.utils.serialization")
+    TensorReference.__module__, TensorReference.__qualname__ = module.__name__, "TensorReference"
+    module.TensorReference = TensorReference
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("torch_xla", "torch_xla.utils"):
+            patch.setitem(sys.modules, name, types.ModuleType(name))
+        patch.setitem(sys.modules, module.__name__, module)
+        for path in sorted((directory / "shards/model").glob("dp_rank*.pt")):
+            state = torch.load(path)
+            Path(f"{path}.tensors").mkdir()
+            for tid, tensor in enumerate(state.values()):
+                torch.save(tensor, f"{path}.tensors/tensor_{tid}.pt")
+            torch.save({k: TensorReference(tid) for tid, k in enumerate(state)}, path)
+            torch.save({tid: {"dtype": v.dtype, "shape": v.shape, "expert_model_parallel": False}
+                        for tid, v in enumerate(state.values())}, f"{path}.info.pt")
+    return directory
+
+
+def test_tensors_in_files_beside(wmap, cases, tmp_path):
+    """Of two stages; the same output to the byte, the same listing, and resharded."""
+    c, d = next((c, d) for c, d in cases if c["pp"] == 2 and c["kind"] == "llama")
+    t = torch_directory(d, tmp_path / "t")
+    x = xser(torch_directory(d, tmp_path / "x"))
+    wmap("run", "--reverse", "neuron/llama", "-i", x, "-o", tmp_path / "b")
+    assert (tmp_path / "b/model.safetensors").read_bytes() == (d / "hf/model.safetensors").read_bytes()
+    wmap("diff", t, x)
+    seen = [json.loads(wmap("inspect", p, "--json").stdout)["ranks"] for p in (t, x)]
+    assert seen[0] == seen[1]
+    for p, to in ((t, "t2"), (x, "x2")):
+        wmap("run", "~neuron/llama >> neuron/llama(tp = 2, kv_size_multiplier = 1)", "-i", p, "-o", tmp_path / to)
+    want = shards(tmp_path / "t2/shards/model")
+    for file, got in shards(tmp_path / "x2/shards/model").items():
+        assert_same(got, want[file])
+    (x / "shards/model/dp_rank_00_tp_rank_01_pp_rank_00.pt.tensors/tensor_0.pt").unlink()
+    assert "tensor_0.pt" in wmap("run", "--reverse", "neuron/llama", "-i", x, "-o", tmp_path / "c", status=2).stderr
 
 
 @pytest.mark.parametrize("heads, kv_heads, tp, m", [(8, 2, 8, 2), (8, 4, 8, 4), (8, 3, 2, 1), (6, 2, 4, 2), (24, 4, 4, 4)])
