@@ -10,7 +10,7 @@
 
 #include "base/sys.h"
 
-enum { FAULT_SHORT = 0, FAULT_KILL = -1, KILLED = 7 };
+enum { FAULT_SHORT = 0, FAULT_KILL = -1, KILLED = 7, NO_MEMORY = 8 };
 
 /* The table has no place for a context: this is the one of the test. */
 static struct {
@@ -107,6 +107,27 @@ f_close(int fd)
     wm_sys_real.close(fd);
     errno = e;
     return bad && fault.errnum ? -1 : 0;
+}
+
+static void *
+f_malloc(size_t n)
+{
+    return trips("malloc") ? NULL : wm_sys_real.malloc(n);
+}
+
+static void *
+f_realloc(void *p, size_t n)
+{
+    return trips("realloc") ? NULL : wm_sys_real.realloc(p, n);
+}
+
+/* Only memory fails. */
+static const struct wm_sys *
+forgetful(struct wm_sys *s)
+{
+    *s = wm_sys_real;
+    s->malloc = f_malloc, s->realloc = f_realloc;
+    return s;
 }
 
 static const struct wm_sys *

@@ -231,6 +231,14 @@ push(struct job *j, wmap_ctx *ctx, wmap_map *map)
     return st;
 }
 
+/* As the command line ends when memory is out. */
+static void
+give_up(void *ctx)
+{
+    wmap_abandon(ctx);
+    _exit(NO_MEMORY);
+}
+
 static wmap_status
 command(struct job *j, bool can_fail)
 {
@@ -240,8 +248,10 @@ command(struct job *j, bool can_fail)
     const char *m;
 
     assert_int_equal(wmap_map_parse(ctx, "m", j->map, strlen(j->map), &map), WMAP_OK);
-    if (can_fail)
-        ctx->sys = &j->sys;
+    if (can_fail) {
+        ctx->sys = ctx->arena.sys = &j->sys;
+        wmap_set_oom(ctx, give_up, ctx);
+    }
     j->bind.output = j->out;
     j->run.work = (wmap_work){.threads = 1, .max_memory = 300000, .progress = progress, .progress_user = j};
     st = j->command(j, ctx, map);
@@ -252,8 +262,8 @@ command(struct job *j, bool can_fail)
     return st;
 }
 
-/* The same in a process of its own; true: it was killed. */
-static bool
+/* The same in a process of its own; its exit status. */
+static int
 in_child(struct job *j)
 {
     pid_t child = fork();
@@ -261,10 +271,10 @@ in_child(struct job *j)
 
     assert_true(child >= 0);
     if (child == 0)
-        _exit(command(j, true) == WMAP_OK ? 0 : 1);
+        _exit((int)command(j, true));
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
-    return WEXITSTATUS(status) == KILLED;
+    return WEXITSTATUS(status);
 }
 
 static void
@@ -331,7 +341,7 @@ each_call(struct job *j, void (*prepare)(struct job *j), void (*settle)(struct j
             fault.errnum = errnums[e];
             fault.failed = "";
             if (errnums[e] == FAULT_KILL) {
-                tripped = in_child(j);
+                tripped = in_child(j) == KILLED;
             } else {
                 st = command(j, true);
                 tripped = fault.failed[0] != '\0';
@@ -383,7 +393,7 @@ kill_half_way(struct job *j)
 
     clear(j);
     j->kill_at = 2;
-    assert_true(in_child(j));
+    assert_int_equal(in_child(j), KILLED);
     j->kill_at = 0;
     assert_int_equal(wm_dir_list(&j->a, &wm_sys_real, j->dir, &name, &j->nleft), 0);
     j->left = WM_NEW_N(&j->a, struct file, j->nleft);
@@ -481,6 +491,43 @@ shared_blocks(void **state)
     end(&j);
 }
 
+/* ---- memory ---- */
+
+static void
+out_of_memory(void **state)
+{
+    static const struct {
+        const char *out;
+        wmap_status (*command)(struct job *j, wmap_ctx *ctx, wmap_map *map);
+    } row[] = {{"out.pth", convert}, {"out", push}};
+    unsigned ended[NO_MEMORY + 1] = {0};
+
+    (void)state;
+    for (size_t i = 0; i < WM_COUNTOF(row); i++) {
+        struct job j;
+        int how = 1;
+
+        begin(&j, row[i].out, MAP, true);
+        j.command = row[i].command;
+        forgetful(&j.sys);
+        for (long n = 0; how != 0; n++) {
+            clear(&j);
+            fault.countdown = n;
+            fault.errnum = ENOMEM;
+            how = in_child(&j);
+            fault.countdown = -1;
+            assert_true(how == 0 || how == WMAP_ERROR || how == NO_MEMORY);
+            ended[how]++;
+            if (look(&j) != (how ? 'o' : 'n') || rest(&j))
+                fail_msg("allocation %ld: status %d, the output is '%c', left behind: %s", n, how, look(&j),
+                         rest(&j) ? rest(&j) : "nothing");
+        }
+        end(&j);
+    }
+    assert_true(ended[WMAP_ERROR] > 0 && ended[NO_MEMORY] > 0);
+    print_message("  %u allocations of buffers, %u of an arena\n", ended[WMAP_ERROR], ended[NO_MEMORY]);
+}
+
 /* ---- tasks ---- */
 
 static void
@@ -536,7 +583,7 @@ main(void)
 {
     const struct CMUnitTest test[] = {
         cmocka_unit_test(check_sums), cmocka_unit_test(check_sums_after_a_kill), cmocka_unit_test(pushed),
-        cmocka_unit_test(shared_blocks), cmocka_unit_test(tasks),
+        cmocka_unit_test(shared_blocks), cmocka_unit_test(out_of_memory), cmocka_unit_test(tasks),
     };
 
     return cmocka_run_group_tests(test, NULL, NULL);
