@@ -6,6 +6,9 @@
 #define WM_TESTS_FAULTS_H
 
 #include <errno.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/sys.h"
@@ -51,7 +54,16 @@ FAULT(int, flock, -1, (int fd, int op), (fd, op))
 FAULT(DIR *, opendir, NULL, (const char *p), (p))
 FAULT(struct dirent *, readdir, NULL, (DIR * d), (d))
 FAULT(char *, realpath, NULL, (const char *p, char *out), (p, out))
-FAULT(int, fstatfs, -1, (int fd, struct statfs *st), (fd, st))
+
+/* A disk, wherever it is: room is reserved. */
+static int
+f_fstatfs(int fd, struct statfs *st)
+{
+    int rc = trips("fstatfs") && fault.errnum ? -1 : wm_sys_real.fstatfs(fd, st);
+
+    st->f_type = EXT4_SUPER_MAGIC;
+    return rc;
+}
 
 /* Of a short count, and of a write that fails, a part is there. */
 static ssize_t
@@ -122,7 +134,7 @@ f_realloc(void *p, size_t n)
 }
 
 /* Only memory fails. */
-static const struct wm_sys *
+static inline const struct wm_sys *
 forgetful(struct wm_sys *s)
 {
     *s = wm_sys_real;
@@ -130,7 +142,18 @@ forgetful(struct wm_sys *s)
     return s;
 }
 
-static const struct wm_sys *
+/* A directory for files that come and go thousands of times, which takes minutes on some disks. */
+static inline void
+make_place(char place[64])
+{
+    strcpy(place, "/dev/shm/wmap-test-XXXXXX");
+    if (mkdtemp(place))
+        return;
+    strcpy(place, "/tmp/wmap-test-XXXXXX");
+    assert_non_null(mkdtemp(place));
+}
+
+static inline const struct wm_sys *
 faulty(struct wm_sys *s)
 {
     *s = wm_sys_real;

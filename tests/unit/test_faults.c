@@ -4,115 +4,13 @@
  * the next run finds (and leaves) nothing behind. */
 #include "tests/unit/unit.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "runtime/output.h"
 #include "runtime/place.h"
-
-/* The table has no place for a context: this is the one of the test. */
-static struct {
-    long countdown; /* 0: this call fails */
-    int errnum;       /* 0: short counts only */
-    bool tripped;
-    const char *failed; /* its name */
-} fault;
-
-static bool
-trips(void)
-{
-    if (fault.countdown-- != 0)
-        return false;
-    fault.tripped = true;
-    errno = fault.errnum;
-    return true;
-}
-
-#define FAULT(type, name, bad, params, args)                                                       \
-    static type f_##name params                                                                    \
-    {                                                                                              \
-        bool bad_call = trips() && fault.errnum;                                                   \
-                                                                                                   \
-        if (bad_call)                                                                              \
-            fault.failed = #name;                                                                    \
-        return bad_call ? bad : wm_sys_real.name args;                                             \
-    }
-FAULT(int, open, -1, (const char *p, int f, mode_t m), (p, f, m))
-FAULT(int, fstat, -1, (int fd, struct stat *st), (fd, st))
-FAULT(int, stat, -1, (const char *p, struct stat *st), (p, st))
-FAULT(int, lstat, -1, (const char *p, struct stat *st), (p, st))
-FAULT(int, fallocate, -1, (int fd, off_t n), (fd, n))
-FAULT(int, ftruncate, -1, (int fd, off_t n), (fd, n))
-FAULT(int, fsync, -1, (int fd), (fd))
-FAULT(int, rename, -1, (const char *a, const char *b), (a, b))
-FAULT(int, exchange, -1, (const char *a, const char *b), (a, b))
-FAULT(int, mkdir, -1, (const char *p, mode_t m), (p, m))
-FAULT(int, rmdir, -1, (const char *p), (p))
-FAULT(int, unlink, -1, (const char *p), (p))
-FAULT(int, flock, -1, (int fd, int op), (fd, op))
-FAULT(DIR *, opendir, NULL, (const char *p), (p))
-FAULT(struct dirent *, readdir, NULL, (DIR * d), (d))
-FAULT(char *, realpath, NULL, (const char *p, char *out), (p, out))
-FAULT(int, fstatfs, -1, (int fd, struct statfs *st), (fd, st))
-
-/* Short counts instead of errors where errnum is 0. */
-static ssize_t
-f_pread(int fd, void *p, size_t n, off_t off)
-{
-    if (trips() && fault.errnum) {
-        fault.failed = "pread";
-        return -1;
-    }
-    return wm_sys_real.pread(fd, p, fault.tripped && n > 1 ? 1 : n, off);
-}
-
-static ssize_t
-f_read(int fd, void *p, size_t n)
-{
-    if (trips() && fault.errnum) {
-        fault.failed = "read";
-        return -1;
-    }
-    return wm_sys_real.read(fd, p, fault.tripped && n > 1 ? 1 : n);
-}
-
-static ssize_t
-f_pwrite(int fd, const void *p, size_t n, off_t off)
-{
-    if (trips() && fault.errnum) {
-        fault.failed = "pwrite";
-        return -1;
-    }
-    return wm_sys_real.pwrite(fd, p, fault.tripped && n > 1 ? 1 : n, off);
-}
-
-static int
-f_close(int fd)
-{
-    bool bad = trips();
-    int e = errno;
-
-    wm_sys_real.close(fd);
-    errno = e;
-    return bad && fault.errnum ? -1 : 0;
-}
-
-static struct wm_sys
-faulty(void)
-{
-    struct wm_sys s = wm_sys_real;
-
-    s.open = f_open, s.fstat = f_fstat, s.stat = f_stat, s.lstat = f_lstat;
-    s.fallocate = f_fallocate, s.ftruncate = f_ftruncate, s.fsync = f_fsync;
-    s.rename = f_rename, s.exchange = f_exchange, s.mkdir = f_mkdir, s.rmdir = f_rmdir;
-    s.unlink = f_unlink, s.flock = f_flock, s.opendir = f_opendir, s.readdir = f_readdir;
-    s.realpath = f_realpath, s.fstatfs = f_fstatfs;
-    s.read = f_read, s.pread = f_pread, s.pwrite = f_pwrite, s.close = f_close;
-    return s;
-}
+#include "tests/unit/faults.h"
 
 struct job {
     struct wm_arena a;
@@ -149,8 +47,8 @@ make_job(struct job *j, bool is_dir, bool old)
     struct wm_plan_sidecar s = {.from = {0, 0}};
     uint64_t size;
 
-    *j = (struct job){.dir = "/tmp/wmap-test-XXXXXX", .is_dir = is_dir, .old = old};
-    assert_non_null(mkdtemp(j->dir));
+    *j = (struct job){.is_dir = is_dir, .old = old};
+    make_place(j->dir);
     wm_arena_init(&j->a, &wm_sys_real, NULL, NULL);
     j->out = in_dir(j, "out");
     j->data = is_dir ? in_dir(j, "out/sub/x.bin") : j->out;
@@ -260,7 +158,7 @@ run_killed(struct job *j)
 static bool
 fail_call(struct job *j, long n, int errnum)
 {
-    struct wm_sys sys = faulty();
+    struct wm_sys sys;
     enum wm_status st;
     char seen;
 
@@ -269,13 +167,12 @@ fail_call(struct job *j, long n, int errnum)
         run_killed(j);
     fault.countdown = n;
     fault.errnum = errnum;
-    fault.tripped = false;
     fault.failed = "";
-    st = run(j, &sys);
+    st = run(j, faulty(&sys));
     seen = look(j);
     if (st == WM_OK ? seen != 'n' : seen != 'n' && seen != (j->old ? 'o' : '-'))
         fail_msg("call %ld, errno %d: status %d, and the output is '%c'", n, errnum, (int)st, seen);
-    if (errnum == 0)
+    if (errnum == FAULT_SHORT)
         assert_int_equal(st, WM_OK); /* short counts are no errors */
     if (errnum == EINTR && fault.failed[0] == 'p') /* pread, pwrite: tried again */
         assert_int_equal(st, WM_OK);
@@ -285,13 +182,13 @@ fail_call(struct job *j, long n, int errnum)
     assert_int_equal(run(j, &wm_sys_real), WM_OK);
     assert_int_equal(look(j), 'n');
     assert_no_rest(j);
-    return fault.tripped;
+    return fault.failed[0] != '\0';
 }
 
 static void
 all_calls(bool is_dir, bool old, uint64_t id, bool killed)
 {
-    static const int errnums[] = {EIO, ENOSPC, EACCES, EINVAL, EINTR, 0};
+    static const int errnums[] = {EIO, ENOSPC, EACCES, EINVAL, EINTR, FAULT_SHORT};
     struct wm_err err = {0};
     struct job j;
     long n = 0;

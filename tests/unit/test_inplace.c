@@ -4,77 +4,14 @@
  * the old one back; data are never touched, and success means the new header and nothing beside it. */
 #include "tests/unit/unit.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "runtime/inplace.h"
 #include "runtime/manifest.h"
 #include "runtime/place.h"
-
-/* The table has no place for a context: this is the one of the test. */
-static struct {
-    long countdown; /* 0: this call */
-    int errnum;     /* -1: the process ends in it */
-    bool tripped;
-} fault;
-
-static bool
-trips(void)
-{
-    if (fault.countdown-- != 0)
-        return false;
-    fault.tripped = true;
-    if (fault.errnum < 0)
-        _exit(7);
-    errno = fault.errnum;
-    return true;
-}
-
-#define FAULT(type, name, bad, params, args)                                                       \
-    static type f_##name params                                                                    \
-    {                                                                                              \
-        return trips() ? bad : wm_sys_real.name args;                                              \
-    }
-FAULT(int, open, -1, (const char *p, int f, mode_t m), (p, f, m))
-FAULT(int, fstat, -1, (int fd, struct stat *st), (fd, st))
-FAULT(int, stat, -1, (const char *p, struct stat *st), (p, st))
-FAULT(int, lstat, -1, (const char *p, struct stat *st), (p, st))
-FAULT(int, rename, -1, (const char *a, const char *b), (a, b))
-FAULT(int, unlink, -1, (const char *p), (p))
-FAULT(int, flock, -1, (int fd, int op), (fd, op))
-FAULT(DIR *, opendir, NULL, (const char *p), (p))
-FAULT(char *, realpath, NULL, (const char *p, char *out), (p, out))
-FAULT(ssize_t, pread, -1, (int fd, void *p, size_t n, off_t off), (fd, p, n, off))
-
-/* It is the process that ends here, not the machine: there is nothing to wait for. */
-static int
-f_fsync(int fd)
-{
-    (void)fd;
-    return trips() ? -1 : 0;
-}
-
-/* A part is written before the failure. */
-static ssize_t
-f_pwrite(int fd, const void *p, size_t n, off_t off)
-{
-    if (fault.countdown == 0)
-        assert_int_equal(pwrite(fd, p, n / 2, off), (ssize_t)(n / 2));
-    return trips() ? -1 : wm_sys_real.pwrite(fd, p, n, off);
-}
-
-static const struct wm_sys *
-faulty(struct wm_sys *s)
-{
-    *s = wm_sys_real;
-    s->open = f_open, s->fstat = f_fstat, s->stat = f_stat, s->lstat = f_lstat, s->fsync = f_fsync;
-    s->rename = f_rename, s->unlink = f_unlink, s->flock = f_flock, s->opendir = f_opendir;
-    s->realpath = f_realpath, s->pread = f_pread, s->pwrite = f_pwrite;
-    return s;
-}
+#include "tests/unit/faults.h"
 
 /* Fails nothing. */
 static const struct wm_sys *
@@ -189,9 +126,9 @@ one(struct job *j, long n, int errnum, bool *tripped)
 
     fault.countdown = n;
     fault.errnum = errnum;
-    fault.tripped = false;
+    fault.failed = "";
     st = run(j, faulty(&sys));
-    *tripped = fault.tripped;
+    *tripped = fault.failed[0] != '\0';
     settle(j, st == WM_OK, n, errnum);
 }
 
@@ -206,11 +143,11 @@ killed(struct job *j, long n, bool *tripped)
         struct wm_sys sys;
 
         fault.countdown = n;
-        fault.errnum = -1;
+        fault.errnum = FAULT_KILL;
         _exit(run(j, faulty(&sys)) == WM_OK ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
-    *tripped = WIFEXITED(status) && WEXITSTATUS(status) == 7;
+    *tripped = WIFEXITED(status) && WEXITSTATUS(status) == KILLED;
     assert_true(*tripped || status == 0);
     settle(j, !*tripped, n, -1);
 }
@@ -218,7 +155,7 @@ killed(struct job *j, long n, bool *tripped)
 static void
 each_call(struct job *j, void (*prepare)(struct job *j))
 {
-    static const int errnums[] = {EIO, ENOSPC, EACCES, EINVAL, EINTR, -1};
+    static const int errnums[] = {EIO, ENOSPC, EACCES, EINVAL, EINTR, FAULT_KILL};
 
     for (size_t e = 0; e < WM_COUNTOF(errnums); e++) {
         bool tripped = true;
@@ -228,7 +165,7 @@ each_call(struct job *j, void (*prepare)(struct job *j))
             reset(j);
             if (prepare)
                 prepare(j);
-            if (errnums[e] < 0)
+            if (errnums[e] == FAULT_KILL)
                 killed(j, n, &tripped);
             else
                 one(j, n, errnums[e], &tripped);
@@ -241,8 +178,8 @@ each_call(struct job *j, void (*prepare)(struct job *j))
 static void
 make_job(struct job *j)
 {
-    *j = (struct job){.dir = "/tmp/wmap-test-XXXXXX"};
-    assert_non_null(mkdtemp(j->dir));
+    memset(j, 0, sizeof(*j));
+    make_place(j->dir);
     wm_arena_init(&j->a, &wm_sys_real, NULL, NULL);
     j->file = wm_arena_printf(&j->a, "%s/f", j->dir).p;
 }
@@ -286,11 +223,11 @@ tear(struct job *j)
         assert_true(child >= 0);
         if (child == 0) {
             fault.countdown = n;
-            fault.errnum = -1;
+            fault.errnum = FAULT_KILL;
             _exit(run(j, faulty(&sys)) == WM_OK ? 0 : 1);
         }
         assert_int_equal(waitpid(child, &status, 0), child);
-        tripped = WIFEXITED(status) && WEXITSTATUS(status) == 7;
+        tripped = WIFEXITED(status) && WEXITSTATUS(status) == KILLED;
         found = n;
     }
     j->torn_at = found;

@@ -280,11 +280,8 @@ in_child(struct job *j)
 static void
 begin(struct job *j, const char *out, const char *map, bool old)
 {
-    *j = (struct job){.dir = "/dev/shm/wmap-test-XXXXXX", .old = old, .map = map, .command = convert};
-    if (!mkdtemp(j->dir)) { /* a disk is much slower: names come and go thousands of times */
-        strcpy(j->dir, "/tmp/wmap-test-XXXXXX");
-        assert_non_null(mkdtemp(j->dir));
-    }
+    *j = (struct job){.old = old, .map = map, .command = convert};
+    make_place(j->dir);
     wm_arena_init(&j->a, &wm_sys_real, NULL, NULL);
     faulty(&j->sys);
     fault.countdown = -1;
