@@ -205,6 +205,15 @@ open_adapter(struct wmap_ctx *ctx, struct wmap_plan *p, const wmap_bind_options 
     struct wm_open_opts opts = {.no_symlinks = p->no_symlinks};
 
     p->bind.unmerge = o->unmerge;
+    if (o->adapter_to) {
+        p->bind.adapter_to = strcmp(o->adapter_to, "peft") == 0     ? WM_ADAPTER_PEFT
+                             : strcmp(o->adapter_to, "litgpt") == 0 ? WM_ADAPTER_LITGPT
+                                                                    : WM_ADAPTER_OTHER;
+        if (p->bind.adapter_to == WM_ADAPTER_OTHER)
+            return wm_fail(&ctx->err, WM_EUSAGE, NULL, "adapters are converted to peft or litgpt, not to \"%s\"", o->adapter_to);
+        if (!o->adapter || o->unmerge || o->format || p->bind.out_is_file)
+            return wm_fail(&ctx->err, WM_EUSAGE, NULL, "an adapter is converted to a directory, in the container of its form");
+    }
     return o->adapter ? wm_adapter_open(&ctx->cc, wm_ctx_str(ctx, o->adapter), &opts, &p->bind.adapter, &ctx->err)
                       : WM_OK;
 }

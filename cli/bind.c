@@ -30,6 +30,7 @@ bind_map(struct cli *c, wmap_map **map, wmap_plan **plan)
                            .nonly = c->nonly,
                            .adapter = c->value[OPT_adapter],
                            .unmerge = given(c, OPT_unmerge),
+                           .adapter_to = c->value[OPT_adapter_to],
                            .part_spec = c->value[OPT_part_spec],
                            .layout = c->value[OPT_layout],
                            .in_place = given(c, OPT_in_place),
@@ -41,6 +42,8 @@ bind_map(struct cli *c, wmap_map **map, wmap_plan **plan)
         return usage(c, "%s: the input is missing: -i IN", c->command->name);
     if (given(c, OPT_unmerge) && !given(c, OPT_adapter))
         return usage(c, "%s: --unmerge is for an adapter: --adapter DIR", c->command->name);
+    if (given(c, OPT_adapter_to) && (!given(c, OPT_adapter) || given(c, OPT_unmerge)))
+        return usage(c, "%s: --adapter-to converts an adapter: --adapter DIR, without --unmerge", c->command->name);
     if ((status = load_map(c, map)) != 0)
         return status;
     st = wmap_bind(*map, c->value[OPT_input], &o, plan);

@@ -381,6 +381,8 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
     warn_not_carried(cc, g);
     if (cc->diags.nerror != before)
         return WM_NO;
+    if (o->adapter_to != WM_ADAPTER_OTHER && !wm_adapter_convert(g->out_bind, g))
+        return WM_NO;
     if (g->stage->out->t.n == 0 && in->tensor.n > 0) {
         wm_report_at(&cc->diags, WM_E_NO_OUTPUT, in->path, "the map makes no tensor of this input");
         return WM_NO;

@@ -140,6 +140,8 @@ struct wm_module *wm_lora_module(struct wm_cc *cc, enum wm_adapter_kind kind);
 /* The adapter of the options goes into what was read (compiler/bind_lora.c).  `read` may be NULL: the logical tensors
  * are those of `placed`.  The result's outputs have their by_key filled.  NULL: diagnostics. */
 struct wm_stage *wm_bind_adapter(struct wm_bind *b, struct wm_stage *read, struct wm_tset *placed);
+/* What merging would make becomes what the adapter itself is, converted (compiler/adapter_out.c); false: reported. */
+bool wm_adapter_convert(struct wm_bind *b, struct wm_graph *g);
 /* Behind the rules: everything that an adapter changed must have been carried. */
 void wm_check_adapted(struct wm_bind *b);
 

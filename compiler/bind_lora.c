@@ -166,7 +166,7 @@ check_dtypes(struct merge *g, const struct pair *p)
         if (!is_real(dt))
             return fail(g, wm_arena_printf(a, "`%s` is %s: sums are made of float16, bfloat16, float32 and float64",
                                            show(g, p->t[t]).p, wm_dtype_info[dt].name).p);
-        if (p->l->item->stepwise && dt != w)
+        if (p->l->item->stepwise && dt != w && g->b->o->adapter_to == WM_ADAPTER_OTHER)
             return fail(g, wm_arena_printf(a, "`%s` is %s and `%s` %s: rounding stepwise is defined for one type; "
                                            "cast the weights first", show(g, p->t[t]).p, wm_dtype_info[dt].name,
                                            show(g, p->t[WM_LORA_W]).p, wm_dtype_info[w].name).p);

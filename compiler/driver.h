@@ -71,6 +71,7 @@ struct wm_bind_opts {
     bool trust_checksums;            /* do not look whether the input has the check sums that its container states */
     const struct wm_adapter *adapter; /* merged into what is read; or NULL */
     bool unmerge;                    /* taken out of it, instead */
+    int adapter_to;                  /* enum wm_adapter_kind: convert the adapter itself to this form; OTHER: no */
     enum wm_layout layout;           /* of the output's files; others than REFERENCE of safetensors only */
     const struct wm_manifest *like;  /* a template for the output's files (struct wm_wopts), or NULL */
 };

@@ -67,6 +67,11 @@ struct wm_elem {
     double scale;
 };
 
+/* A small file that goes with the output. */
+struct wm_small {
+    struct wm_str name, text;
+};
+
 struct wm_bind;
 
 struct wm_graph {
@@ -81,6 +86,8 @@ struct wm_graph {
     struct wm_str out_file;         /* the side's only file, where its name is fixed; may be empty */
     WM_VEC(struct wm_str) out_files; /* files that the output must have even where they hold nothing (ranks) */
     WM_VEC(struct wm_str) carry;    /* sidecar files: paths relative to the input's directory */
+    bool no_emit;                   /* the small files of the output are `small`, not those of the map's side */
+    WM_VEC(struct wm_small) small;
     WM_VEC(struct wm_str) not_carried; /* keys of rules for the other direction only */
 };
 

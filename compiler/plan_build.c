@@ -295,7 +295,14 @@ add_sidecars(struct wm_build *b)
         rec.name = wm_plan_add_text(&b->pb, b->g->carry.item[i]);
         wm_plan_add(&b->pb, WM_PS_SIDECAR, &rec, sizeof(rec), 1);
     }
-    return wm_emit_files(b->g, &b->pb) ? WM_OK : WM_NO;
+    for (uint32_t i = 0; i < b->g->small.n; i++) {
+        struct wm_plan_sidecar rec = {0};
+
+        rec.name = wm_plan_add_text(&b->pb, b->g->small.item[i].name);
+        rec.bytes = wm_plan_add_bytes(&b->pb, b->g->small.item[i].text.p, b->g->small.item[i].text.n);
+        wm_plan_add(&b->pb, WM_PS_SIDECAR, &rec, sizeof(rec), 1);
+    }
+    return b->g->no_emit || wm_emit_files(b->g, &b->pb) ? WM_OK : WM_NO;
 }
 
 static enum wm_status

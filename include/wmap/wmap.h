@@ -202,6 +202,9 @@ typedef struct {
      * merged into the weights of the side that is read; NULL: none.  `unmerge`: taken out of them, instead. */
     const char *adapter;
     bool unmerge;
+    /* "peft" or "litgpt": convert the adapter itself, to this form, instead of merging it; of the input only the headers
+     * are read.  NULL: merge. */
+    const char *adapter_to;
     /* "reference" (NULL): tensors in the order of the container's reference writer.  "keep" (safetensors): in the
      * input's order, their data at the same place in a block of the file system as there, so that a run can share the
      * blocks of what it does not change. */

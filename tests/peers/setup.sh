@@ -7,7 +7,8 @@
 #
 # torch comes first and with what it needs; the rest is a closed list, installed without dependencies, so that
 # nothing replaces it.  A second environment beside it, VENV-neuron, has what needs an older transformers
-# (requirements-neuron.txt); it takes torch and all the rest from the first.  Each is built anew when its list, WMAP_TORCH or the Python version changes.
+# (requirements-neuron.txt); it takes torch and all the rest from the first; VENV-peft is a directory of packages
+# that are put behind those of the first for one test.  Each is built anew when its list, WMAP_TORCH or the Python version changes.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -42,5 +43,14 @@ if [[ $(cat "$second/.wmap-requirements" 2>/dev/null) != "$key" ]]; then
     # behind its own packages, which therefore win
     "$venv/bin/python" -c "$site" >"$("$second/bin/python" -c "$site")/first-environment.pth"
     echo "$key" >"$second/.wmap-requirements"
+fi
+
+third=$venv-peft
+key=$({ echo "$key"; cat "$here/requirements-peft.txt"; } | sha256sum | cut -d' ' -f1)
+if [[ $(cat "$third/.wmap-requirements" 2>/dev/null) != "$key" ]]; then
+    rm -rf "$third"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --target "$third" \
+        --requirement "$here/requirements-peft.txt" >&2
+    echo "$key" >"$third/.wmap-requirements"
 fi
 echo "$venv"
