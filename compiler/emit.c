@@ -294,6 +294,17 @@ compare(struct compare *c, struct wm_str path, const cJSON *want, const cJSON *h
         differ(c, path, want, have);
 }
 
+/* What the file must be can't be computed: perhaps since -D says something else than the input. */
+static void
+note_defines(struct wm_bind *b, struct wm_str name)
+{
+    struct wm_diags *ds = &b->cc->diags;
+
+    for (uint32_t k = 0; ds->list.n && k < b->be.differs.n; k++)
+        wm_note(ds, ds->list.item[ds->list.n - 1], "%.*s; the input has %.*s", WM_STR_ARG(b->be.differs.item[k]),
+                WM_STR_ARG(name));
+}
+
 /* One file.  False: it is there and differs, or can't be read; *there: it is. */
 static bool
 check_file(struct files *f, struct wm_str name, bool *there)
@@ -309,8 +320,10 @@ check_file(struct files *f, struct wm_str name, bool *there)
     if (!have)
         return true;
     v = wm_eval(&f->b->be, f->me, &f->scope, f->it->value);
-    if (v.kind == WM_V_ERROR)
+    if (v.kind == WM_V_ERROR) {
+        note_defines(f->b, name);
         return false;
+    }
     want = wm_value_json(f->b->cc->a, v);
     wm_cc_own_json(f->b->cc, want);
     compare(&c, WM_STR(""), want, have, 0);

@@ -43,6 +43,22 @@ same_type(struct wm_value v, struct wm_value def)
            (v.kind == WM_V_INT && def.kind == WM_V_FLOAT);
 }
 
+/* For messages about an input that says something else. */
+static void
+note_define(struct wm_benv *be, struct wm_str name, struct wm_value v, struct wm_value def)
+{
+    struct wm_buf is, was;
+
+    wm_buf_init(&is, be->cc->a);
+    wm_buf_init(&was, be->cc->a);
+    wm_value_print(v, &is);
+    wm_value_print(def, &was);
+    if (v.kind != WM_V_ERROR && def.kind != WM_V_ERROR && !wm_str_eq(wm_buf_str(&is), wm_buf_str(&was)))
+        *WM_PUSH(be->cc->a, &be->differs) =
+            wm_arena_printf(be->cc->a, "%.*s is %.*s by -D, %.*s without it", WM_STR_ARG(name),
+                            WM_STR_ARG(wm_buf_str(&is)), WM_STR_ARG(wm_buf_str(&was)));
+}
+
 static struct wm_value
 param_value(struct wm_benv *be, struct wm_menv *me, const struct wm_stmt *st)
 {
@@ -55,8 +71,10 @@ param_value(struct wm_benv *be, struct wm_menv *me, const struct wm_stmt *st)
         const char *eq = memchr(d.p, '=', d.n);
         size_t n = eq ? (size_t)(eq - d.p) : d.n;
 
-        if (eq && wm_str_eq((struct wm_str){d.p, n}, st->name))
-            v = define_value(be->cc->a, (struct wm_str){eq + 1, d.n - n - 1});
+        if (!eq || !wm_str_eq((struct wm_str){d.p, n}, st->name))
+            continue;
+        v = define_value(be->cc->a, (struct wm_str){eq + 1, d.n - n - 1});
+        note_define(be, st->name, v, def);
     }
     for (uint32_t i = 0; i < be->narg; i++)
         if (wm_str_eq(be->arg[i].name, st->name) &&

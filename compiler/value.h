@@ -69,6 +69,7 @@ struct wm_benv {
     struct wm_module *root;         /* the map that they are for */
     const struct wm_str *define;    /* "NAME=VALUE" */
     uint32_t ndefine;
+    WM_VEC(struct wm_str) differs;  /* "tp is 8 by -D, 4 without it": parameters that -D changed */
     /* The input of the first link, for json() and files(): its directory (empty: none, or a later link), its files. */
     struct wm_str dir;
     const struct wm_str *file;

@@ -138,8 +138,10 @@ def test_all_tensors_stay_where_the_output_has_several_files(wmap, one, tmp_path
     assert_same(load(tmp_path / "b"), load_file(d / "hf/model.safetensors"))
 
 
-def test_the_input_may_have_several_files(wmap, one, tmp_path):
-    c, d = one
+@pytest.mark.parametrize("kind, layers", [("llama", 1), ("qwen3", 2)])
+def test_the_input_may_have_several_files(wmap, cases, tmp_path, kind, layers):
+    """Of a layer some tensors in one and some in the other, with two layers pending at once."""
+    c, d = next((c, d) for c, d in cases if c["kind"] == kind and c["layers"] == layers and c["tiled"] and c["pp"] == 1 and c["tp"] == 4)
     shutil.copytree(d / "hf", tmp_path / "hf")
     (tmp_path / "hf/model.safetensors").unlink()
     full = load_file(d / "hf/model.safetensors")
@@ -233,8 +235,16 @@ def test_from_one_degree_to_another(wmap, one, tmp_path):
         assert (tmp_path / "two/shards" / p.name).read_text() == p.read_text()
 
 
-def test_metadata_that_says_something_else(wmap, one, tmp_path):
+@pytest.mark.parametrize("define, parts", [
+    ("fuse_qkv=true", ("E0644", "weight_qkv")), ("tp=2", ("E0644", "num_partitions is 4, but by the map it is 2")),
+    ("kv_size_multiplier=4", ("E0644", "kv_size_multiplier is 2, but by the map it is 4")),
+    ("qkv_linear=false", ("E0644", "self_attn.q_proj.weight")),
+    ("tp=16", ("tp is 16 by -D, 4 without it",)),
+    ("kv_size_multiplier=1", ("kv_size_multiplier is 1 by -D, 2 without it",))])
+def test_metadata_that_say_something_else(wmap, one, tmp_path, define, parts):
     c, d = one
     t = torch_directory(d, tmp_path / "t")
-    said = wmap("run", "--reverse", "neuron/llama", "-i", t, "-o", tmp_path / "b", "-D", "fuse_qkv=true", status=1).stderr
-    assert "E0644" in said and "mp_metadata_pp_rank_0.json" in said
+    said = wmap("run", "--reverse", "neuron/llama", "-i", t, "-o", tmp_path / "b", "-D", define, status=1).stderr
+    for part in ("mp_metadata_pp_rank_0.json", *parts):
+        assert part in said
+    assert not (tmp_path / "b").exists()
