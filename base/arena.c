@@ -2,7 +2,9 @@
  *
  * In: sizes, often derived from a file's contents, so sums and products are checked.  Out: zeroed
  * memory that lives until wm_arena_fini().  Large objects get a block of their own behind the
- * newest one, whose free part stays in use; growing arrays of that size move with their block.  With WM_ARENA_DEBUG every object has its own block. */
+ * newest one, whose free part stays in use; growing arrays of that size move with their block.
+ * Large blocks are mapped in large pages: a page fault for each 4 KiB costs more than what is done
+ * with them.  With WM_ARENA_DEBUG every object has its own block. */
 #include "base/arena.h"
 
 #include <stdarg.h>
@@ -14,11 +16,13 @@
 #define ALIGN     _Alignof(max_align_t)
 #define MIN_BLOCK ((size_t)64 << 10)
 #define MAX_BLOCK ((size_t)4 << 20)
+#define MAP_BLOCK ((size_t)2 << 20) /* blocks of that size are mapped; a whole number of large pages */
 #define GROW_ALONE ((size_t)32 << 10) /* a growing array of that size has a block of its own */
 
 struct wm_arena_block {
     struct wm_arena_block *next;
-    size_t alone; /* bytes of the one large object in it; 0: shared by many */
+    size_t alone;  /* bytes of the one large object in it; 0: shared by many */
+    size_t mapped; /* bytes that were mapped; 0: from malloc */
     max_align_t mem[];
 };
 
@@ -37,6 +41,15 @@ wm_arena_init(struct wm_arena *a, const struct wm_sys *sys, void (*oom)(void *),
     *a = (struct wm_arena){.sys = sys ? sys : &wm_sys_real, .oom = oom, .oom_user = user};
 }
 
+static void
+block_free(struct wm_arena *a, struct wm_arena_block *b)
+{
+    if (b->mapped)
+        a->sys->unmap(b, b->mapped);
+    else
+        a->sys->free(b);
+}
+
 void
 wm_arena_fini(struct wm_arena *a)
 {
@@ -44,7 +57,7 @@ wm_arena_fini(struct wm_arena *a)
 
     for (; b; b = next) {
         next = b->next;
-        a->sys->free(b);
+        block_free(a, b);
     }
     a->head = NULL;
     a->at = a->end = NULL;
@@ -80,18 +93,26 @@ wm_arena_child_begin(struct wm_arena_child *c, struct wm_arena *parent)
     parent->oom_user = c;
 }
 
-/* A block with room for n bytes; not yet in the list. */
+/* A block with room for n bytes; not yet in the list.  `map`: zeroed, in large pages, where that is possible. */
 static struct wm_arena_block *
-block_new(struct wm_arena *a, size_t n)
+block_new(struct wm_arena *a, size_t n, bool map)
 {
-    struct wm_arena_block *b;
+    struct wm_arena_block *b = NULL;
+    size_t all = sizeof(*b) + n;
 
     if (n > SIZE_MAX - sizeof(*b))
         out_of_memory(a);
-    b = a->sys->malloc(sizeof(*b) + n);
-    if (!b)
-        out_of_memory(a);
-    a->total += sizeof(*b) + n;
+    if (map)
+        b = a->sys->map(all);
+    if (b) {
+        b->mapped = all;
+    } else {
+        b = a->sys->malloc(all);
+        if (!b)
+            out_of_memory(a);
+        b->mapped = 0;
+    }
+    a->total += all;
     b->alone = 0;
     return b;
 }
@@ -99,11 +120,12 @@ block_new(struct wm_arena *a, size_t n)
 #ifdef WM_ARENA_DEBUG
 
 static void *
-carve(struct wm_arena *a, size_t n, bool grows)
+carve(struct wm_arena *a, size_t n, bool grows, bool *zeroed)
 {
-    struct wm_arena_block *b = block_new(a, n); /* exactly n: a sanitizer sees one byte too far */
+    struct wm_arena_block *b = block_new(a, n, false); /* exactly n: a sanitizer sees one byte too far */
 
     (void)grows;
+    *zeroed = false;
     b->next = a->head;
     a->head = b;
     return b->mem;
@@ -122,9 +144,9 @@ block_size(const struct wm_arena *a)
     return n - sizeof(struct wm_arena_block);
 }
 
-/* `grows`: it is a growing array, which a block of its own spares being copied. */
+/* `grows`: it is a growing array, which a block of its own spares being copied.  *zeroed: what is returned holds zeros. */
 static void *
-carve(struct wm_arena *a, size_t n, bool grows)
+carve(struct wm_arena *a, size_t n, bool grows, bool *zeroed)
 {
     size_t room = block_size(a);
     struct wm_arena_block *b;
@@ -135,13 +157,15 @@ carve(struct wm_arena *a, size_t n, bool grows)
     n = (n + ALIGN - 1) / ALIGN * ALIGN;
     grows = grows && n >= GROW_ALONE && a->head;
     if (n > (size_t)(a->end - a->at) || grows) {
-        bool alone = grows || (a->head && n > room / 4);
+        bool large = room + sizeof(*b) >= MAP_BLOCK;
+        bool alone = grows || (a->head && n > room / (large ? 2 : 4));
 
-        b = block_new(a, alone || n > room ? n : room);
+        b = block_new(a, alone || n > room ? n : room, alone ? !grows && n >= MAP_BLOCK / 2 : large);
         if (alone) {
             b->alone = n;
             b->next = a->head->next;
             a->head->next = b;
+            *zeroed = b->mapped;
             return b->mem;
         }
         b->next = a->head;
@@ -151,6 +175,7 @@ carve(struct wm_arena *a, size_t n, bool grows)
     }
     p = a->at;
     a->at += n;
+    *zeroed = a->head->mapped;
     return p;
 }
 
@@ -179,7 +204,7 @@ enlarge(struct wm_arena *a, const void *old, size_t bytes)
 
     while (*at && (const void *)(*at)->mem != old)
         at = &(*at)->next;
-    if (!*at || !(*at)->alone)
+    if (!*at || !(*at)->alone || (*at)->mapped)
         return NULL;
     if (bytes > SIZE_MAX - sizeof(*b))
         out_of_memory(a);
@@ -197,17 +222,19 @@ enlarge(struct wm_arena *a, const void *old, size_t bytes)
 void *
 wm_arena_alloc(struct wm_arena *a, size_t n)
 {
-    void *p = carve(a, n ? n : 1, false);
+    bool zeroed;
+    void *p = carve(a, n ? n : 1, false, &zeroed);
 
-    return memset(p, 0, n);
+    return zeroed ? p : memset(p, 0, n);
 }
 
 void *
 wm_arena_alone(struct wm_arena *a, size_t n)
 {
-    void *p = carve(a, n ? n : 1, true);
+    bool zeroed;
+    void *p = carve(a, n ? n : 1, true, &zeroed);
 
-    return memset(p, 0, n);
+    return zeroed ? p : memset(p, 0, n);
 }
 
 void
@@ -221,7 +248,7 @@ wm_arena_drop(struct wm_arena *a, void *p)
         return;
     *at = b->next;
     a->total -= sizeof(*b) + b->alone;
-    a->sys->free(b);
+    block_free(a, b);
 }
 
 void *
@@ -238,6 +265,7 @@ void *
 wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, size_t size)
 {
     size_t have = old_n * size, want;
+    bool zeroed;
     char *p;
 
     if (__builtin_mul_overflow(new_n, size, &want))
@@ -247,7 +275,8 @@ wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, s
 #ifndef WM_ARENA_DEBUG
     if (old && have && want < GROW_ALONE && extend(a, old, have, want)) {
         p = (char *)(uintptr_t)old;
-        memset(p + have, 0, want - have);
+        if (!a->head->mapped)
+            memset(p + have, 0, want - have);
         return p;
     }
     if (have >= MIN_BLOCK / 4 && want > have && (p = enlarge(a, old, want))) {
@@ -255,10 +284,11 @@ wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, s
         return p;
     }
 #endif
-    p = carve(a, want ? want : 1, true);
+    p = carve(a, want ? want : 1, true, &zeroed);
     if (have)
         memcpy(p, old, have);
-    memset(p + have, 0, want - have);
+    if (!zeroed)
+        memset(p + have, 0, want - have);
 #ifdef WM_ARENA_DEBUG
     if (have) /* whoever still uses the old place shall notice */
         memset((char *)(uintptr_t)old, 0xdd, have);
@@ -269,11 +299,12 @@ wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, s
 char *
 wm_arena_cstr(struct wm_arena *a, struct wm_str s)
 {
+    bool zeroed;
     char *p;
 
     if (s.n == SIZE_MAX)
         out_of_memory(a);
-    p = carve(a, s.n + 1, false);
+    p = carve(a, s.n + 1, false, &zeroed);
     if (s.n)
         memcpy(p, s.p, s.n);
     p[s.n] = '\0';

@@ -72,6 +72,11 @@ void wm_arena_child_end(struct wm_arena_child *c);
                    (v)->cap = WM_VEC_NEXT((v)->cap))                                               \
           : (void)0),                                                                              \
      &(v)->item[(v)->n++])
+/* Room for as many as are expected, before the first: an array that never grows is never moved. */
+#define WM_RESERVE(a, v, count)                                                                    \
+    ((v)->cap == 0 && (count) > 0                                                                  \
+         ? (void)((v)->item = wm_arena_array((a), (count), sizeof(*(v)->item)), (v)->cap = (count)) \
+         : (void)0)
 /* Small arrays double, large ones grow by a quarter: they move for little (see wm_arena_grow). */
 #define WM_VEC_NEXT(cap) ((cap) == 0 ? 8u : (cap) < 4096 ? 2u * (cap) : (cap) + (cap) / 4)
 

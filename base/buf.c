@@ -32,6 +32,17 @@ reserve(struct wm_buf *b, size_t n)
 }
 
 void
+wm_buf_reserve(struct wm_buf *b, size_t n)
+{
+    if (b->cap == 0 && n < SIZE_MAX / 4) { /* at its size at once */
+        b->p = wm_arena_alloc(b->a, n + 1);
+        b->cap = n + 1;
+    } else {
+        reserve(b, n);
+    }
+}
+
+void
 wm_buf_putc(struct wm_buf *b, char c)
 {
     char *p = reserve(b, 1);

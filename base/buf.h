@@ -16,6 +16,8 @@ struct wm_buf {
 };
 
 void wm_buf_init(struct wm_buf *b, struct wm_arena *a);
+/* Room for n more bytes. */
+void wm_buf_reserve(struct wm_buf *b, size_t n);
 void wm_buf_putc(struct wm_buf *b, char c);
 void wm_buf_puts(struct wm_buf *b, struct wm_str s);
 void wm_buf_putz(struct wm_buf *b, const char *s);

@@ -49,9 +49,10 @@ static void
 resize(struct wm_map *m, uint32_t cap)
 {
     struct wm_map_slot *old = m->slot;
+    size_t size = cap * sizeof(*m->slot); /* cap is less than 2^31 */
     uint32_t n = m->cap;
 
-    m->slot = wm_arena_alone(m->a, cap * sizeof(*m->slot)); /* cap is less than 2^31 */
+    m->slot = old ? wm_arena_alone(m->a, size) : wm_arena_alloc(m->a, size); /* one that grew may do so again */
     m->cap = cap;
     for (uint32_t i = 0; i < cap; i++)
         m->slot[i].value = WM_NONE;

@@ -10,7 +10,39 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
+
+enum { LARGE_PAGE = 2 << 20 };
+
+/* More is mapped than asked for, so that it can begin and end with a large page; what is beyond is given back. */
+static void *
+real_map(size_t n)
+{
+    size_t all, before;
+    char *p, *at;
+
+    if (n > SIZE_MAX - 2 * LARGE_PAGE)
+        return NULL;
+    n = (n + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    all = n + LARGE_PAGE;
+    p = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    before = -(uintptr_t)p % LARGE_PAGE;
+    at = p + before;
+    if (before)
+        munmap(p, before);
+    munmap(at + n, LARGE_PAGE - before);
+    madvise(at, n, MADV_HUGEPAGE);
+    return at;
+}
+
+static void
+real_unmap(void *p, size_t n)
+{
+    munmap(p, (n + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
+}
 
 static int
 real_open(const char *path, int flags, mode_t mode)
@@ -45,6 +77,8 @@ const struct wm_sys wm_sys_real = {
     .malloc = malloc,
     .realloc = realloc,
     .free = free,
+    .map = real_map,
+    .unmap = real_unmap,
     .open = real_open,
     .close = close,
     .fstat = fstat,

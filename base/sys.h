@@ -18,6 +18,9 @@ struct wm_sys {
     void *(*malloc)(size_t n);
     void *(*realloc)(void *p, size_t n);
     void (*free)(void *p);
+    /* n bytes of zeros, in large pages where the kernel has them; NULL: use malloc.  n > 0 */
+    void *(*map)(size_t n);
+    void (*unmap)(void *p, size_t n);
 
     int (*open)(const char *path, int flags, mode_t mode);
     int (*close)(int fd);

@@ -308,6 +308,7 @@ input_set(struct wm_cc *cc, const struct wm_manifest *in)
 {
     struct wm_tset *ts = WM_NEW(cc->a, struct wm_tset);
 
+    WM_RESERVE(cc->a, &ts->t, in->tensor.n);
     for (uint32_t i = 0; i < in->tensor.n; i++) {
         const struct wm_mtensor *t = &in->tensor.item[i];
 

@@ -141,8 +141,7 @@ free_of_claims(struct wm_bind *b, struct wm_inst *x, uint32_t strength)
 
             if (x->rule->side[s].term[t].nkey_axis > 0)
                 continue; /* its keys are not one; they clash at bind if they do */
-            if (!wm_inst_key(b, x, &x->rule->side[s].term[t], &key) ||
-                claimed(b, strength, s, wm_arena_str(b->cc->a, key)))
+            if (!wm_inst_key(b, x, &x->rule->side[s].term[t], &key) || claimed(b, strength, s, key))
                 return false;
         }
     return true;
@@ -150,27 +149,32 @@ free_of_claims(struct wm_bind *b, struct wm_inst *x, uint32_t strength)
 
 /* The common variables of an instance as text: an instance is bound once, whichever of its keys led to it. */
 static struct wm_str
-identity(struct wm_bind *b, const struct wm_inst *x)
+identity(struct wm_buf *id, const struct wm_inst *x)
 {
-    struct wm_buf id;
-
-    wm_buf_init(&id, b->cc->a);
+    id->n = 0;
     for (uint32_t v = 0; v < x->rule->var.n; v++) {
         const struct wm_var *d = &x->rule->var.item[v];
 
         if (!d->common || d->kind == WM_VAR_COMPOSITE)
             continue;
         if (d->kind == WM_VAR_CAPTURE)
-            wm_buf_puts(&id, x->text[v]);
+            wm_buf_puts(id, x->text[v]);
         else
-            wm_buf_printf(&id, "%lld", (long long)x->value[v]);
-        wm_buf_putc(&id, '\0');
+            wm_buf_puts(id, (struct wm_str){(const char *)&x->value[v], sizeof(x->value[v])});
+        wm_buf_putc(id, '\0');
     }
-    return wm_buf_str(&id);
+    return wm_buf_str(id);
 }
 
+/* Which instances of a rule are bound. */
+struct done {
+    bool each_once; /* one term of one key: another key is another instance */
+    struct wm_map map;
+    struct wm_buf id;
+};
+
 static bool
-bind_match(struct wm_bind *b, struct wm_inst *x, uint32_t strength, struct wm_map *done,
+bind_match(struct wm_bind *b, struct wm_inst *x, uint32_t strength, struct done *done,
            struct wm_rule_cache *c)
 {
     bool ok = true;
@@ -181,10 +185,12 @@ bind_match(struct wm_bind *b, struct wm_inst *x, uint32_t strength, struct wm_ma
     if (!runs_here(b, x->rule)) {
         return wm_bind_not_carried(b, x, c);
     }
-    id = identity(b, x);
-    if (wm_map_get(done, id) != WM_NONE)
+    if (done->each_once)
+        return wm_bind_instance(b, x, c);
+    id = identity(&done->id, x);
+    if (wm_map_get(&done->map, id) != WM_NONE)
         return true;
-    wm_map_put(done, id, 0);
+    wm_map_put(&done->map, wm_arena_str(b->cc->a, id), 0);
     return wm_bind_instance(b, x, c);
 }
 
@@ -194,12 +200,13 @@ bind_captures(struct wm_bind *b, uint32_t strength)
     const struct wm_rule *r = b->rules.item[strength];
     struct wm_rule_cache c;
     struct wm_inst x;
-    struct wm_map done;
+    struct done done = {.each_once = r->side[b->rs].nterm == 1 && r->side[b->rs].term[0].nkey_axis == 0};
     bool ok = true;
 
     cache_init(b, r, &c);
     wm_inst_init(b, r, &x);
-    wm_map_init(&done, b->cc->a, 64);
+    wm_map_init(&done.map, b->cc->a, 64);
+    wm_buf_init(&done.id, b->cc->a);
     for (uint32_t i = 0; i < b->in->t.n && (ok || b->cc->diags.nerror < 100); i++) {
         /* read already, unless that was through an alias: then claims decide */
         if (b->used[i] && r->arrow == WM_AR_BOTH && !wm_is_alias_source(b, b->in->t.item[i].key))

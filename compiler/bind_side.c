@@ -244,9 +244,13 @@ made_alike(const struct wm_bind *b, const struct wm_stage *s, uint32_t x, uint32
 static struct wm_stage *
 drop_aliases(struct wm_bind *b, struct wm_stage *rules)
 {
-    struct wm_stage *s = wm_stage_new(b->g, rules->out);
-    bool *drop = WM_NEW_N(b->cc->a, bool, rules->out->t.n), any = false;
+    bool *drop, any = false;
+    struct wm_stage *s;
 
+    if (b->alias_x[b->ws].n == 0)
+        return rules;
+    s = wm_stage_new(b->g, rules->out);
+    drop = WM_NEW_N(b->cc->a, bool, rules->out->t.n);
     for (uint32_t i = 0; i < b->alias_x[b->ws].n; i++) {
         uint32_t x = wm_map_get(&rules->out->by_key, b->alias_x[b->ws].item[i]);
         uint32_t y = wm_map_get(&rules->out->by_key, b->alias_y[b->ws].item[i]), from[2];

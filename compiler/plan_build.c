@@ -265,12 +265,37 @@ add_index(struct wm_build *b, const struct wm_shard_list *files)
     wm_plan_add(&b->pb, WM_PS_OUTFILE, &rec, sizeof(rec), 1);
 }
 
+/* How much there will be, about. */
+static void
+expect(struct wm_build *b, const struct wm_shard_list *files)
+{
+    const struct wm_manifest *m = b->g->manifest;
+    uint64_t text = 0, dims = 0;
+
+    for (uint32_t i = 0; i < m->tensor.n; i++) {
+        text += m->tensor.item[i].name.n;
+        dims += m->tensor.item[i].rank;
+    }
+    for (uint32_t f = 0; f < files->n; f++)
+        for (uint32_t i = 0; i < files->file[f].n; i++) {
+            text += files->file[f].tensor[i].name.n;
+            dims += files->file[f].tensor[i].rank;
+        }
+    wm_plan_expect(&b->pb, WM_PS_STRINGS, text + 4096);
+    wm_plan_expect(&b->pb, WM_PS_SHAPE, dims + 64);
+    wm_plan_expect(&b->pb, WM_PS_IN, m->tensor.n);
+    wm_plan_expect(&b->pb, WM_PS_OUT, files->ntensor);
+    wm_plan_expect(&b->pb, WM_PS_SLOT, b->g->stage->slot.n);
+}
+
 static enum wm_status
 add_files(struct wm_build *b)
 {
     struct wm_shard_list files;
     enum wm_status st = wm_shard_files(b->cc, b->g, b->o, b->fmt, &files, b->err);
 
+    if (st == WM_OK)
+        expect(b, &files);
     for (uint32_t f = 0; f < files.n && st == WM_OK; f++)
         st = wm_build_file(b, &files.file[f], f);
     if (st == WM_OK && files.indexed && b->fmt->index)

@@ -21,6 +21,7 @@ struct wm_build {
     uint32_t *file_of;           /* manifest file -> INFILE, WM_NONE */
     uint32_t *in_of;             /* manifest tensor -> first of its INs, WM_NONE */
     uint32_t *same;              /* manifest tensor -> the first with the same bytes; made when asked for */
+    uint32_t *uses;              /* manifest tensor -> how many of a file begin with it; zero between files */
     uint32_t like;               /* INFILE of the template, WM_NONE */
     struct wm_map geoms;         /* (geometry, bits, units, views) -> GEOM */
     struct wm_map wheres;        /* span -> where text */

@@ -3,27 +3,43 @@
  * Enters: the tensors of a file.  Leaves: its records, in the order of the file.  Tensors that are made alike of the
  * same bytes are offered to the format as one storage with several names; what lies between tensors is read from the
  * plan's constants, or from the template, like any input. */
-#include <stdlib.h>
-
+#include "base/sort.h"
 #include "compiler/plan_build.h"
 #include "runtime/manifest_plan.h"
 
 /* ---- tensors that could share their bytes ---- */
+
+/* The first input of a tensor of the file; of those with the same bytes one; WM_NONE: it is made of nothing. */
+static uint32_t
+first_input(struct wm_build *b, const struct wm_wtensor *t)
+{
+    const struct wm_make *mk = &b->g->stage->make.item[t->user];
+
+    return b->g->geom.item[mk->geom].nslot ? wm_build_same(b, b->g->stage->slot.item[mk->slot]) : WM_NONE;
+}
 
 static void
 find_shared(struct wm_build *b, struct wm_wtensor *t, uint32_t n)
 {
     struct wm_map seen;
 
-    wm_map_init(&seen, b->cc->a, n);
+    wm_map_init(&seen, b->cc->a, 16);
+    if (!b->uses)
+        b->uses = WM_NEW_N(b->cc->a, uint32_t, b->g->manifest->tensor.n);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t in = first_input(b, &t[i]);
+
+        if (in != WM_NONE)
+            b->uses[in]++;
+    }
     for (uint32_t i = 0; i < n; i++) {
         const struct wm_make *mk = &b->g->stage->make.item[t[i].user];
-        uint32_t nslot = b->g->geom.item[mk->geom].nslot, first;
+        uint32_t nslot = b->g->geom.item[mk->geom].nslot, first, head = first_input(b, &t[i]);
         int64_t key[3] = {mk->geom, mk->nunit, t[i].dtype};
 
         t[i].same = WM_NONE;
         t[i].codec = WM_CODEC_RAW;
-        if (t[i].nbytes == 0)
+        if (t[i].nbytes == 0 || (head != WM_NONE && b->uses[head] == 1)) /* no other begins with the same input */
             continue;
         for (uint32_t s = 0; s < nslot; s++) /* makes b->sig, too */
             wm_build_same(b, b->g->stage->slot.item[mk->slot + s]);
@@ -37,6 +53,12 @@ find_shared(struct wm_build *b, struct wm_wtensor *t, uint32_t n)
         first = wm_map_put(&seen, wm_arena_str(b->cc->a, wm_buf_str(&b->sig)), t[i].user);
         if (first != t[i].user)
             t[i].same = first;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t in = first_input(b, &t[i]);
+
+        if (in != WM_NONE)
+            b->uses[in] = 0;
     }
 }
 
@@ -151,8 +173,7 @@ by_lo(const void *pa, const void *pb)
 static void
 add_sums(struct wm_build *b, struct wm_wfile *w, uint32_t file)
 {
-    if (w->sum.n > 1)
-        qsort(w->sum.item, w->sum.n, sizeof(*w->sum.item), by_lo);
+    wm_sort(b->cc->a, w->sum.item, w->sum.n, sizeof(*w->sum.item), by_lo);
     for (uint32_t i = 0; i < w->sum.n; i++) {
         const struct wm_wsum *s = &w->sum.item[i];
         struct wm_plan_sum rec = {.file = file, .nfield = s->nfield, .lo = s->lo, .hi = s->hi};
@@ -168,11 +189,13 @@ add_parts(struct wm_build *b, const struct wm_shard_file *f, const struct wm_wfi
 {
     struct part *part = WM_NEW_N(b->cc->a, struct part, (size_t)f->n + w->piece.n);
     uint64_t *at = WM_NEW_N(b->cc->a, uint64_t, w->piece.n), next = 0;
-    uint32_t blob = constants(b, w), n = 0;
-    struct wm_map out; /* user -> OUT */
+    uint32_t blob = constants(b, w), n = 0, nshared = 0;
+    struct wm_map out; /* user -> OUT, where names share tensors */
     enum wm_status st = WM_OK;
 
-    wm_map_init(&out, b->cc->a, f->n);
+    for (uint32_t i = 0; i < f->n; i++)
+        nshared += f->tensor[i].same != WM_NONE;
+    wm_map_init(&out, b->cc->a, nshared ? f->n : 1);
     for (uint32_t i = 0; i < f->n; i++)
         if (f->tensor[i].same == WM_NONE)
             part[n++] = (struct part){f->tensor[i].off, f->tensor[i].nbytes, &f->tensor[i], NULL};
@@ -182,14 +205,15 @@ add_parts(struct wm_build *b, const struct wm_shard_file *f, const struct wm_wfi
         if (w->piece.item[i].len)
             part[n++] = (struct part){w->piece.item[i].off, w->piece.item[i].len, NULL, &w->piece.item[i]};
     }
-    if (n > 1)
-        qsort(part, n, sizeof(*part), by_offset);
+    wm_sort(b->cc->a, part, n, sizeof(*part), by_offset);
     for (uint32_t i = 0; i < n && st == WM_OK; i++) {
         const struct wm_wtensor *t = part[i].tensor;
         uint32_t id = (uint32_t)(b->pb.section[WM_PS_OUT].n / sizeof(struct wm_plan_out));
 
         if (t) {
-            wm_map_put(&out, wm_arena_str(b->cc->a, (struct wm_str){(const char *)&t->user, sizeof(t->user)}), id);
+            if (nshared)
+                wm_map_put(&out, wm_arena_str(b->cc->a, (struct wm_str){(const char *)&t->user, sizeof(t->user)}),
+                           id);
             st = wm_build_tensor(b, t, file);
         } else if (!add_piece(b, part[i].piece, file, blob, at[part[i].piece - w->piece.item])) {
             st = wm_fail(b->err, WM_ELIMIT, NULL, "the bytes between tensors are too many");
@@ -221,6 +245,7 @@ wm_build_file(struct wm_build *b, struct wm_shard_file *f, uint32_t order)
         return st;
     rec.name = wm_plan_add_text(&b->pb, f->name);
     rec.size = w.size;
+    wm_plan_expect(&b->pb, WM_PS_BLOB, w.head.n + w.tail.n);
     rec.head = wm_plan_add_bytes(&b->pb, w.head.p, w.head.n);
     rec.tail = wm_plan_add_bytes(&b->pb, w.tail.p, w.tail.n);
     rec.first = b->pb.section[WM_PS_OUT].n / sizeof(struct wm_plan_out);

@@ -148,14 +148,33 @@ wm_build_through_views(struct wm_build *b, const struct wm_make *mk, uint32_t ns
 
 /* ---- tensors with the same bytes ---- */
 
+/* Does each tensor begin at another place, in order?  Then none has the bytes of another. */
+static bool
+all_apart(const struct wm_manifest *m)
+{
+    for (uint32_t i = 0; i < m->tensor.n; i++) {
+        const struct wm_mtensor *t = &m->tensor.item[i], *last = t - (i > 0);
+
+        if (t->npart || t->file < last->file)
+            return false;
+        if (i > 0 && t->file == last->file && (t->off < last->off || (t->off == last->off && last->nbytes)))
+            return false;
+    }
+    return true;
+}
+
 static void
 find_same(struct wm_build *b)
 {
     const struct wm_manifest *m = b->g->manifest;
     struct wm_map seen;
 
-    wm_map_init(&seen, b->cc->a, m->tensor.n);
     b->same = WM_NEW_N(b->cc->a, uint32_t, m->tensor.n);
+    for (uint32_t i = 0; i < m->tensor.n; i++)
+        b->same[i] = i;
+    if (all_apart(m))
+        return;
+    wm_map_init(&seen, b->cc->a, m->tensor.n);
     for (uint32_t i = 0; i < m->tensor.n; i++) {
         const struct wm_mtensor *t = &m->tensor.item[i];
         uint64_t key[6] = {t->file, t->off, t->nbytes, t->codec, (uint64_t)t->dtype, t->stride ? t->rank : WM_NONE};
@@ -166,7 +185,6 @@ find_same(struct wm_build *b)
             wm_build_key(b, t->shape, t->rank * sizeof(*t->shape));
             wm_build_key(b, t->stride, t->rank * sizeof(*t->stride));
         }
-        b->same[i] = i;
         if (t->nbytes && !t->npart) /* a container in parts stores each name on its own */
             b->same[i] = wm_map_put(&seen, wm_arena_str(b->cc->a, wm_buf_str(&b->sig)), i);
     }

@@ -2,8 +2,8 @@
 #include "compiler/shards.h"
 
 #include <ctype.h>
-#include <stdlib.h>
 
+#include "base/sort.h"
 #include "compiler/bind.h"
 
 #define WM_SHARD_SIZE UINT64_C(5000000000)
@@ -75,9 +75,23 @@ own_file(struct wm_cc *cc, const struct wm_format *fmt, struct entry *e, struct 
     return WM_OK;
 }
 
+/* Do all go into the same file? */
+static bool
+one_file(const struct entry *e, uint32_t n, uint64_t limit)
+{
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (!wm_str_eq(e[i].file, e[0].file) || (e[0].file.n == 0 && e[i].t.nbytes > limit - bytes))
+            return false;
+        bytes += e[0].file.n == 0 ? e[i].t.nbytes : 0;
+    }
+    return true;
+}
+
 static enum wm_status
-collect(struct wm_cc *cc, const struct wm_graph *g, const struct wm_format *fmt, bool apart, struct entry *e,
-        struct wm_err *err)
+collect(struct wm_cc *cc, const struct wm_graph *g, const struct wm_format *fmt, bool apart, uint64_t limit,
+        struct entry *e, struct wm_err *err)
 {
     const struct wm_tset *out = g->stage->out;
 
@@ -93,11 +107,8 @@ collect(struct wm_cc *cc, const struct wm_graph *g, const struct wm_format *fmt,
         if (apart && gt->file.n == 0 && own_file(cc, fmt, &e[i], err) != WM_OK)
             return err->status;
     }
-    for (uint32_t i = 1; i < out->t.n; i++)
-        if (by_file_and_name(&e[i - 1], &e[i]) > 0) { /* often they are in order */
-            qsort(e, out->t.n, sizeof(*e), by_file_and_name);
-            break;
-        }
+    if (!fmt->orders || !one_file(e, out->t.n, limit))
+        wm_sort(cc->a, e, out->t.n, sizeof(*e), by_file_and_name);
     return WM_OK;
 }
 
@@ -200,7 +211,7 @@ wm_shard_files(struct wm_cc *cc, const struct wm_graph *g, const struct wm_bind_
     uint32_t n = g->stage->out->t.n;
     struct entry *e = WM_NEW_N(cc->a, struct entry, n);
     uint64_t limit = o->out_is_file ? UINT64_MAX : o->max_shard_size ? o->max_shard_size : WM_SHARD_SIZE;
-    enum wm_status st = collect(cc, g, fmt, fmt->single && !o->out_is_file, e, err);
+    enum wm_status st = collect(cc, g, fmt, fmt->single && !o->out_is_file, limit, e, err);
 
     *out = (struct wm_shard_list){.file = WM_NEW_N(cc->a, struct wm_shard_file, n + g->out_files.n + 1),
                                   .ntensor = n};

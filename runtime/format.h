@@ -89,6 +89,7 @@ struct wm_format {
     enum wm_status (*layout)(struct wm_arena *a, struct wm_wtensor *t, uint32_t n,
                              const struct wm_wopts *o, struct wm_wfile *out, struct wm_err *err);
     bool templates;           /* layout can take wopts.like */
+    bool orders;              /* layout puts the tensors into an order that does not depend on the one they have */
     /* Text of the index: weight_map of (tensor name -> file name).  NULL where there is none. */
     struct wm_str (*index)(struct wm_arena *a, const struct wm_str *tensor, const struct wm_str *file,
                            uint32_t n, uint64_t total_size);

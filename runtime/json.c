@@ -126,6 +126,26 @@ is_plain(unsigned char c)
     return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
+/* The first character from `at` on that is not plain, or n: eight of them are looked at at once. */
+static size_t
+skip_plain(const char *text, size_t at, size_t n)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
+    uint64_t w, quote, slash;
+
+    for (; n - at >= sizeof(w); at += sizeof(w)) {
+        memcpy(&w, text + at, sizeof(w));
+        quote = w ^ ones * '"';
+        slash = w ^ ones * '\\';
+        /* the high bit of a byte: it is below 0x20, or zero in one of the differences, or not ASCII */
+        if (((w - ones * 0x20) | (quote - ones) | (slash - ones) | w) & high)
+            break;
+    }
+    while (at < n && is_plain((unsigned char)text[at]))
+        at++;
+    return at;
+}
+
 /* Check the string from j->at to its closing quote; *end is the quote, *escapes whether any. */
 static const char *
 scan_string(const struct wm_json *j, size_t *end, bool *escapes)
@@ -137,8 +157,7 @@ scan_string(const struct wm_json *j, size_t *end, bool *escapes)
         unsigned char c;
         size_t len;
 
-        while (at < j->n && is_plain((unsigned char)j->text[at]))
-            at++;
+        at = skip_plain(j->text, at, j->n);
         if (at >= j->n)
             break;
         c = (unsigned char)j->text[at];

@@ -129,6 +129,15 @@ wm_plan_add(struct wm_plan_builder *b, enum wm_plan_section s, const void *rec, 
     return first;
 }
 
+void
+wm_plan_expect(struct wm_plan_builder *b, enum wm_plan_section s, uint64_t count)
+{
+    if (b->section[s].cap || count == 0)
+        return;
+    b->section[s].p = wm_arena_array(b->a, count, wm_plan_record[s]);
+    b->section[s].cap = count * wm_plan_record[s];
+}
+
 struct wm_plan_text
 wm_plan_add_text(struct wm_plan_builder *b, struct wm_str s)
 {

@@ -285,6 +285,8 @@ void wm_plan_builder_init(struct wm_plan_builder *b, struct wm_arena *a);
 /* Append bytes (a record, or several); returns the index of the first in records of `size`. */
 uint64_t wm_plan_add(struct wm_plan_builder *b, enum wm_plan_section s, const void *rec,
                      uint64_t size, uint64_t count);
+/* Room for `count` records, before the first. */
+void wm_plan_expect(struct wm_plan_builder *b, enum wm_plan_section s, uint64_t count);
 struct wm_plan_text wm_plan_add_text(struct wm_plan_builder *b, struct wm_str s);
 struct wm_plan_bytes wm_plan_add_bytes(struct wm_plan_builder *b, const void *p, uint64_t n);
 /* The block lives in the arena. */

@@ -6,9 +6,8 @@
 #include "runtime/formats/safetensors.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-
 #include "base/checked.h"
+#include "base/sort.h"
 #include "base/utf8.h"
 #include "runtime/format.h"
 #include "runtime/io.h"
@@ -264,11 +263,7 @@ check_tiling(struct reader *r, uint32_t first, uint64_t size)
     struct wm_mtensor *t = n ? r->m->tensor.item + first : NULL;
     uint64_t at = 0;
 
-    for (uint32_t i = 1; i < n; i++)
-        if (by_offset(&t[i - 1], &t[i]) > 0) { /* most files are in order */
-            qsort(t, n, sizeof(*t), by_offset);
-            break;
-        }
+    wm_sort(r->m->a, t, n, sizeof(*t), by_offset);
     for (uint32_t i = 0; i < n; i++) {
         if (t[i].off != at)
             return wm_fail(r->err, WM_EFORMAT, r->path,
@@ -289,6 +284,17 @@ check_tiling(struct reader *r, uint32_t first, uint64_t size)
     return WM_OK;
 }
 
+/* About how many tensors there are: an object each.  What is no header does not get more than a few times its size. */
+static uint32_t
+expected(const char *text, uint64_t len)
+{
+    uint64_t n = 0;
+
+    for (uint64_t i = 0; i < len; i++)
+        n += text[i] == '{';
+    return (uint32_t)(n < len / 48 ? n : len / 48);
+}
+
 enum wm_status
 wm_safetensors_header(struct wm_manifest *m, uint32_t file, char *text, uint64_t len, uint64_t size, struct wm_err *err)
 {
@@ -300,6 +306,7 @@ wm_safetensors_header(struct wm_manifest *m, uint32_t file, char *text, uint64_t
     if (!wm_utf8_valid((struct wm_str){text, (size_t)len}, &bad))
         return wm_fail(err, WM_EFORMAT, r.path, "header: invalid UTF-8 at byte %zu", bad);
     wm_json_init(&r.j, m->a, text, (size_t)len);
+    WM_RESERVE(m->a, &m->tensor, expected(text, len));
     st = read_header(&r);
     if (st == WM_OK)
         st = check_tiling(&r, first, size);
@@ -346,6 +353,7 @@ const struct wm_format wm_format_safetensors = {
     .probe = probe,
     .read = read,
     .layout = wm_safetensors_layout,
+    .orders = true,
     .index = wm_safetensors_index,
     .shard_name = wm_safetensors_shard_name,
 };

@@ -6,11 +6,12 @@
 #include "runtime/formats/safetensors.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-
 #include "base/buf.h"
 #include "base/checked.h"
+#include "base/sort.h"
 #include "base/utf8.h"
+
+enum { DIGITS = 20 }; /* of 2^64 */
 
 /* Wide types first, so that every tensor is aligned; then by name. */
 static int
@@ -59,24 +60,57 @@ padding(const struct wm_wopts *o, const struct wm_wtensor *t, uint32_t ntensor, 
     return WM_OK;
 }
 
+static char *
+put_str(char *p, struct wm_str s)
+{
+    memcpy(p, s.p, s.n);
+    return p + s.n;
+}
+
+static char *
+put_number(char *p, uint64_t v)
+{
+    char digits[DIGITS];
+    size_t at = sizeof(digits);
+
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while (v /= 10);
+    return put_str(p, (struct wm_str){digits + at, sizeof(digits) - at});
+}
+
+/* What follows a name is put together here: a header may have 100 000 of them. */
 static void
 put_entry(struct wm_buf *b, const struct wm_wtensor *t, uint64_t begin)
 {
+    char text[(WM_MAX_RANK + 3) * (DIGITS + 1) + 64], *p = text; /* a dtype's name has less than 20 letters */
+
     wm_buf_putc(b, ',');
     wm_buf_json(b, t->name);
-    wm_buf_puts(b, WM_STR(":{\"dtype\":\""));
-    wm_buf_putz(b, wm_dtype_info[t->dtype].name);
-    wm_buf_puts(b, WM_STR("\",\"shape\":["));
+    p = put_str(p, WM_STR(":{\"dtype\":\""));
+    p = put_str(p, wm_str_c(wm_dtype_info[t->dtype].name));
+    p = put_str(p, WM_STR("\",\"shape\":["));
     for (uint32_t k = 0; k < t->rank; k++) {
-        if (k > 0)
-            wm_buf_putc(b, ',');
-        wm_buf_putu(b, (uint64_t)t->shape[k]);
+        p = put_number(p, (uint64_t)t->shape[k]);
+        *p++ = ',';
     }
-    wm_buf_puts(b, WM_STR("],\"data_offsets\":["));
-    wm_buf_putu(b, begin);
-    wm_buf_putc(b, ',');
-    wm_buf_putu(b, begin + t->nbytes);
-    wm_buf_puts(b, WM_STR("]}"));
+    p = put_str(p - (t->rank > 0), WM_STR("],\"data_offsets\":["));
+    p = put_number(p, begin);
+    *p++ = ',';
+    p = put_number(p, begin + t->nbytes);
+    p = put_str(p, WM_STR("]}"));
+    wm_buf_puts(b, (struct wm_str){text, (size_t)(p - text)});
+}
+
+/* About what the header takes. */
+static size_t
+header_size(const struct wm_wtensor *t, uint32_t n)
+{
+    size_t sum = 64;
+
+    for (uint32_t i = 0; i < n; i++)
+        sum += t[i].name.n + 8 * (size_t)t[i].rank + 80; /* each is bounded by memory that is there */
+    return sum;
 }
 
 /* The 8 bytes of length at the beginning of head. */
@@ -95,9 +129,9 @@ wm_safetensors_layout(struct wm_arena *a, struct wm_wtensor *t, uint32_t n,
     uint64_t at = 0, size, pad;
     enum wm_status st;
 
-    if (n > 1)
-        qsort(t, n, sizeof(*t), o->layout == WM_LAYOUT_REFERENCE ? reference_order : input_order);
+    wm_sort(a, t, n, sizeof(*t), o->layout == WM_LAYOUT_REFERENCE ? reference_order : input_order);
     wm_buf_init(&b, a);
+    wm_buf_reserve(&b, header_size(t, n));
     wm_buf_pad(&b, '\0', 8);
     wm_buf_putz(&b, "{\"__metadata__\":{\"format\":\"pt\"}");
     for (uint32_t i = 0; i < n; i++) {
@@ -110,6 +144,9 @@ wm_safetensors_layout(struct wm_arena *a, struct wm_wtensor *t, uint32_t n,
             return wm_fail(err, WM_ESUPPORT, NULL,
                            "tensor \"%.*s\": safetensors can not hold this name",
                            WM_STR_ARG(t[i].name));
+        if (t[i].rank > WM_MAX_RANK)
+            return wm_fail(err, WM_ELIMIT, NULL, "tensor \"%.*s\": more than %d dimensions", WM_STR_ARG(t[i].name),
+                           WM_MAX_RANK);
         if (!wm_ck_uadd(at, t[i].nbytes, &end))
             return wm_fail(err, WM_ELIMIT, NULL, "tensor \"%.*s\": the file would be too large",
                            WM_STR_ARG(t[i].name));
@@ -185,8 +222,7 @@ wm_safetensors_index(struct wm_arena *a, const struct wm_str *tensor, const stru
 
     for (uint32_t i = 0; i < n; i++)
         e[i] = (struct entry){tensor[i], file[i]};
-    if (n > 1)
-        qsort(e, n, sizeof(*e), by_tensor);
+    wm_sort(a, e, n, sizeof(*e), by_tensor);
     wm_buf_init(&b, a);
     wm_buf_printf(&b, "{\n  \"metadata\": {\n    \"total_size\": %" PRIu64 "\n  },\n", total_size);
     wm_buf_putz(&b, n ? "  \"weight_map\": {\n" : "  \"weight_map\": {");

@@ -11,6 +11,7 @@
 #include "base/checked.h"
 #include "base/dtype.h"
 #include "base/map.h"
+#include "base/sort.h"
 #include "base/source.h"
 #include "base/status.h"
 #include "base/utf8.h"
@@ -102,6 +103,84 @@ arena_calls_its_hook(void **state)
         calls++;
     assert_int_equal(calls, 2);
     wm_arena_fini(&a);
+}
+
+static void *
+no_map(size_t n)
+{
+    (void)n;
+    return NULL;
+}
+
+/* Large objects and large blocks of small ones, mapped and not: all zeros, apart from each other, droppable. */
+static void
+arena_maps_large_blocks(void **state)
+{
+    (void)state;
+    for (int mapped = 0; mapped < 2; mapped++) {
+        struct wm_sys sys = wm_sys_real;
+        struct wm_arena a;
+        unsigned char *big[3], *small;
+        size_t n = (3 << 20) + 5;
+
+        if (!mapped)
+            sys.map = no_map;
+        wm_arena_init(&a, &sys, NULL, NULL);
+        for (size_t i = 0; i < 300; i++) { /* more than a mapped block holds */
+            small = wm_arena_alloc(&a, 30000);
+            for (size_t k = 0; k < 30000; k++)
+                assert_int_equal(small[k], 0);
+            memset(small, 0x5a, 30000);
+        }
+        for (int i = 0; i < 3; i++) {
+            big[i] = wm_arena_alloc(&a, n);
+            for (size_t k = 0; k < n; k += 97)
+                assert_int_equal(big[i][k], 0);
+            memset(big[i], i + 1, n);
+        }
+        big[1] = wm_arena_grow(&a, big[1], n, 2 * n, 1);
+        assert_int_equal(big[1][n - 1], 2);
+        assert_int_equal(big[1][n], 0);
+        assert_int_equal(big[1][2 * n - 1], 0);
+        wm_arena_drop(&a, big[0]);
+        assert_int_equal(big[2][n - 1], 3);
+        wm_arena_fini(&a);
+    }
+}
+
+struct thing {
+    int key, was;
+    char more[5];
+};
+
+static int
+by_key(const void *pa, const void *pb)
+{
+    const struct thing *a = pa, *b = pb;
+
+    return a->key < b->key ? -1 : a->key > b->key;
+}
+
+/* Of every number of items and of keys: in order, and those with one key as they were. */
+static void
+sorting_is_stable(void **state)
+{
+    struct thing t[200];
+    uint32_t seed = 1;
+
+    for (int n = 0; n < 200; n++)
+        for (int keys = 1; keys < 300; keys = keys * 3 + n % 2) {
+            for (int i = 0; i < n; i++) {
+                seed = seed * 1664525u + 1013904223u;
+                t[i] = (struct thing){.key = n % 3 ? (int)(seed >> 8) % keys : i % keys, .was = i};
+                memset(t[i].more, i, sizeof(t[i].more));
+            }
+            wm_sort(*state, t, (size_t)n, sizeof(*t), by_key);
+            for (int i = 0; i < n; i++)
+                assert_int_equal(t[i].more[4], (char)t[i].was);
+            for (int i = 1; i < n; i++)
+                assert_true(t[i - 1].key < t[i].key || (t[i - 1].key == t[i].key && t[i - 1].was < t[i].was));
+        }
 }
 
 static const struct {
@@ -291,6 +370,8 @@ main(void)
         cmocka_unit_test_setup_teardown(arena_gives_zeroed_aligned_memory, setup, teardown),
         cmocka_unit_test_setup_teardown(arena_grows_arrays, setup, teardown),
         cmocka_unit_test(arena_calls_its_hook),
+        cmocka_unit_test(arena_maps_large_blocks),
+        cmocka_unit_test_setup_teardown(sorting_is_stable, setup, teardown),
         cmocka_unit_test_setup_teardown(texts_are_shown_safely, setup, teardown),
         cmocka_unit_test_setup_teardown(buffers_grow, setup, teardown),
         cmocka_unit_test_setup_teardown(maps_keep_the_first_value, setup, teardown),
