@@ -100,10 +100,12 @@ block_new(struct wm_arena *a, size_t n, bool map)
     struct wm_arena_block *b = NULL;
     size_t all = sizeof(*b) + n;
 
-    if (n > SIZE_MAX - sizeof(*b))
+    if (n > SIZE_MAX - sizeof(*b) - MAP_BLOCK)
         out_of_memory(a);
-    if (map)
+    if (map) {
+        all = (all + MAP_BLOCK - 1) / MAP_BLOCK * MAP_BLOCK;
         b = a->sys->map(all);
+    }
     if (b) {
         b->mapped = all;
     } else {

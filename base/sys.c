@@ -13,9 +13,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { LARGE_PAGE = 2 << 20 };
+enum { PAGE = 4096, LARGE_PAGE = 2 << 20 };
 
-/* More is mapped than asked for, so that it can begin and end with a large page; what is beyond is given back. */
+/* More is mapped than asked for, so that it can begin with a large page; what is beyond is given back.  The end is in
+ * small pages: no more memory is used than was asked for. */
 static void *
 real_map(size_t n)
 {
@@ -24,7 +25,7 @@ real_map(size_t n)
 
     if (n > SIZE_MAX - 2 * LARGE_PAGE)
         return NULL;
-    n = (n + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    n = (n + PAGE - 1) / PAGE * PAGE;
     all = n + LARGE_PAGE;
     p = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
@@ -34,14 +35,15 @@ real_map(size_t n)
     if (before)
         munmap(p, before);
     munmap(at + n, LARGE_PAGE - before);
-    madvise(at, n, MADV_HUGEPAGE);
+    if (n >= LARGE_PAGE)
+        madvise(at, n / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
     return at;
 }
 
 static void
 real_unmap(void *p, size_t n)
 {
-    munmap(p, (n + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
+    munmap(p, (n + PAGE - 1) / PAGE * PAGE);
 }
 
 static int

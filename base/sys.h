@@ -18,7 +18,7 @@ struct wm_sys {
     void *(*malloc)(size_t n);
     void *(*realloc)(void *p, size_t n);
     void (*free)(void *p);
-    /* n bytes of zeros, in large pages where the kernel has them; NULL: use malloc.  n > 0 */
+    /* n > 0 bytes of zeros, in large pages (2 MiB) as far as whole ones fit and the kernel has them; NULL: use malloc */
     void *(*map)(size_t n);
     void (*unmap)(void *p, size_t n);
 

@@ -83,7 +83,12 @@ wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget, struct wm_wo
     }
     w->scratch_n = rest < MOST_SCRATCH ? rest / PAGE * PAGE : MOST_SCRATCH;
     rest = fixed_bytes(x) + w->stage_n + 2 * w->pair_n + 3 * w->factor_n + w->scratch_n;
-    at = w->memory = x->sys->malloc(rest);
+    w->mapped = rest;
+    at = w->memory = x->sys->map(rest);
+    if (!at) {
+        w->mapped = 0;
+        at = w->memory = x->sys->malloc(rest);
+    }
     if (!at)
         return wm_fail(err, WM_ENOMEM, NULL, "out of memory (%" PRIu64 " bytes of buffers)", rest);
     w->reads.item = (struct wm_read *)take(&at, WM_READS * sizeof(struct wm_read));
@@ -109,7 +114,9 @@ void
 wm_worker_close(struct wm_worker *w)
 {
     wm_inputs_close(w);
-    if (w->memory)
+    if (w->mapped)
+        w->x->sys->unmap(w->memory, w->mapped);
+    else if (w->memory)
         w->x->sys->free(w->memory);
     w->memory = NULL;
 }

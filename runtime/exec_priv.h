@@ -145,6 +145,7 @@ struct wm_worker {
     uint32_t ninput;
     uint64_t clock;
     void *memory;
+    uint64_t mapped;           /* bytes of memory that were mapped; 0: from malloc */
 };
 
 /* ---- exec.c ---- */
