@@ -133,7 +133,7 @@ skip_plain(const char *text, size_t at, size_t n)
     const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
     uint64_t w, quote, slash;
 
-    for (; n - at >= sizeof(w); at += sizeof(w)) {
+    for (; at < n && n - at >= sizeof(w); at += sizeof(w)) { /* behind a backslash at the end, `at` is more than n */
         memcpy(&w, text + at, sizeof(w));
         quote = w ^ ones * '"';
         slash = w ^ ones * '\\';
