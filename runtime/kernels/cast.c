@@ -44,6 +44,10 @@ static const struct wm_cast_loops *
 loops_of(enum wm_dtype t)
 {
 #ifdef __x86_64__
+#ifndef __clang__ /* which knows no "f16c" */
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c"))
+        return &wm_cast_f16c[t];
+#endif
     if (__builtin_cpu_supports("avx2"))
         return &wm_cast_avx2[t];
 #endif

@@ -3,7 +3,8 @@
  *
  * Included once per instruction set, with WM_LANES (numbers at a time) and WM_LOOPS (name of the
  * table that is defined).  All formats but bf16 and e8m0 are one scheme with parameters.  What is
- * inlined has constant parameters and no branches, and rounds to nearest even. */
+ * inlined has constant parameters and no branches, and rounds to nearest even.  Where WM_F16C is
+ * defined, the processor converts f16: the same bits, those of NaNs included. */
 #include <stdbool.h>
 #include <string.h>
 
@@ -203,6 +204,77 @@ count_all(const struct tally *t, struct wm_cast_count *to)
         memcpy((char *)dst + whole * out, &to, (n - whole) * out);                                 \
     }
 
+#ifdef WM_F16C
+INLINE vu
+encode_half(vu v)
+{
+    return (vu)_mm256_cvtepu16_epi32(_mm256_cvtps_ph((__m256)v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+INLINE vu
+decode_half(vu code)
+{
+    const vu16 narrow = __builtin_convertvector(code, vu16);
+
+    return (vu)_mm256_cvtph_ps((__m128i)narrow);
+}
+#else
+INLINE vu
+encode_half(vu v)
+{
+    return encode(&f16, v);
+}
+
+INLINE vu
+decode_half(vu code)
+{
+    return decode(&f16, code);
+}
+#endif
+
+INLINE bool
+any(vu v)
+{
+    uint64_t w[sizeof(v) / 8], all = 0;
+
+    memcpy(w, &v, sizeof(v));
+    for (size_t i = 0; i < sizeof(v) / 8; i++)
+        all |= w[i];
+    return all != 0;
+}
+
+/* Float32 to 16 bits where no value of a piece is above `most` (it would overflow, or is no number): then only what is
+ * rounded has to be counted.  Other pieces take the loop that counts everything. */
+#define ENCODE_COMMON(id, most, expr, differs)                                                     \
+    static void encode_##id##_common(void *restrict dst, const void *restrict src, uint64_t n,     \
+                                     struct wm_cast_count *sum)                                    \
+    {                                                                                              \
+        enum { VECTORS = 8, PIECE = VECTORS * WM_LANES };                                          \
+        const char *s = src;                                                                       \
+        char *d = dst;                                                                             \
+        vu changed = {0};                                                                          \
+        for (; n >= PIECE; n -= PIECE, s += 4 * PIECE, d += 2 * PIECE) {                           \
+            vu beyond = {0}, here = {0};                                                           \
+            for (int k = 0; k < VECTORS; k++) {                                                    \
+                vu v, r;                                                                           \
+                vu16 to;                                                                           \
+                memcpy(&v, s + k * sizeof(v), sizeof(v));                                          \
+                r = expr;                                                                          \
+                to = __builtin_convertvector(r, vu16);                                             \
+                memcpy(d + k * sizeof(to), &to, sizeof(to));                                       \
+                here += (vu)(differs);                                                             \
+                beyond |= (vu)((vi)(v & 0x7fffffff) > (vi)((vu){0} + most));                       \
+            }                                                                                      \
+            if (any(beyond))                                                                       \
+                encode_##id##_loop(d, s, PIECE, sum);                                              \
+            else                                                                                   \
+                changed += here;                                                                   \
+        }                                                                                          \
+        for (int i = 0; i < WM_LANES; i++)                                                         \
+            sum->inexact += (uint32_t)(0 - changed[i]);                                            \
+        encode_##id##_loop(d, s, n, sum);                                                          \
+    }
+
 #define DECODE(id, vec, expr) WHOLE(decode_##id, vec, vu, 0, expr, r, r, NO_LIMIT)
 #define ENCODE(id, vec, expr, back, limit)                                                         \
     WHOLE(encode_##id, vu, vec, 0x3f800000 /* 1 */, expr, v, back, limit)
@@ -215,7 +287,10 @@ DECODE(bf16, vu16, decode_bf16(v))
 ENCODE(bf16, vu16, encode_bf16(v), decode_bf16(r), NO_LIMIT)
 DECODE(e8m0, vu8, decode_e8m0(v))
 ENCODE(e8m0, vu8, encode_e8m0(v), decode_e8m0(r), NO_LIMIT)
-BOTH(f16, vu16)
+DECODE(f16, vu16, decode_half(v))
+ENCODE(f16, vu16, encode_half(v), decode_half(r), NO_LIMIT)
+ENCODE_COMMON(bf16, 0x7f7f7fff, (v + 0x7fff + (v >> 16 & 1)) >> 16, (v & 0xffff) != 0)
+ENCODE_COMMON(f16, 0x477fefff, encode_half(v), decode_half(r) != v)
 BOTH(e4m3, vu8)
 BOTH(e5m2, vu8)
 BOTH(e4m3fnuz, vu8)
@@ -223,8 +298,8 @@ BOTH(e5m2fnuz, vu8)
 
 #define ROW(type, id) [type] = {decode_##id##_loop, encode_##id##_loop}
 const struct wm_cast_loops WM_LOOPS[WM_DT_N] = {
-    ROW(WM_DT_BF16, bf16),
-    ROW(WM_DT_F16, f16),
+    [WM_DT_BF16] = {decode_bf16_loop, encode_bf16_common},
+    [WM_DT_F16] = {decode_f16_loop, encode_f16_common},
     ROW(WM_DT_F8_E8M0, e8m0),
     ROW(WM_DT_F8_E4M3, e4m3),
     ROW(WM_DT_F8_E5M2, e5m2),

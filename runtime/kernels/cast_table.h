@@ -15,6 +15,7 @@ struct wm_cast_loops {
 extern const struct wm_cast_loops wm_cast_base[WM_DT_N];
 #ifdef __x86_64__
 extern const struct wm_cast_loops wm_cast_avx2[WM_DT_N];
+extern const struct wm_cast_loops wm_cast_f16c[WM_DT_N]; /* and F16C; see loops_of() */
 #endif
 
 #endif

@@ -327,6 +327,54 @@ test_e8m0(void **state)
     }
 }
 
+/* n float32s at once give the bytes and the counts of each alone. */
+static void
+check_together(enum wm_dtype to, const uint32_t *x, uint64_t n)
+{
+    unsigned char all[512 * 2], one[2];
+    struct wm_cast_count sum = {0}, each = {0};
+    uint32_t size = wm_dtype_info[to].bits / 8u;
+
+    wm_cast(all, to, x, WM_DT_F32, n, &sum);
+    for (uint64_t i = 0; i < n; i++) {
+        wm_cast(one, to, x + i, WM_DT_F32, 1, &each);
+        assert_memory_equal(one, all + i * size, size);
+    }
+    assert_int_equal(sum.nan, each.nan);
+    assert_int_equal(sum.overflow, each.overflow);
+    assert_int_equal(sum.inexact, each.inexact);
+}
+
+/* Loops over many numbers take short cuts where none of them is large or no number. */
+static void
+test_together(void **state)
+{
+    uint32_t x[512], seed = 7, low[] = {0, 1, 0xfff, 0x1000, 0x1001, 0x7fff, 0x8000, 0x8001, 0xffff};
+
+    (void)state;
+    for (size_t f = 0; f < WM_COUNTOF(formats); f++)
+        for (uint32_t r = 0; r < 60; r++) {
+            for (uint32_t i = 0; i < 300; i++) {
+                seed = seed * 1664525u + 1013904223u;
+                x[i] = (seed >> 1) ^ seed << 17;
+                if (r % 2) /* none that overflows */
+                    x[i] = (x[i] & 0x80ffffff) | (100 + x[i] % 40 / 2) << 23;
+            }
+            if (r % 4 == 3)
+                x[r] = r % 8 == 3 ? 0x7fc12345 : 0xff800000;
+            check_together(formats[f].t, x, 240 + r);
+        }
+    for (uint32_t high = 0; high < 0x10000; high += 32) /* every upper half, with what rounds all ways */
+        for (size_t k = 0; k < WM_COUNTOF(low); k++) {
+            for (uint32_t i = 0; i < 32; i++)
+                x[i] = (high + i) << 16 | low[k];
+            for (uint32_t i = 32; i < 64; i++) /* the same, in the range of F16 */
+                x[i] = (x[i - 32] & 0x8fffffff) | 0x30000000 | (x[i - 32] >> 3 & 0x08000000);
+            check_together(WM_DT_BF16, x, 64);
+            check_together(WM_DT_F16, x, 64);
+        }
+}
+
 static void
 test_counts(void **state)
 {
@@ -424,6 +472,7 @@ main(void)
         cmocka_unit_test(test_decode),       cmocka_unit_test(test_round),
         cmocka_unit_test(test_narrow_pairs), cmocka_unit_test(test_integers),
         cmocka_unit_test(test_to_integers),  cmocka_unit_test(test_e8m0),
+        cmocka_unit_test(test_together),
         cmocka_unit_test(test_counts),       cmocka_unit_test(test_all_pairs),
         cmocka_unit_test(test_steps),
     };
