@@ -190,6 +190,8 @@ modules_to_save(struct wm_adapter_out *x, cJSON *o)
     if (!cJSON_IsArray(had) || !had->child)
         return;
     list = cJSON_CreateArray();
+    if (!list)
+        return;
     for (uint32_t i = 0; i < x->saved.n; i++) {
         struct wm_str key = x->saved.item[i], tail = last(key, 1);
 
@@ -215,6 +217,8 @@ wm_adapter_config_peft(struct wm_adapter_out *x)
     char *text;
 
     wm_cc_own_json(x->b->cc, o);
+    if (!o || !targets)
+        return wm_adapter_fail(x, WM_STR("adapter_config.json"), "out of memory");
     if (x->weight.n == 0)
         return wm_adapter_fail(x, WM_STR("the adapter"), "no weight of the map has a pair of it");
     if (!slow && !all_have_alpha(x, false))

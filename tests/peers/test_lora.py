@@ -81,6 +81,28 @@ def test_merge_lora(wmap, tmp_path, mask, groups):
     assert not torch.equal(changed["lm_head.weight"], want["lm_head.weight"])
 
 
+def test_mixed_types(wmap, tmp_path):
+    """An adapter of float32 and a base of bfloat16: LitGPT makes all of the model float32 first, and so has one to here."""
+    base, adapter = lit_model(tmp_path, "qv", 2, 4, 8)
+    lora = torch.load(adapter / "lit_model.pth.lora")["model"]
+    lora = {k: torch.randint(-9, 9, v.shape).float() for k, v in lora.items()}  # sums that are exact in any order
+    state = {k: torch.randint(-9, 9, v.shape).bfloat16() for k, v in torch.load(base / "lit_model.pth").items()}
+    torch.save({"model": lora}, adapter / "lit_model.pth.lora")
+    torch.save(state, base / "lit_model.pth")
+    merge_lora(adapter)
+    want = torch.load(adapter / "lit_model.pth")
+    assert all(t.dtype == torch.float32 for t in want.values())
+    config = ("--config", base / "config.json")
+    merge = ("run", identity(tmp_path), "-o", tmp_path / "out.safetensors", "--adapter", adapter, *config, "-i")
+    said = wmap(*merge, base / "lit_model.pth", status=1).stderr
+    assert "is F32" in said and "cast the weights first" in said
+    (tmp_path / "cast.wmap").write_text('wmap 1\n"{m*}" -> cast(f32) -> "{m}"\n')
+    wmap("run", tmp_path / "cast.wmap", "-i", base / "lit_model.pth", "-o", tmp_path / "wide.safetensors", *config)
+    wmap(*merge, tmp_path / "wide.safetensors")
+    got = load_file(tmp_path / "out.safetensors")
+    assert got.keys() == want.keys() and all(torch.equal(got[k], want[k]) for k in want)
+
+
 def test_merge_and_convert(wmap, tmp_path):
     """LitGPT's adapter, merged while the model goes to Hugging Face's layout."""
     base, adapter = lit_model(tmp_path, "qv", 2, 8, 16)
