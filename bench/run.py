@@ -54,6 +54,16 @@ class Bench:
         files = sorted(folder.glob("*.safetensors"))
         return files[0] if len(files) == 1 else folder
 
+    def shards(self, name, map_, source):
+        """What a map makes of a checkpoint of one file, in a folder of its own, made once."""
+        folder, stamp, whole = self.dir / name, self.dir / f"{name}.made", source.parent
+        made = repr([map_, (self.dir / f"{whole.name}.made").read_text()])
+        if not stamp.exists() or stamp.read_text() != made:
+            shutil.rmtree(folder, ignore_errors=True)
+            subprocess.run([self.o.wmap, "run", "-q", map_, "-i", whole, "-o", folder], check=True)
+            stamp.write_text(made)
+        return folder
+
     # ---- runs ----
 
     def clean(self):
@@ -88,7 +98,7 @@ class Bench:
         results = {c["name"]: [] for c in cases}
         touch = min(int(2.5 * nbytes) >> 20, 8192)
         for path in warm:
-            for f in ([path] if path.is_file() else sorted(path.iterdir())):
+            for f in ([path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())):
                 if f.stat().st_blocks * 512 > f.stat().st_size / 2:
                     with open(f, "rb") as h:
                         while h.read(8 << 20):
@@ -116,7 +126,7 @@ class Bench:
     # ---- cases ----
 
     def cp(self, path):
-        return {"name": "cp", "run": ["cp", "--reflink=never", path, self.out]}
+        return {"name": "cp", "run": ["cp", "-r", "--reflink=never", path, self.out]}
 
     def limit(self, path, nbytes, threads, *extra):
         name = f"limit: the same calls alone, {threads} thread{'s' * (threads > 1)}{', fsync' * bool(extra)}"
@@ -139,6 +149,13 @@ class Bench:
         cases = [self.cp(path), self.limit(path, n, 1), self.limit(path, n, 2), self.wmap(map_, path, 1),
                  self.wmap(map_, path, 2), *(p for p in peers if p)]
         self.group(name, doc, cases, n, [path], rounds)
+
+    def resharded(self, name, doc, map_, path, *others, **more):
+        """A directory of ranks to another, on one and two threads beside cp."""
+        runs = [{"name": f"wmap, {n} thread{'s' * (n > 1)}",
+                 "run": [self.o.wmap, "run", "-q", map_, "-i", path, "-o", self.out, "--threads", n]} for n in (1, 2)]
+        nbytes = sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
+        self.group(name, doc, [self.cp(path), *runs, *others], nbytes, [path], **more)
 
     def same(self, map_, path, script):
         """Does a hand-written script give what wmap gives?"""
@@ -210,8 +227,35 @@ def measure(b):
             "hidden_size=3072", "intermediate_size=8192", "num_hidden_layers=28", "num_attention_heads=24",
             "num_key_value_heads=8", "head_dim=128", "vocab_size=128256", "tie_word_embeddings=true")))
         b.moved("memory", "6.4 GB: the disk takes part", maps("rope_qkv"), big, rounds=3)
+    if wanted("reshard", "reshard-systems", "reshard-experts", "consolidate"):
+        ranks(b, llama, moe)
     if wanted("startup"):
         startup(b, b.gen(folder, "llama", *llama))
+
+
+def ranks(b, llama, moe):
+    """Directories of ranks: from one number of them to another, from one system to another, and to one file."""
+    wanted = lambda name: not b.o.only or name in b.o.only.split(",")
+    if wanted("reshard"):
+        path = b.shards("neuron_8", "neuron/llama(tp = 8)", b.gen("TinyLlama-1.1B-Chat-v1.0", "llama", *llama))
+        b.resharded("reshard", "optimum-neuron, 8 ranks with copies of key heads to 2 without",
+                    "~neuron/llama >> neuron/llama(tp = 2, qkv_linear = false)", path)
+    if wanted("reshard-systems"):
+        path = b.shards("megatron_8", "megatron/llama(tp = 8)", b.gen("TinyLlama-1.1B-Chat-v1.0", "llama", *llama))
+        b.resharded("reshard-systems", "Megatron-LM, 8 ranks, to optimum-neuron, 4 ranks", "~megatron/llama >> neuron/llama(tp = 4)", path)
+    if wanted("reshard-experts"):
+        path = b.shards("megatron_moe", "megatron/mixtral(tp = 4, ep = 2)", b.gen("mixtral", "mixtral", *moe))
+        b.resharded("reshard-experts", "Megatron-LM with experts, 4 tensor ranks by 2 expert ranks to 2 by 4",
+                    "~megatron/mixtral >> megatron/mixtral(tp = 2, ep = 4)", path)
+    if wanted("consolidate"):
+        sizes = () if b.o.smoke else ("hidden_size=2048", "intermediate_size=5632", "num_hidden_layers=6", "num_attention_heads=16",
+                                      "num_key_value_heads=4", "vocab_size=32000")
+        path = b.shards("neuron_one", "neuron/llama(tp = 8)", b.gen("llama_800m", "llama", *sizes))
+        python = Path(f"{sys.prefix}-neuron/bin/python")
+        theirs = {"name": "optimum-neuron's consolidation", "run": [python, HERE / "peers/neuron_consolidate.py", path, b.out],
+                  "slow": True}
+        b.resharded("consolidate", "8 ranks of optimum-neuron to one file", "~neuron/llama", path,
+                    *([theirs] if python.exists() else []), against="wmap, 2 threads")
 
 
 def startup(b, llama):
@@ -259,7 +303,7 @@ def machine(b):
 def svg(groups):
     """Bars of the ratio to cp, on a logarithmic scale."""
     import math
-    rows = [(g, r) for g in groups if g["bytes"] for r in g["rows"]]
+    rows = [(g, r) for g in groups if g["bytes"] and g["against"].startswith("cp") for r in g["rows"]]
     height, left, width, y = 18, 330, 460, 30
     low, high = 0.25, max([4.0] + [r["ratio"] for _, r in rows]) * 1.5
     x = lambda v: left + width * math.log(max(v, low) / low) / math.log(high / low)
