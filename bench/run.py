@@ -154,6 +154,7 @@ class Bench:
         """A directory of ranks to another, on one and two threads beside cp."""
         runs = [{"name": f"wmap, {n} thread{'s' * (n > 1)}",
                  "run": [self.o.wmap, "run", "-q", map_, "-i", path, "-o", self.out, "--threads", n]} for n in (1, 2)]
+        runs.append({"name": "wmap, 2 threads --trust-checksums", "run": [*runs[-1]["run"], "--trust-checksums"]})
         nbytes = sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
         self.group(name, doc, [self.cp(path), *runs, *others], nbytes, [path], **more)
 
