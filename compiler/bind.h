@@ -99,8 +99,6 @@ void wm_report_unexpected(struct wm_bind *b);
 /* The callback of wm_benv for `in keys`. */
 bool wm_values_in_keys(void *bind, struct wm_menv *me, uint32_t index, struct wm_index_values *out);
 
-enum { WM_MAX_PARTS = 256 };     /* parts of a key template */
-
 /* All rules of the map over b->in: makes b->stage.  False: diagnostics. */
 bool wm_bind_rules(struct wm_bind *b);
 /* One instance of a rule. */

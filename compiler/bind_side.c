@@ -319,16 +319,28 @@ key_by_line(struct wm_bind *b, struct wm_line *l, struct wm_str file, struct wm_
     return wm_inst_read(b, &l->x, &l->f->as, name, range) && wm_inst_key(b, &l->x, &t, key);
 }
 
+static bool
+is_place(const struct wm_file_line *f, uint32_t var)
+{
+    const struct wm_var *v = &f->scope->var.item[var];
+    bool all = v->ncomponent > 0;
+
+    for (uint32_t k = 0; k < f->nplace; k++)
+        if (f->place[k] == var)
+            return true;
+    for (uint32_t c = 0; c < v->ncomponent && all; c++)
+        all = is_place(f, v->component[c]);
+    return all;
+}
+
 /* Is the file's name made of its file indices alone?  Then all of its files can be listed. */
 static bool
 is_listable(const struct wm_file_line *f)
 {
     for (uint32_t i = 0; i < f->name.npart; i++) {
-        bool place = f->name.part[i].kind == WM_KP_TEXT;
+        const struct wm_kpart *p = &f->name.part[i];
 
-        for (uint32_t k = 0; k < f->nplace; k++)
-            place |= f->name.part[i].var == f->place[k];
-        if (!place)
+        if (p->kind != WM_KP_TEXT && !is_place(f, p->var))
             return false;
     }
     return f->nplace > 0;
@@ -362,6 +374,7 @@ each_file(struct wm_bind *b, struct wm_line *l, void (*fn)(struct wm_bind *b, st
                             ? wm_index_value(wm_index_get(&b->be, l->x.me, v->index), at[k])
                             : at[k]);
         }
+        wm_inst_compose(b, &l->x);
         if (!wm_inst_key(b, &l->x, &t, &name))
             return false;
         fn(b, l, name);

@@ -3,6 +3,7 @@
  * Enters: the templates of a rule's terms with the prefixes around them.  Leaves: wm_key with the rule's variables.
  * Word lists and captures are declared by any template of the rule and may be used in all of them. */
 #include "compiler/check.h"
+#include "runtime/manifest.h"
 
 uint32_t
 wm_rule_find_var(const struct wm_rule *r, struct wm_str name)
@@ -25,9 +26,12 @@ wm_var_word(const struct wm_rule *r, uint32_t var, int64_t ordinal)
     return r->var.item[var].word[ordinal];
 }
 
+/* Arrays of one tuple's values have room for WM_MAX_RANK. */
 static uint32_t
 add_var(struct wm_module *m, struct wm_rule *r, const struct wm_var *v)
 {
+    if (r->var.n == WM_MAX_RANK)
+        wm_report(&m->cc->diags, WM_E_BAD_TEMPLATE, v->span, "more than %d placeholders", WM_MAX_RANK);
     *WM_PUSH(m->cc->a, &r->var) = *v;
     return r->var.n - 1;
 }
@@ -257,6 +261,10 @@ wm_resolve_templates(struct wm_module *m, struct wm_rule *r, int side, const str
             if (ok)
                 append_part(m->cc->a, out, &cap, &p);
         }
+    if (out->npart > WM_MAX_PARTS) {
+        wm_report(&m->cc->diags, WM_E_BAD_TEMPLATE, out->span, "a key of more than %d parts", WM_MAX_PARTS);
+        return false;
+    }
     return ok;
 }
 

@@ -429,7 +429,8 @@ check_where_used(struct wm_module *m, const struct wm_rule *r)
     for (uint32_t c = 0; c < r->ast->nclause; c++)
         for (uint32_t k = 0; r->ast->clause[c].kind == WM_CL_WHERE && k < r->ast->clause[c].nbind; k++)
             for (uint32_t i = 0; i < r->where.n; i++)
-                if (r->where.item[i].expr == r->ast->clause[c].bind[k].expr && !where_is_used(r, i))
+                if (r->where.item[i].expr == r->ast->clause[c].bind[k].expr && r->where.item[i].name.p[0] != '_' &&
+                    !where_is_used(r, i))
                     wm_report(&m->cc->diags, WM_E_UNUSED, r->where.item[i].span, "`%.*s` is not used by the rule",
                               WM_STR_ARG(r->where.item[i].name));
 }

@@ -53,17 +53,50 @@ in_holds(const struct wm_file_line *f, uint32_t var)
     return f->scope->var.item[var].ncomponent > 0;
 }
 
-static void
-find_places(struct wm_module *m, struct wm_file_line *f)
+/* Does a shard block on that side cut by a component of the index?  Then the index stands for its components.  Not one
+ * with a bound: the blocks could not leave out the tuples above it. */
+static bool
+is_cut_apart(const struct wm_module *m, int side, uint32_t index)
 {
-    f->place = WM_NEW_N(m->cc->a, uint32_t, f->name.npart);
+    const struct wm_index_def *def = &m->index.item[index];
+
+    for (uint32_t i = 0; i < m->shard.n && !def->stmt->bound; i++) {
+        const struct wm_name *nm = wm_module_find((struct wm_module *)m, m->shard.item[i]->name);
+
+        for (uint32_t c = 0; nm && nm->kind == WM_NM_INDEX && c < def->ncomponent; c++)
+            if (m->shard.item[i]->side == side && def->component[c] == nm->id)
+                return true;
+    }
+    return false;
+}
+
+static void
+add_place(struct wm_file_line *f, uint32_t var)
+{
+    for (uint32_t i = 0; i < f->nplace; i++)
+        if (f->place[i] == var)
+            return;
+    if (!in_key(&f->holds, var))
+        f->place[f->nplace++] = var;
+}
+
+static void
+find_places(struct wm_module *m, int side, struct wm_file_line *f)
+{
+    f->place = WM_NEW_N(m->cc->a, uint32_t, f->scope->var.n);
     for (uint32_t i = 0; i < f->name.npart; i++) {
         const struct wm_kpart *p = &f->name.part[i];
 
         if (p->kind == WM_KP_TEXT || in_holds(f, p->var))
             continue;
         if (p->kind == WM_KP_INDEX) {
-            f->place[f->nplace++] = p->var;
+            const struct wm_var *v = &f->scope->var.item[p->var];
+            bool apart = is_cut_apart(m, side, v->index);
+
+            for (uint32_t c = 0; apart && c < v->ncomponent; c++)
+                add_place(f, v->component[c]);
+            if (!apart)
+                add_place(f, p->var);
             continue;
         }
         wm_report(&m->cc->diags, WM_E_FILE_LINE, p->span,
@@ -122,7 +155,7 @@ add_file(struct wm_module *m, int side, const struct wm_side_item *it)
                       WM_STR_ARG(f.scope->var.item[f.as.part[i].var].name));
             return;
         }
-    find_places(m, &f);
+    find_places(m, side, &f);
     *WM_PUSH(m->cc->a, &m->side[side].file) = f;
 }
 

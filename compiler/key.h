@@ -36,6 +36,8 @@ struct wm_kpart {
     uint32_t nword;
 };
 
+enum { WM_MAX_PARTS = 256 }; /* of a key of a map */
+
 struct wm_key {
     struct wm_span span;
     struct wm_kpart *part; /* never two TEXT in a row */

@@ -100,14 +100,14 @@ add_words(struct wm_nfa *n, uint32_t at, const struct wm_kpart *p, uint32_t part
 
         for (size_t i = 0; i < p->word[w].n; i++) {
             uint8_t c = (uint8_t)p->word[w].p[i];
-            uint32_t to = follow(n, s, c, part);
             bool end = i + 1 == p->word[w].n;
+            uint32_t in = n->mix_words && !end ? 0 : part, to = follow(n, s, c, in);
 
             /* ends are marked by an exit to themselves until the real one is known */
             if (to == WM_NONE || (end && n->state.item[to].exit != WM_NONE)) {
                 n->duplicate |= to != WM_NONE;
                 to = add_state(n);
-                add_edge(n, s, c, c, part, to);
+                add_edge(n, s, c, c, in, to);
             }
             s = to;
             if (end) {

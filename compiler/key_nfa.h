@@ -38,6 +38,9 @@ struct wm_nfa {
     WM_VEC(struct wm_nfa_edge) edge;
     WM_VEC(struct wm_nfa_part) part;
     bool duplicate; /* a word stands twice in a list */
+    bool mix_words; /* set it before the first key: words share their beginnings with all text beside
+                       them, so that many lists at one place cost no more than their words; such an
+                       automaton does not tell whether one key is ambiguous */
 };
 
 void wm_nfa_init(struct wm_nfa *n, struct wm_arena *a);

@@ -9,6 +9,7 @@
 
 #include "compiler/key_ask.h"
 #include "compiler/key_nfa.h"
+#include "compiler/key_parts.h"
 
 /* Pairs of states to visit at most; past it (hostile maps) all pairs of keys are candidates. */
 enum { PAIRS_MAX = 1 << 20 };
@@ -163,14 +164,29 @@ add_twins(const struct set *s, struct partners *p, uint32_t first, uint32_t i)
             *WM_PUSH(s->a, &p->key) = j;
 }
 
+/* The answer of the last pair, which is that of all pairs of the same two templates, if nothing in them has to agree. */
+struct answer {
+    uint32_t x, y; /* templates; WM_NONE: none yet */
+    bool yes;
+    struct wm_str proof;
+};
+
+static bool
+repeats(const struct wm_key *k)
+{
+    return wm_key_repeated(k, 0) < k->npart;
+}
+
 /* Two keys that may overlap; false: the caller has had enough. */
 static bool
-decide(const struct set *s, uint32_t i, uint32_t j)
+decide(const struct set *s, uint32_t i, uint32_t j, struct answer *last)
 {
-    struct wm_str proof;
-
-    return !wm_key_overlap(s->caller, s->key[i], s->key[j], &proof) ||
-           s->report(s->user, i, j, proof);
+    if (last->x != s->leaf[i] || last->y != s->leaf[j] || repeats(s->key[i]) || repeats(s->key[j])) {
+        last->x = s->leaf[i];
+        last->y = s->leaf[j];
+        last->yes = wm_key_overlap(s->caller, s->key[i], s->key[j], &last->proof);
+    }
+    return !last->yes || s->report(s->user, i, j, last->proof);
 }
 
 /* Decide all candidates, in order. */
@@ -178,16 +194,17 @@ static void
 decide_candidates(const struct set *s)
 {
     struct partners p = find_partners(s);
+    struct answer last = {.x = WM_NONE};
 
     for (uint32_t i = 0; i < s->n; i++) {
         p.key.n = 0;
         add_twins(s, &p, s->leaf[i], i);
         for (uint32_t k = p.head[s->leaf[i]]; k != WM_NONE; k = p.next[k])
             add_twins(s, &p, p.other[k], i);
-        if (p.key.n > 1)
+        if (p.head[s->leaf[i]] != WM_NONE) /* twins alone are in order */
             qsort(p.key.item, p.key.n, sizeof(*p.key.item), by_value);
         for (uint32_t k = 0; k < p.key.n; k++)
-            if (!decide(s, i, p.key.item[k]))
+            if (!decide(s, i, p.key.item[k], &last))
                 return;
     }
 }
@@ -195,9 +212,11 @@ decide_candidates(const struct set *s)
 static void
 decide_all(const struct set *s)
 {
+    struct answer last = {.x = WM_NONE};
+
     for (uint32_t i = 0; i < s->n; i++)
         for (uint32_t j = i + 1; j < s->n; j++)
-            if (!decide(s, i, j))
+            if (!decide(s, i, j, &last))
                 return;
 }
 
@@ -209,6 +228,7 @@ collect(struct set *s)
     s->leaf = WM_NEW_N(s->a, uint32_t, s->n);
     s->twin = WM_NEW_N(s->a, uint32_t, s->n);
     wm_nfa_init(&s->nfa, s->a);
+    s->nfa.mix_words = true;
     for (uint32_t i = 0; i < s->n; i++) {
         uint32_t first = wm_nfa_add(&s->nfa, s->key[i], i);
 

@@ -57,6 +57,7 @@ struct wm_invented {
     struct wm_tset *placed;  /* the same as they lie in files */
     WM_VEC(uint8_t) narrow;  /* by logical tensor: the dtype whose values its elements may have */
     uint32_t *of;            /* by placed tensor: a logical one */
+    struct wm_str root;      /* where in their files the placed tensors stand; may be empty */
     bool *covered;           /* [wm_mini_items()] rules, then aliases */
     uint32_t nequal;         /* pairs of axes of a rule with equal sizes */
 };

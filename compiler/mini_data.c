@@ -170,13 +170,14 @@ fill_file(const struct data *d, char *p, const struct wm_wfile *w, const struct 
     }
 }
 
-/* The container is that of the file's name, if that says one. */
+/* The container is that of the file's name, if that says one; tensors stand under the side's root. */
 static enum wm_status
 make_file(struct data *d, uint32_t file, struct wm_mini_file *out, struct wm_err *err)
 {
     const struct wm_manifest *m = d->m->manifest;
     WM_VEC(struct wm_wtensor) t = {0};
     const struct wm_format *fmt = wm_format_by_suffix(m->file.item[file].name, NULL);
+    struct wm_wopts opts;
     struct wm_wfile w;
     enum wm_status st;
     char *p;
@@ -192,8 +193,8 @@ make_file(struct data *d, uint32_t file, struct wm_mini_file *out, struct wm_err
                                                          .same = WM_NONE};
     if (!fmt || !fmt->layout)
         fmt = wm_formats[WM_FMT_safetensors];
-    if ((st = fmt->layout(d->cc->a, t.item, t.n, &(struct wm_wopts){.name = m->file.item[file].name}, &w, err)) !=
-        WM_OK)
+    opts = (struct wm_wopts){.name = m->file.item[file].name, .root = d->m->in.root};
+    if ((st = fmt->layout(d->cc->a, t.item, t.n, &opts, &w, err)) != WM_OK)
         return st;
     p = wm_arena_alloc(d->cc->a, w.size);
     memcpy(p, w.head.p, w.head.n);

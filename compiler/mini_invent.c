@@ -387,6 +387,7 @@ place(struct wm_invent *v, struct wm_invented *out)
     s = wm_bind_write_side(&w, s);
     if (!s)
         return false;
+    out->root = w.m->side[w.ws].root;
     out->placed = s->out;
     out->of = WM_NEW_N(w.cc->a, uint32_t, s->out->t.n);
     for (uint32_t i = 0; i < s->out->t.n; i++)

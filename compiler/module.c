@@ -190,6 +190,9 @@ resolve_composites(struct wm_module *m)
         if (st->ncomponent == 0)
             continue;
         def->component = WM_NEW_N(m->cc->a, uint32_t, st->ncomponent);
+        if (st->ncomponent > WM_MAX_RANK)
+            wm_report(ds, WM_E_COMPOSITE, st->name_span, "`%.*s` has more than %d components", WM_STR_ARG(st->name),
+                      WM_MAX_RANK);
         for (uint32_t c = 0; c < st->ncomponent; c++) {
             struct wm_name *nm = (struct wm_name *)wm_module_find(m, st->component[c].name);
 

@@ -79,6 +79,18 @@ TEXTS = {
         "embed"                                <-> "embed"
         "norm"                                 <-> "norm"
     """,
+    "composite_ranks": """
+        index stage < 2
+        index part < 3
+        index rank = (stage part)
+        index layer < 4
+        target { format pth file "r{rank:02}.pth" root "model" }
+        shard stage on target { "l.{layer}.{x*}" at floor_div(layer, 2)
+                                "{rest*}" replicate }
+        shard part on target { "{x*}.w" split 0
+                               "{rest*}" replicate }
+        "{rest*}" <-> "{rest}"
+    """,
     "conditions": """
         param wide = false "rows of three"
         index layer < config.depth

@@ -329,6 +329,20 @@ def test_invert_is_a_map(copy):
     assert (copy.path("back") / FILE).read_bytes() == (copy.path("tiny") / FILE).read_bytes()
 
 
+def test_limits_of_placeholders(wmap):
+    """What a tuple of values has room for; more of them overran it."""
+    names = [f"i{k}" for k in range(65)]
+    indices = "wmap 1\n" + "".join(f"index {n} < 1\n" for n in names)
+    holes = ".".join("{%s}" % n for n in names)
+    for text, code in [('target { file "%s" }\n"a" <-> "a"' % holes, "E0131"), ('"a.%s" <-> "b.%s"' % (holes, holes), "E0131"),
+                       ('source { alias "a.%s" = "b" }\n"a" <-> "a"' % holes, "E0131"),
+                       ('"%s" <-> "x.{i0}"' % ".".join(["{i0}"] * 130), "E0131"),
+                       ('index c = (%s)\n"a.{c}" <-> "b.{c}"' % " ".join(names), "E0327")]:
+        wmap.path("m.wmap").write_text(indices + text)
+        r = wmap("check", "m.wmap")
+        assert r.status == 1 and code in r.err and "more than" in r.err, r
+
+
 def test_dump_stages(models):
     for stage, extra in [("ast", []), ("checked", []), ("graph", ["-i", "tiny"]), ("plan", ["-i", "tiny"])]:
         one = models.ok("dump", "litgpt/llama", "--stage", stage, *extra).out

@@ -302,6 +302,16 @@ def test_import_use_override():
     assert out[None, "d"].shape == (3, 2)
 
 
+def test_a_bound_counts_where_its_index_stands():
+    """The files of `c` hold none of the keys of `k`, whose rule has all of `a` and `b`."""
+    text = """wmap 1 map m index a < 2 index b < 2 index c < 3 = (a b)
+target { file "c{c}" holds "t.{c}" file "rest" holds "{rest*}" }
+"t.{c}" <-> "t.{c}"
+"k.{a}" [] <-> "k.{a}.{b}" [] broadcast b"""
+    out = both_ways(text, {"t.0": tensor(1), "t.1": tensor(1), "t.2": tensor(1), "k.0": tensor(), "k.1": tensor()})
+    assert len(out) == 3 + 4
+
+
 def test_coverage():
     refused('wmap 1 map m "a" <-> "b"', {"a": tensor(1), "x": tensor(1)}, "unmapped")
     refused('wmap 1 map m "a" <-> "b"', {}, "missing")

@@ -336,6 +336,68 @@ many_keys(void **state)
     assert_true(s < 5);
 }
 
+/* Bytes that an arena may ask for, all together. */
+static struct { size_t left; jmp_buf out; } budget;
+
+static void *
+budget_malloc(size_t n)
+{
+    if (n > budget.left)
+        return NULL;
+    budget.left -= n;
+    return malloc(n);
+}
+
+static void
+over_budget(void *user)
+{
+    (void)user;
+    longjmp(budget.out, 1);
+}
+
+/* Overlapping pairs among 2 000 keys of that form, found with `bytes` of memory; -1: those were not enough. */
+static int
+overlaps_within(const char *form, size_t bytes)
+{
+    enum { N = 2000 };
+    struct wm_key *k = WM_NEW_N(&arena, struct wm_key, N);
+    const struct wm_key **p = WM_NEW_N(&arena, const struct wm_key *, N);
+    struct wm_sys sys = wm_sys_real;
+    struct wm_arena a;
+    uint32_t found = 0;
+    volatile int result = -1;
+
+    for (uint32_t i = 0; i < N; i++) {
+        k[i] = kit_key(&arena, wm_arena_printf(&arena, form, i, i).p);
+        p[i] = &k[i];
+    }
+    sys.malloc = budget_malloc;
+    budget.left = bytes;
+    wm_arena_init(&a, &sys, over_budget, NULL);
+    if (setjmp(budget.out) == 0) {
+        wm_keys_overlaps(&a, p, N, count_pair, &found);
+        result = (int)found;
+    }
+    wm_arena_fini(&a);
+    return result;
+}
+
+/* Work that grows with the square of the keys takes memory that does, too: pairs of states, and proofs. */
+static void
+many_lists_of_words(void **state)
+{
+    (void)state;
+    assert_int_equal(overlaps_within("m.{l}.{p in a%u|b%u}.{r*}", 8 << 20), 0);
+    assert_int_equal(overlaps_within("{p in a%u|b%u}.w.{i}", 8 << 20), 0);
+}
+
+static void
+many_twins(void **state)
+{
+    (void)state;
+    assert_int_equal(overlaps_within("h.{l}.weight", 1 << 20), 100000); /* where count_pair() has enough */
+}
+
 static void
 everything_overlaps(void **state)
 {
@@ -500,6 +562,8 @@ main(void)
         cmocka_unit_test(match),
         cmocka_unit_test(print),
         cmocka_unit_test(many_keys),
+        cmocka_unit_test(many_lists_of_words),
+        cmocka_unit_test(many_twins),
         cmocka_unit_test(everything_overlaps),
         cmocka_unit_test(hostile_texts),
         cmocka_unit_test(hostile_templates),
