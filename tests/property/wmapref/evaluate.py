@@ -401,8 +401,8 @@ class Instance:
 
     def index_names(self):
         """Indices that stand in keys or file names of the rule; composites hold their bounds there."""
-        files = {b for _, f in self.bases.values() for b in f}
-        return self.flat.index_names + [n for n in self.in_files if files & set(self.flat.names.bases(n))]
+        names, files = self.flat.names, {b for _, f in self.bases.values() for b in f}
+        return self.flat.index_names + [n for n in self.in_files if names.is_index(n) and files & set(names.bases(n))]
 
     def own(self, term):
         """The indices of a term's keys and files that are axes."""
