@@ -159,6 +159,20 @@ add_local(struct build *x, struct wm_module *m, const struct wm_mapx *e, bool in
     return false;
 }
 
+/* The named maps of a file are right, used or not: names, arguments, no cycle. */
+static bool
+check_named(const struct build *x, struct wm_module *m)
+{
+    struct build y = {.cc = x->cc, .chain = WM_NEW(x->cc->a, struct wm_chain), .err = x->err};
+
+    for (uint32_t i = 0; i < m->mapdef.n; i++) {
+        y.depth = y.chain->link.n = 0;
+        if (!add(&y, m, m->mapdef.item[i]->mapx, false, NULL))
+            return false;
+    }
+    return true;
+}
+
 /* `file.wmap:name`: a named map of a file. */
 static bool
 add_global(struct build *x, const struct wm_mapx *e, bool inverse, const struct wm_chain_link *outer)
@@ -172,7 +186,7 @@ add_global(struct build *x, const struct wm_mapx *e, bool inverse, const struct 
         local.name = (struct wm_str){colon + 1, e->name.n - file.name.n - 1};
     }
     m = find_module(x, &file);
-    if (!m)
+    if (!m || (m->ok && !check_named(x, m)))
         return false;
     return colon ? m->ok && add_local(x, m, &local, inverse, outer) : add_module(x, m, e, inverse, outer);
 }

@@ -230,6 +230,26 @@ is_spread(const struct wm_rule *r, uint32_t v)
     return false;
 }
 
+/* Tuples above a bound are left out as whole instances; along an axis they would be holes. */
+static void
+check_bound(struct wm_module *m, const struct wm_rule *r, uint32_t v)
+{
+    const struct wm_var *var = &r->var.item[v];
+
+    if (!m->index.item[var->index].stmt->bound || var->common)
+        return;
+    for (uint32_t c = 0; c < var->ncomponent; c++) {
+        const struct wm_var *part = &r->var.item[var->component[c]];
+
+        if (part->common || is_spread(r, var->component[c]))
+            continue;
+        wm_report(&m->cc->diags, WM_E_COMPOSITE, var->span,
+                  "`%.*s` has a bound, so `%.*s` must stand in keys of both sides: an axis of it would have holes",
+                  WM_STR_ARG(var->name), WM_STR_ARG(part->name));
+        return;
+    }
+}
+
 /* A variable is common where every term of both sides has it: one value of it is one instance.  A fill has no terms to
  * lack one, so there `broadcast` and `pick` decide. */
 static void
@@ -254,6 +274,7 @@ find_common(struct wm_module *m, struct wm_rule *r)
             var->common = true;
             for (uint32_t c = 0; c < var->ncomponent; c++)
                 var->common &= r->var.item[var->component[c]].common;
+            check_bound(m, r, v);
         }
         if (var->kind == WM_VAR_CAPTURE && !var->common)
             wm_report(&m->cc->diags, WM_E_KEY_CAPTURE, var->span,

@@ -329,6 +329,22 @@ def test_invert_is_a_map(copy):
     assert (copy.path("back") / FILE).read_bytes() == (copy.path("tiny") / FILE).read_bytes()
 
 
+def test_named_maps_are_checked_unused(wmap):
+    for text, code in [("map a = b\nmap b = ~a", "E0208"), ("map a = nix", "E0708"), ("map a = m(q = 3)", "E0241")]:
+        wmap.path("m.wmap").write_text('wmap 1\nmap m\n%s\n"x" <-> "y"\n' % text)
+        r = wmap("check", "m.wmap")
+        assert r.status == 1 and code in r.err and r.err.count("error[") == 1, r
+
+
+def test_a_bound_leaves_no_holes(wmap):
+    head = "wmap 1\nindex a < 2\nindex b < 2\nindex c < 3 = (a b)\n"
+    for rule, ok in [('"h.{c}" [e] <-> "w" [a b e]', False), ('"h.{c}" [e] <-> "w.{a}" [b e]', False),
+                     ('"h.{c}" [e] <-> "w.{a}.{b}" [e]', True), ('"h" [e] <-> "w.{c}" [e] broadcast c', True)]:
+        wmap.path("m.wmap").write_text(head + rule)
+        r = wmap("check", "m.wmap")
+        assert r.status == 0 if ok else (r.status == 1 and "E0327" in r.err and "holes" in r.err), r
+
+
 def test_limits_of_placeholders(wmap):
     """What a tuple of values has room for; more of them overran it."""
     names = [f"i{k}" for k in range(65)]
