@@ -103,7 +103,7 @@ block_new(struct wm_arena *a, size_t n, bool map)
     if (n > SIZE_MAX - sizeof(*b) - MAP_BLOCK)
         out_of_memory(a);
     if (map) {
-        all = (all + MAP_BLOCK - 1) / MAP_BLOCK * MAP_BLOCK;
+        all = all < MAP_BLOCK ? MAP_BLOCK : all; /* the end of more is in small pages */
         b = a->sys->map(all);
     }
     if (b) {
@@ -160,7 +160,7 @@ carve(struct wm_arena *a, size_t n, bool grows, bool *zeroed)
     grows = grows && n >= GROW_ALONE && a->head;
     if (n > (size_t)(a->end - a->at) || grows) {
         bool large = room + sizeof(*b) >= MAP_BLOCK;
-        bool alone = grows || (a->head && n > room / (large ? 2 : 4));
+        bool alone = grows || (a->head && n > room / 4);
 
         b = block_new(a, alone || n > room ? n : room, alone ? !grows && n >= MAP_BLOCK / 2 : large);
         if (alone) {
