@@ -86,6 +86,7 @@ copy_options(struct wmap_ctx *ctx, struct wmap_plan *p, const wmap_bind_options 
     for (size_t k = 0; k < o->nonly; k++)
         only[k] = wm_ctx_str(ctx, o->only[k]);
     p->no_symlinks = o->no_symlinks;
+    p->round_numbers = o->round_numbers;
     p->output = wm_ctx_str(ctx, o->output);
     p->bind = (struct wm_bind_opts){.reverse = o->reverse,
                                     .invented = ctx->invented,
@@ -223,7 +224,7 @@ static enum wm_status
 open_input(struct wmap_plan *p, const char *input, struct wm_manifest *m)
 {
     struct wmap_ctx *ctx = p->map->ctx;
-    struct wm_open_opts opts = {.no_symlinks = p->no_symlinks};
+    struct wm_open_opts opts = {.no_symlinks = p->no_symlinks, .round_numbers = p->round_numbers};
 
     p->in = m;
     p->pushed = m != NULL;

@@ -64,6 +64,12 @@ open_ranked(struct wmap_checkpoint *c, struct wm_str path, bool no_symlinks, str
     return c->ranks ? WM_OK : wm_ranks_guess(a, c->m, &c->ranks, err);
 }
 
+void
+wmap_checkpoint_round_numbers(wmap_checkpoint *c)
+{
+    wm_manifest_round_numbers(c->m);
+}
+
 wmap_status
 wmap_checkpoint_open(wmap_ctx *ctx, const char *path, bool no_symlinks, wmap_checkpoint **out)
 {

@@ -46,7 +46,7 @@ struct wmap_plan {
     struct wm_manifest *in;
     struct wm_graph *graph;
     struct wm_bind_opts bind; /* its texts are owned by the context */
-    bool no_symlinks;
+    bool no_symlinks, round_numbers;
     bool stream;          /* the output is "-" */
     struct wm_feed *source; /* the input comes as a stream; or NULL */
     bool pushed;              /* it is pushed (wmap_push_open) */

@@ -184,7 +184,7 @@ has_equal_names(struct verify *f, const struct wm_view *v)
 static enum wm_status
 open_output(struct verify *f, struct wm_str path)
 {
-    struct wm_open_opts opts = {.no_symlinks = f->p->no_symlinks};
+    struct wm_open_opts opts = {.no_symlinks = f->p->no_symlinks, .round_numbers = f->p->round_numbers};
     struct wm_bind_opts back = f->p->bind; /* the output is what the way back reads */
     struct wm_view v;
 

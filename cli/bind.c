@@ -25,6 +25,7 @@ bind_map(struct cli *c, wmap_map **map, wmap_plan **plan)
                            .no_symlinks = given(c, OPT_no_symlinks),
                            .trust_replicas = given(c, OPT_trust_replicas),
                            .trust_checksums = given(c, OPT_trust_checksums),
+                           .round_numbers = given(c, OPT_round_numbers),
                            .strict_pad = given(c, OPT_strict_pad),
                            .only = c->only,
                            .nonly = c->nonly,

@@ -39,6 +39,10 @@ cmd_diff(struct cli *c)
     if (st == WMAP_OK) {
         struct signals *s = signals_begin(c);
 
+        if (given(c, OPT_round_numbers)) {
+            wmap_checkpoint_round_numbers(a);
+            wmap_checkpoint_round_numbers(b);
+        }
         st = wmap_diff(a, b, &o, result_style(c), c->out);
         progress_end(c);
         signals_end(s);

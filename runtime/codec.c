@@ -7,13 +7,21 @@
 #include <string.h>
 
 const struct wm_codec_info wm_codec_info[WM_CODEC_N] = {
-    [WM_CODEC_RAW] = {1, 1},         [WM_CODEC_BLOB] = {1, 1},
-    [WM_CODEC_SWAP2] = {2, 2},       [WM_CODEC_SWAP4] = {4, 4},
-    [WM_CODEC_SWAP8] = {8, 8},       [WM_CODEC_MSGPACK_F32] = {4, 5},
-    [WM_CODEC_MSGPACK_F64] = {4, 9}, [WM_CODEC_MSGPACK_MIXED] = {4, 0},
+    [WM_CODEC_RAW] = {1, 1, true},
+    [WM_CODEC_BLOB] = {1, 1, false},
+    [WM_CODEC_SWAP2] = {2, 2, true},
+    [WM_CODEC_SWAP4] = {4, 4, true},
+    [WM_CODEC_SWAP8] = {8, 8, true},
+    [WM_CODEC_MSGPACK_F32] = {4, 5, true},
+    [WM_CODEC_MSGPACK_F64] = {4, 9, true},
+    [WM_CODEC_MSGPACK_MIXED] = {4, 0, false},
+    [WM_CODEC_MSGPACK_F64_ROUND] = {4, 9, false},
+    [WM_CODEC_MSGPACK_MIXED_ROUND] = {4, 0, false},
+    [WM_CODEC_MSGPACK_U32] = {4, 5, true},
+    [WM_CODEC_MSGPACK_U32_MIXED] = {4, 0, false},
 };
 
-enum { TAG_F32 = 0xca, TAG_F64 = 0xcb };
+enum { TAG_F32 = 0xca, TAG_F64 = 0xcb, TAG_U32 = 0xce };
 
 /* ---- single numbers ---- */
 
@@ -104,8 +112,9 @@ swap(enum wm_codec c, unsigned char *q, const unsigned char *p, uint64_t n)
         SWAP_LOOP(64)
 }
 
+/* Four bytes behind a tag. */
 static uint64_t
-decode_f32(unsigned char *q, const unsigned char *p, uint64_t n)
+decode_tagged(unsigned char tag, unsigned char *q, const unsigned char *p, uint64_t n)
 {
     unsigned bad = 0;
     uint64_t i = 0;
@@ -113,16 +122,17 @@ decode_f32(unsigned char *q, const unsigned char *p, uint64_t n)
     for (; i < n; i++) {
         uint32_t v = big32(p + 5 * i + 1);
 
-        bad |= p[5 * i] ^ TAG_F32;
+        bad |= p[5 * i] ^ tag;
         memcpy(q + 4 * i, &v, sizeof(v));
     }
-    for (i = bad ? 0 : n; i < n && p[5 * i] == TAG_F32; i++)
+    for (i = bad ? 0 : n; i < n && p[5 * i] == tag; i++)
         ;
     return i;
 }
 
+/* `may` has the bits in which a float64 may differ from that of its float32: none, or all. */
 static uint64_t
-decode_f64(unsigned char *q, const unsigned char *p, uint64_t n)
+decode_f64(unsigned char *q, const unsigned char *p, uint64_t n, uint64_t may)
 {
     uint64_t bad = 0, i = 0;
 
@@ -130,13 +140,13 @@ decode_f64(unsigned char *q, const unsigned char *p, uint64_t n)
         uint64_t d = big64(p + 9 * i + 1);
         uint32_t v = narrow(d);
 
-        bad |= (uint64_t)(p[9 * i] ^ TAG_F64) | (widen(v) ^ d);
+        bad |= (uint64_t)(p[9 * i] ^ TAG_F64) | ((widen(v) ^ d) & ~may);
         memcpy(q + 4 * i, &v, sizeof(v));
     }
     for (i = bad ? 0 : n; i < n; i++) {
         uint64_t d = big64(p + 9 * i + 1);
 
-        if (p[9 * i] != TAG_F64 || widen(narrow(d)) != d)
+        if (p[9 * i] != TAG_F64 || (widen(narrow(d)) ^ d) & ~may)
             break;
     }
     return i;
@@ -152,9 +162,13 @@ wm_codec_decode(enum wm_codec c, void *to, const void *from, uint64_t n)
         swap(c, to, from, n);
         return n;
     case WM_CODEC_MSGPACK_F32:
-        return decode_f32(to, from, n);
+        return decode_tagged(TAG_F32, to, from, n);
+    case WM_CODEC_MSGPACK_U32:
+        return decode_tagged(TAG_U32, to, from, n);
     case WM_CODEC_MSGPACK_F64:
-        return decode_f64(to, from, n);
+        return decode_f64(to, from, n, 0);
+    case WM_CODEC_MSGPACK_F64_ROUND:
+        return decode_f64(to, from, n, UINT64_MAX);
     default:
         memmove(to, from, n);
         return n;
@@ -177,9 +191,10 @@ wm_codec_encode(enum wm_codec c, void *to, const void *from, uint64_t n)
         swap(c, to, from, n);
         return;
     case WM_CODEC_MSGPACK_F32:
+    case WM_CODEC_MSGPACK_U32:
         for (uint64_t i = 0; i < n; i++) {
             v = big32(p + 4 * i);
-            q[5 * i] = TAG_F32;
+            q[5 * i] = c == WM_CODEC_MSGPACK_F32 ? TAG_F32 : TAG_U32;
             memcpy(q + 5 * i + 1, &v, sizeof(v));
         }
         return;
@@ -212,51 +227,84 @@ wm_codec_number_size(unsigned char first)
     return first >= 0xca && first <= 0xd3 ? size[first - 0xca] : 0;
 }
 
-/* Integers are rounded as a cast does; a float64 must be that of a float32. */
+/* Is an integer of this size a float32? */
 static bool
-number(const unsigned char *p, uint32_t *v)
+float_has(uint64_t u)
 {
+    return u == 0 || u >> __builtin_ctzll(u) < UINT64_C(1) << 24;
+}
+
+/* A number as a float32.  False: no float32 equals it, and it is not to be rounded. */
+static bool
+number(const unsigned char *p, bool round, uint32_t *v)
+{
+    uint64_t u;
+    int64_t s;
+
     switch (*p) {
     case TAG_F32:
         *v = big32(p + 1);
         return true;
     case TAG_F64:
         *v = narrow(big64(p + 1));
-        return widen(*v) == big64(p + 1);
-    case 0xcc:
-        *v = bits_of(p[1]);
-        return true;
-    case 0xcd:
-        *v = bits_of(big16(p + 1));
-        return true;
-    case 0xce:
-        *v = bits_of((float)big32(p + 1));
-        return true;
+        return round || widen(*v) == big64(p + 1);
     case 0xcf:
-        *v = bits_of((float)big64(p + 1));
-        return true;
+        u = big64(p + 1);
+        *v = bits_of((float)u);
+        return round || float_has(u);
     case 0xd0:
-        *v = bits_of((int8_t)p[1]);
-        return true;
+        s = (int8_t)p[1];
+        break;
     case 0xd1:
-        *v = bits_of((int16_t)big16(p + 1));
-        return true;
+        s = (int16_t)big16(p + 1);
+        break;
     case 0xd2:
-        *v = bits_of((float)(int32_t)big32(p + 1));
-        return true;
+        s = (int32_t)big32(p + 1);
+        break;
     case 0xd3:
-        *v = bits_of((float)(int64_t)big64(p + 1));
-        return true;
+        s = (int64_t)big64(p + 1);
+        break;
+    case 0xcc:
+        s = p[1];
+        break;
+    case 0xcd:
+        s = big16(p + 1);
+        break;
+    case TAG_U32:
+        s = big32(p + 1);
+        break;
     default:
-        *v = bits_of((int8_t)*p);
-        return true;
+        s = (int8_t)*p;
     }
+    *v = bits_of((float)s);
+    return round || float_has(s < 0 ? 0 - (uint64_t)s : (uint64_t)s);
+}
+
+/* An integer of 0 to 2^32 - 1, however wide it is spelled. */
+static bool
+unsigned_number(const unsigned char *p, uint32_t *v)
+{
+    uint64_t u = UINT64_MAX;
+
+    if (*p < 0x80)
+        u = *p;
+    else if (*p == 0xcc || (*p == 0xd0 && p[1] < 0x80))
+        u = p[1];
+    else if (*p == 0xcd || (*p == 0xd1 && p[1] < 0x80))
+        u = big16(p + 1);
+    else if (*p == TAG_U32 || (*p == 0xd2 && p[1] < 0x80))
+        u = big32(p + 1);
+    else if (*p == 0xcf || *p == 0xd3)
+        u = big64(p + 1);
+    *v = (uint32_t)u;
+    return u <= UINT32_MAX;
 }
 
 uint64_t
-wm_codec_decode_mixed(void *to, const void *from, uint64_t len, uint64_t n, uint64_t *used)
+wm_codec_decode_mixed(enum wm_codec c, void *to, const void *from, uint64_t len, uint64_t n, uint64_t *used)
 {
     const unsigned char *p = from, *end = p + len;
+    bool round = c == WM_CODEC_MSGPACK_MIXED_ROUND, is_u32 = c == WM_CODEC_MSGPACK_U32_MIXED;
     unsigned char *q = to;
     uint64_t i = 0;
 
@@ -264,7 +312,7 @@ wm_codec_decode_mixed(void *to, const void *from, uint64_t len, uint64_t n, uint
         unsigned size = wm_codec_number_size(*p);
         uint32_t v;
 
-        if (size == 0 || size > (uint64_t)(end - p) || !number(p, &v))
+        if (size == 0 || size > (uint64_t)(end - p) || !(is_u32 ? unsigned_number(p, &v) : number(p, round, &v)))
             break;
         memcpy(q + 4 * i, &v, sizeof(v));
         p += size;

@@ -7,9 +7,10 @@
 
 #include "runtime/plan.h"
 
-/* Bytes of one element, decoded and in the file; raw 0: elements differ in length. */
+/* Bytes of one element, decoded and in the file; raw 0: elements differ in length, and there is an index. */
 struct wm_codec_info {
     uint8_t plain, raw;
+    bool written; /* of outputs, too */
 };
 extern const struct wm_codec_info wm_codec_info[WM_CODEC_N];
 
@@ -25,8 +26,8 @@ void wm_codec_encode(enum wm_codec c, void *to, const void *from, uint64_t n);
 /* Bytes of the msgpack number that begins with this byte; 0: no number does. */
 unsigned wm_codec_number_size(unsigned char first);
 
-/* Decode n elements of MSGPACK_MIXED from [from, from + len).  Returns how many are well-formed, as above; *used: the
- * bytes that they take. */
-uint64_t wm_codec_decode_mixed(void *to, const void *from, uint64_t len, uint64_t n, uint64_t *used);
+/* Decode n elements of a codec without a fixed length from [from, from + len).  Returns how many are well-formed, as
+ * above; *used: the bytes that they take. */
+uint64_t wm_codec_decode_mixed(enum wm_codec c, void *to, const void *from, uint64_t len, uint64_t n, uint64_t *used);
 
 #endif

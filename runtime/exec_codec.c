@@ -56,11 +56,20 @@ read_stretch(struct wm_worker *w, const struct wm_plan_infile *f, uint64_t off, 
 static const char *
 why(uint32_t codec, const char *p)
 {
+    unsigned char first = (unsigned char)*p;
+
     if (codec == WM_CODEC_MSGPACK_F32)
         return "is no msgpack float32";
-    if ((unsigned char)*p == 0xcb)
-        return "is a float64 that no float32 equals";
-    return codec == WM_CODEC_MSGPACK_F64 ? "is no msgpack float64" : "is no msgpack number";
+    if (codec == WM_CODEC_MSGPACK_U32)
+        return "is no msgpack integer of 32 bits";
+    if (codec == WM_CODEC_MSGPACK_U32_MIXED)
+        return wm_codec_number_size(first) ? "is no integer of 0 to 2^32 - 1" : "is no msgpack number";
+    if (first == 0xcb && codec != WM_CODEC_MSGPACK_F64_ROUND && codec != WM_CODEC_MSGPACK_MIXED_ROUND)
+        return "is a float64 that no float32 equals; --round-numbers takes the nearest";
+    if (codec == WM_CODEC_MSGPACK_F64 || codec == WM_CODEC_MSGPACK_F64_ROUND)
+        return "is no msgpack float64";
+    return wm_codec_number_size(first) ? "is an integer that no float32 equals; --round-numbers takes the nearest"
+                                       : "is no msgpack number";
 }
 
 /* Element number `element` of a file is not what its codec says. */
@@ -136,7 +145,7 @@ decode_block(struct wm_worker *w, uint32_t file, uint64_t k)
     }
     if ((st = read_stretch(w, f, lo, hi - lo)) != WM_OK)
         return st;
-    good = wm_codec_decode_mixed(w->plain, w->raw, hi - lo, n, &used);
+    good = wm_codec_decode_mixed(f->codec, w->plain, w->raw, hi - lo, n, &used);
     if (good < n)
         return malformed(w, file, k * WM_CODEC_INDEX_STEP + good,
                          used < hi - lo ? why(f->codec, w->raw + used) : "is missing");
@@ -176,6 +185,5 @@ wm_read_virtual(struct wm_worker *w, uint32_t file, uint64_t off, struct iovec *
         put(&to, wm_plan_blob(&w->x->plan, (struct wm_plan_bytes){f->lo + off, to.n}), to.n);
         return WM_OK;
     }
-    return f->codec == WM_CODEC_MSGPACK_MIXED ? read_mixed(w, file, off, &to)
-                                              : read_fixed(w, file, off, &to);
+    return wm_codec_info[f->codec].raw == 0 ? read_mixed(w, file, off, &to) : read_fixed(w, file, off, &to);
 }

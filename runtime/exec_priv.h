@@ -133,7 +133,7 @@ struct wm_worker {
     char *factor[3]; /* of low-rank sums: tiles of both factors, and one as it is in its file */
     uint64_t factor_n; /* bytes of each */
     char *raw, *plain; /* [WM_STRETCH] each, where inputs are decoded */
-    uint32_t block_file; /* `plain` holds this block of a MSGPACK_MIXED file; WM_NONE: no whole block */
+    uint32_t block_file; /* `plain` holds this block of a file with an index; WM_NONE: no whole block */
     uint64_t block;
     char *scratch;   /* blocks of input that are permuted */
     uint64_t scratch_n, scratch_used;

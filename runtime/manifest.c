@@ -355,6 +355,19 @@ open_file(struct wm_manifest *m, const struct wm_sys *sys, const struct wm_open_
     return rc == WM_OK ? add_open_file(m, sys, m->path, name, fd, &st, err) : rc;
 }
 
+void
+wm_manifest_round_numbers(struct wm_manifest *m)
+{
+    for (uint32_t i = 0; i < m->tensor.n; i++) {
+        uint32_t *codec = &m->tensor.item[i].codec;
+
+        if (*codec == WM_CODEC_MSGPACK_F64)
+            *codec = WM_CODEC_MSGPACK_F64_ROUND;
+        else if (*codec == WM_CODEC_MSGPACK_MIXED)
+            *codec = WM_CODEC_MSGPACK_MIXED_ROUND;
+    }
+}
+
 enum wm_status
 wm_manifest_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
                  const struct wm_open_opts *opts, struct wm_manifest **out, struct wm_err *err)
@@ -384,6 +397,8 @@ wm_manifest_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str pat
     } else {
         rc = open_file(m, sys, o, err);
     }
+    if (rc == WM_OK && o->round_numbers)
+        wm_manifest_round_numbers(m);
     if (rc == WM_OK)
         *out = m;
     return rc;

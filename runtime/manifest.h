@@ -34,7 +34,7 @@ struct wm_mtensor {
     const int64_t *stride;  /* [rank] in elements, >= 0, or NULL: row-major and contiguous */
     uint32_t codec;         /* enum wm_codec: how its elements are stored from `off` on */
     uint64_t raw;           /* bytes of the stretch at `off` that holds them, where codec is not RAW */
-    const uint64_t *index;  /* of MSGPACK_MIXED (see wm_plan_infile) */
+    const uint64_t *index;  /* where elements differ in length (see wm_plan_infile) */
     uint32_t nindex;
     uint32_t npart;         /* not 0: its elements are in these; `off` means nothing, and it has no stride or codec */
     const struct wm_mpart *part; /* [npart], none empty, ascending first elements; they tile the tensor */
@@ -95,6 +95,7 @@ struct wm_open_opts {
     const struct wm_str *only; /* names relative to the directory, instead of the index or all; [nonly] */
     uint32_t nonly;
     struct wm_str root;     /* where in a nested container the tensors live ("model_state_dict"); empty: found */
+    bool round_numbers;     /* numbers that are more than their tensor's dtype holds are rounded, not refused */
 };
 
 /* Open a checkpoint: a file of a known format (by content), or a directory: by its index file, else all files of
@@ -103,6 +104,9 @@ struct wm_open_opts {
 enum wm_status wm_manifest_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
                                 const struct wm_open_opts *opts, struct wm_manifest **out,
                                 struct wm_err *err);
+
+/* Numbers of text-like containers (msgpack) that no float32 equals are rounded to one from now on. */
+void wm_manifest_round_numbers(struct wm_manifest *m);
 
 /* For the readers of containers: append the file `name` of the checkpoint's directory to m->file and open it, without
  * looking into it.  The caller sets its format and closes *fd. */

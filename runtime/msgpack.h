@@ -57,15 +57,16 @@ enum wm_status wm_mp_text(struct wm_mp *r, const struct wm_mp_item *item, struct
 enum wm_status wm_mp_skip(struct wm_mp *r, const struct wm_mp_item *item);
 
 /* How the numbers of an array are spelled. */
-enum wm_mp_numbers { WM_MP_F32, WM_MP_F64, WM_MP_MIXED };
+enum { WM_MP_MIXED = 0, WM_MP_F32 = 0xca, WM_MP_F64 = 0xcb, WM_MP_U32 = 0xce };
 struct wm_mp_run {
-    enum wm_mp_numbers kind; /* all 0xca; all 0xcb; anything else (and none at all: F32) */
-    uint64_t raw;            /* bytes */
-    uint64_t *index;         /* of MIXED: offsets from the first of numbers 0, `step`, 2 `step`, .. */
+    unsigned char lead; /* the first byte of all of them; MIXED: they differ */
+    uint64_t raw;       /* bytes */
+    uint64_t *index;    /* of MIXED: offsets from the first of numbers 0, `step`, 2 `step`, .. */
     uint32_t nindex;
 };
-/* Pass n items, each of which must be a number. */
-enum wm_status wm_mp_numbers(struct wm_mp *r, struct wm_arena *a, uint64_t n, uint64_t step,
+/* Pass n items, each of which must be a number.  `leads`, a text, has the first bytes that need no index where all
+ * begin alike; with no items at all, the run is of its first. */
+enum wm_status wm_mp_numbers(struct wm_mp *r, struct wm_arena *a, uint64_t n, uint64_t step, const char *leads,
                              struct wm_mp_run *out);
 
 /* ---- for the scanner: the window ---- */

@@ -4,6 +4,7 @@
  * float as four or eight bytes or, where it is integral, as an integer of any width, each element on its own; so
  * every first byte is looked at, in blocks where they are all alike. */
 #include <inttypes.h>
+#include <string.h>
 
 #include "runtime/msgpack.h"
 
@@ -128,28 +129,29 @@ pass_mixed(struct wm_mp *r, uint64_t n, const unsigned char width[256])
 }
 
 enum wm_status
-wm_mp_numbers(struct wm_mp *r, struct wm_arena *a, uint64_t n, uint64_t step, struct wm_mp_run *out)
+wm_mp_numbers(struct wm_mp *r, struct wm_arena *a, uint64_t n, uint64_t step, const char *leads,
+              struct wm_mp_run *out)
 {
     uint64_t begin = wm_mp_at(r), done = 0;
     unsigned char width[256], lead;
     offsets index = {0};
     enum wm_status st = wm_mp_fill(r, 9);
 
-    *out = (struct wm_mp_run){.kind = WM_MP_F32};
+    *out = (struct wm_mp_run){.lead = (unsigned char)leads[0]};
     if (st != WM_OK || n == 0)
         return st;
     if (r->pos == r->n)
         return cut(r);
     lead = r->buf[r->pos];
-    if (lead == 0xca || lead == 0xcb) {
+    if (lead != 0 && strchr(leads, lead)) {
         if ((st = pass_alike(r, n, lead, &done)) != WM_OK)
             return st;
-        out->kind = lead == 0xca ? WM_MP_F32 : WM_MP_F64;
+        out->lead = lead;
         out->raw = wm_mp_at(r) - begin;
         if (done == n)
             return WM_OK;
     }
-    out->kind = WM_MP_MIXED;
+    out->lead = WM_MP_MIXED;
     for (int b = 0; b < 256; b++)
         width[b] = (unsigned char)number((unsigned char)b);
     for (uint64_t k = 0; k < done; k += step)

@@ -77,6 +77,10 @@ enum wm_codec {
     WM_CODEC_MSGPACK_F32,   /* 5 bytes: 0xca, big-endian float32; an element is F32 */
     WM_CODEC_MSGPACK_F64,   /* 9 bytes: 0xcb, big-endian float64; an element is F32 (written: exact) */
     WM_CODEC_MSGPACK_MIXED, /* input only: any number each; an element is F32; with an index */
+    WM_CODEC_MSGPACK_F64_ROUND,   /* input only: as F64 and MIXED, but what no float32 equals is rounded to the */
+    WM_CODEC_MSGPACK_MIXED_ROUND, /* nearest one */
+    WM_CODEC_MSGPACK_U32,         /* 5 bytes: 0xce, big-endian; an element is U32 */
+    WM_CODEC_MSGPACK_U32_MIXED,   /* input only: any integer of 0 to 2^32 - 1; an element is U32; with an index */
     WM_CODEC_N
 };
 enum { WM_CODEC_INDEX_STEP = 1 << 14 }; /* elements between two entries of an index */
@@ -95,7 +99,7 @@ struct wm_plan_infile {
     uint32_t pad;
     uint64_t lo, len; /* the stretch, of all codecs but RAW: in that file, or in BLOB */
     uint64_t nbytes;  /* of all codecs: RAW size; else of the decoded stretch */
-    struct wm_plan_bytes index; /* of MSGPACK_MIXED: uint64_t offsets from `lo` of elements 0, STEP, 2 STEP, .. */
+    struct wm_plan_bytes index; /* where elements differ in length: uint64_t offsets from `lo` of 0, STEP, 2 STEP, .. */
 };
 
 struct wm_plan_outfile {

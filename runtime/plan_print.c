@@ -36,6 +36,10 @@ static const char *const codec_name[] = {
     [WM_CODEC_MSGPACK_F32] = "msgpack float32",
     [WM_CODEC_MSGPACK_F64] = "msgpack float64",
     [WM_CODEC_MSGPACK_MIXED] = "msgpack numbers",
+    [WM_CODEC_MSGPACK_F64_ROUND] = "msgpack float64, rounded",
+    [WM_CODEC_MSGPACK_MIXED_ROUND] = "msgpack numbers, rounded",
+    [WM_CODEC_MSGPACK_U32] = "msgpack uint32",
+    [WM_CODEC_MSGPACK_U32_MIXED] = "msgpack integers",
 };
 
 static void

@@ -149,9 +149,9 @@ infile_fits(const struct verify *v, const struct wm_plan_infile *f)
     if (f->of >= v->n[WM_PS_INFILE] || v->infile[f->of].codec != WM_CODEC_RAW ||
         !wm_ck_range(f->lo, f->len, v->infile[f->of].size))
         return false;
-    if (f->codec == WM_CODEC_MSGPACK_MIXED)
-        return index_fits(v, f);
     c = &wm_codec_info[f->codec];
+    if (c->raw == 0)
+        return index_fits(v, f);
     return f->len % c->raw == 0 && f->nbytes == f->len / c->raw * c->plain;
 }
 
@@ -425,10 +425,11 @@ encoded_unit(const struct wm_plan_out *o, uint32_t unit)
 {
     const struct wm_codec_info *c;
 
-    if (o->codec >= WM_CODEC_N || o->codec == WM_CODEC_BLOB || o->codec == WM_CODEC_MSGPACK_MIXED ||
-        (o->file == WM_NONE && o->codec != WM_CODEC_RAW))
+    if (o->codec >= WM_CODEC_N || (o->file == WM_NONE && o->codec != WM_CODEC_RAW))
         return 0;
     c = &wm_codec_info[o->codec];
+    if (!c->written)
+        return 0;
     if (c->raw != c->plain)
         return unit == c->plain ? c->raw : 0;
     return unit % c->plain == 0 ? unit : 0;

@@ -141,6 +141,8 @@ WMAP_API wmap_status wmap_maps(wmap_ctx *ctx, wmap_style style, wmap_sink out);
 WMAP_API wmap_status wmap_checkpoint_open(wmap_ctx *ctx, const char *path, bool no_symlinks,
                                           wmap_checkpoint **out);
 WMAP_API void wmap_checkpoint_close(wmap_checkpoint *c);
+/* From now on numbers of a msgpack file that no float32 equals are rounded to the nearest, not refused. */
+WMAP_API void wmap_checkpoint_round_numbers(wmap_checkpoint *c);
 
 typedef struct {
     const char *name;  /* NUL-terminated */
@@ -189,6 +191,7 @@ typedef struct {
     bool allow_unmapped, allow_missing, no_symlinks;
     bool trust_replicas, strict_pad;
     bool trust_checksums; /* do not look whether the input has the check sums that its container states */
+    bool round_numbers;   /* numbers of a msgpack file that no float32 equals are rounded to the nearest, not refused */
     bool lint; /* also warn of what fits but may be meant otherwise */
     /* Make only tensors of the output whose names one of these templates matches ("{x*}.weight",
      * "model.layers.{i}.{x*}"), and read only what they need; a template that matches nothing fails

@@ -115,11 +115,26 @@ struct shapes {
     WM_VEC(struct wm_str) bytes;
 };
 
-/* The array at "N/data": a tensor N, flat as yet. */
-static enum wm_status
-read_data(struct wm_msgpack_file *f, struct wm_str key, struct wm_str name)
+static uint32_t
+codec_of(const struct wm_mp_run *run, bool is_u32)
 {
-    struct wm_mtensor t = {.name = name, .file = f->file, .dtype = WM_DT_F32, .rank = 1};
+    switch (run->lead) {
+    case WM_MP_F32:
+        return WM_CODEC_MSGPACK_F32;
+    case WM_MP_F64:
+        return WM_CODEC_MSGPACK_F64;
+    case WM_MP_U32:
+        return WM_CODEC_MSGPACK_U32;
+    default:
+        return is_u32 ? WM_CODEC_MSGPACK_U32_MIXED : WM_CODEC_MSGPACK_MIXED;
+    }
+}
+
+/* The array at "N/data": a tensor N of numbers in float32 or, by its variant, integers; flat as yet. */
+static enum wm_status
+read_data(struct wm_msgpack_file *f, struct wm_str key, struct wm_str name, bool is_u32)
+{
+    struct wm_mtensor t = {.name = name, .file = f->file, .dtype = is_u32 ? WM_DT_U32 : WM_DT_F32, .rank = 1};
     struct wm_mp_item item;
     struct wm_mp_run run;
     int64_t *shape = WM_NEW_N(f->m->a, int64_t, 1);
@@ -138,12 +153,10 @@ read_data(struct wm_msgpack_file *f, struct wm_str key, struct wm_str name)
     t.nbytes = 4 * item.n; /* n is less than the file's size, and less than 2^32 */
     shape[0] = (int64_t)item.n;
     t.shape = shape;
-    st = wm_mp_numbers(&f->r, f->m->a, item.n, WM_CODEC_INDEX_STEP, &run);
+    st = wm_mp_numbers(&f->r, f->m->a, item.n, WM_CODEC_INDEX_STEP, is_u32 ? "\xce" : "\xca\xcb", &run);
     if (st != WM_OK)
         return st;
-    t.codec = run.kind == WM_MP_F32   ? WM_CODEC_MSGPACK_F32
-              : run.kind == WM_MP_F64 ? WM_CODEC_MSGPACK_F64
-                                      : WM_CODEC_MSGPACK_MIXED;
+    t.codec = codec_of(&run, is_u32);
     t.raw = run.raw;
     t.index = run.index;
     t.nindex = run.nindex;
@@ -182,8 +195,8 @@ read_pair(struct wm_msgpack_file *f, struct wm_str key, uint64_t variant, struct
     struct wm_str name;
     enum wm_status st;
 
-    if (variant == WM_TT_VEC_FLOAT && cut_end(key, WM_STR("/data"), &name))
-        return read_data(f, key, name);
+    if ((variant == WM_TT_VEC_FLOAT || variant == WM_TT_VEC_UINT32) && cut_end(key, WM_STR("/data"), &name))
+        return read_data(f, key, name, variant == WM_TT_VEC_UINT32);
     if ((variant == WM_TT_STRING || variant == WM_TT_VEC_UINT8) && cut_end(key, WM_STR("/shape"), &name))
         return read_shape(f, name, s);
     st = wm_mp_next(&f->r, &item);

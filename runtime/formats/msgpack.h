@@ -16,6 +16,7 @@ enum wm_tt_variant {
     WM_TT_STRING = 7,
     WM_TT_VEC_FLOAT = 10,
     WM_TT_VEC_UINT8 = 12,
+    WM_TT_VEC_UINT32 = 13,
     WM_TT_N = 15
 };
 

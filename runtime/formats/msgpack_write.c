@@ -11,8 +11,8 @@
 #include "base/utf8.h"
 #include "runtime/formats/msgpack.h"
 
-/* What ttnn's enums count for a tensor of a module: bfloat16, in tiles, on the device. */
-enum { TT_BFLOAT16 = 0, TT_TILE = 1, TT_DEVICE = 1 };
+/* What ttnn's enums count for a tensor of a module: bfloat16 (or uint32), in tiles, on the device. */
+enum { TT_BFLOAT16 = 0, TT_UINT32 = 2, TT_TILE = 1, TT_DEVICE = 1 };
 
 struct writer {
     struct wm_arena *a;
@@ -101,6 +101,13 @@ put_tensor(struct writer *w, struct wm_wtensor *t, int64_t n, uint64_t width, ui
     return WM_OK;
 }
 
+/* As numbers of msgpack, five bytes each. */
+static enum wm_status
+put_numbers(struct writer *w, struct wm_wtensor *t, int64_t n)
+{
+    return put_tensor(w, t, n, 5, t->dtype == WM_DT_U32 ? WM_CODEC_MSGPACK_U32 : WM_CODEC_MSGPACK_F32);
+}
+
 /* ---- a new file ---- */
 
 /* What stands before a tensor's numbers. */
@@ -121,14 +128,14 @@ put_before(struct writer *w, const struct wm_wtensor *t, int64_t n)
             wm_buf_putc(b, (char)(t->shape[k] >> (8 * byte) & 0xff));
     }
     put_key(b, t->name, "/data_type");
-    put_pair(b, WM_TT_INT, TT_BFLOAT16);
+    put_pair(b, WM_TT_INT, t->dtype == WM_DT_U32 ? TT_UINT32 : TT_BFLOAT16);
     put_key(b, t->name, "/layout");
     put_pair(b, WM_TT_INT, TT_TILE);
     put_key(b, t->name, "/storage_type");
     put_pair(b, WM_TT_INT, TT_DEVICE);
     put_key(b, t->name, "/data");
     wm_buf_putc(b, (char)0x92);
-    wm_buf_putc(b, WM_TT_VEC_FLOAT);
+    wm_buf_putc(b, t->dtype == WM_DT_U32 ? WM_TT_VEC_UINT32 : WM_TT_VEC_FLOAT);
     put_head(b, (uint64_t)n, 0x90, 15, 0, 0xdc, 0xdd);
     return WM_OK;
 }
@@ -149,7 +156,7 @@ put_after(struct writer *w, const struct wm_wtensor *t)
     if (!parameter(t->name, &p))
         return;
     put_key(&w->b, p, "/requires_grads");
-    put_pair(&w->b, WM_TT_BOOL, 0xc3);
+    put_pair(&w->b, WM_TT_BOOL, t->dtype == WM_DT_U32 ? 0xc2 : 0xc3);
     put_key(&w->b, p, "/has_grads");
     put_pair(&w->b, WM_TT_BOOL, 0xc2);
 }
@@ -195,11 +202,11 @@ new_file(struct writer *w, struct wm_wtensor *t, uint32_t n)
         int64_t numel;
 
         if ((st = check_tensor(w, &t[i], &numel)) != WM_OK ||
-            (st = check_dtype(w, &t[i], WM_DT_F32)) != WM_OK ||
+            (st = check_dtype(w, &t[i], t[i].dtype == WM_DT_U32 ? WM_DT_U32 : WM_DT_F32)) != WM_OK ||
             (st = put_before(w, &t[i], numel)) != WM_OK)
             return st;
         flush(w, i == 0);
-        st = put_tensor(w, &t[i], numel, 5, WM_CODEC_MSGPACK_F32);
+        st = put_numbers(w, &t[i], numel);
         put_after(w, &t[i]);
     }
     w->out->tail = wm_arena_str(w->a, wm_buf_str(&w->b));
@@ -245,7 +252,7 @@ first_part(struct wm_str name)
 }
 
 /* Weights of the template that the map does not make: of tt-train, the values of parameters of the same model (not
- * their gradients, and nothing of the optimizer); of msgpack-numpy, all. */
+ * their gradients, no integers, and nothing of the optimizer); of msgpack-numpy, all. */
 static enum wm_status
 check_untouched(struct writer *w, const struct wm_manifest *m, const struct wm_map *written)
 {
@@ -260,7 +267,7 @@ check_untouched(struct writer *w, const struct wm_manifest *m, const struct wm_m
     for (uint32_t i = 0; i < m->tensor.n; i++) {
         const struct wm_mtensor *t = &m->tensor.item[i];
         bool weight = t->codec < WM_CODEC_MSGPACK_F32 ||
-                      (parameter(t->name, &p) && wm_map_get(&model, first_part(t->name)) != WM_NONE);
+                      (t->dtype != WM_DT_U32 && parameter(t->name, &p) && wm_map_get(&model, first_part(t->name)) != WM_NONE);
 
         if (weight && wm_map_get(written, t->name) == WM_NONE)
             name[n++] = t->name;
@@ -268,7 +275,7 @@ check_untouched(struct writer *w, const struct wm_manifest *m, const struct wm_m
     if (n == 0)
         return WM_OK;
     return wm_fail(w->err, WM_EUSAGE, m->path.p,
-                   "the template has %" PRIu32 " tensors that the map does not make: %.*s", n,
+                   "the template has %" PRIu32 " tensor%s that the map does not make: %.*s", n, n == 1 ? "" : "s",
                    WM_STR_ARG(listed(w->a, name, n)));
 }
 
@@ -293,7 +300,8 @@ find_places(struct writer *w, const struct wm_manifest *m, struct wm_wtensor *t,
     }
     if (missing)
         return wm_fail(w->err, WM_EUSAGE, m->path.p,
-                       "the template lacks %" PRIu32 " tensors that the map makes: %.*s", missing,
+                       "the template lacks %" PRIu32 " tensor%s that the map makes: %.*s", missing,
+                       missing == 1 ? "" : "s",
                        WM_STR_ARG(listed(w->a, name, missing)));
     return check_untouched(w, m, &written);
 }
@@ -329,7 +337,7 @@ put_in_place(struct writer *w, const struct wm_manifest *m, struct place *x)
                        WM_STR_ARG(shape_text(w->a, x->t.shape, x->t.rank)));
     if (numpy)
         return put_tensor(w, &x->t, n, width, x->in->codec);
-    return put_tensor(w, &x->t, n, 5, WM_CODEC_MSGPACK_F32);
+    return put_numbers(w, &x->t, n);
 }
 
 /* Bytes [from, to) of the template come next. */

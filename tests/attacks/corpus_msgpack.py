@@ -102,7 +102,9 @@ def sound():
         b"\xdf\0\0\0\x01" + text("w/data", b"\xdb\0\0\0\x06") + b"\xdd\0\0\0\x02\x0a\xdd\0\0\0\x01" + f32()), 0, None
     yield "a variant longer than needed", one(mapping([(text("w/data"), array([b"\xcc\x0a", array([f32()])]))])), 0, None
     yield "keys as bytes", one(mapping([(binary(b"w/data"), pair(10, array([f32()])))])), 0, None
-    yield "a vector that is no tensor", one(tt([b"\x00", b"\xcc\xff", text("x")], variant=13)), 0, None
+    yield "a vector that is no tensor", one(tt([b"\x00", b"\xcc\xff", text("x")], variant=14)), 0, None
+    yield "a vector of integers", one(tt([b"\x00", b"\xcc\xff", b"\xff", f32()], variant=13)), 0, None
+    yield "a text in a vector of integers", one(tt([b"\x00", text("x")], variant=13)), 2, "an element is no number"
     yield "integers that turn to floats at the end", one(tt([b"\x01"] * 40000 + [f32()])), 0, None
     yield "floats that turn to integers at the end", one(tt([f32()] * 40000 + [b"\x01"])), 0, None
     yield "eight bytes, then four", one(tt([f64()] * 300000 + [f32()])), 0, None

@@ -9,13 +9,13 @@ import shutil
 import sys
 import tempfile
 
-from docs_kit import ROOT, blocks, map_bytes, shell, steps
+from docs_kit import ROOT, blocks, can_run, map_bytes, shell, steps
 
 
 def bless(page, sections):
     lines = page.read_text().splitlines()
     for block in reversed(blocks(page)):
-        if block.kind != "sh":
+        if block.kind != "sh" or not can_run(block):
             continue
         begin = max((n for n, text in enumerate(lines[: block.line], 1) if text.startswith("## ")), default=0)
         place = pathlib.Path(tempfile.mkdtemp())
@@ -26,7 +26,9 @@ def bless(page, sections):
                 continue
             if b.kind == "wmap" and b.words and b.words[0].endswith(".wmap"):
                 (place / b.words[0]).write_bytes(map_bytes(b))
-            if b.kind == "sh" and (b.line == block.line or not sections):
+            if b.kind == "python" and b.words[0].endswith(".py"):
+                (place / b.words[0]).write_text(b.text)
+            if b.kind == "sh" and can_run(b) and (b.line == block.line or not sections):
                 printed = [(command, shell(command, place)) for command, _ in steps(b)]
         text = "\n".join(f"$ {command}\n{out}".rstrip("\n") for command, out in printed)
         lines[block.line : block.line + block.text.count("\n")] = text.splitlines()

@@ -6,11 +6,13 @@ A block's info string says what it is (docs/diagnostics/README.md and docs/langu
     wmap wrong CODE?  a map that must raise a code      wmap right     one that must raise none
     wmap NAME.wmap    a file beside the map             json config    the config.json of the input
     tensors           the input: `name dtype sizes... [= value]` a line, `file NAME` before those of a file
-    sh                commands after `$ `, and what they print
+    sh                commands after `$ `, and what they print; `sh torch`: only where Python has torch
+    python NAME.py    a file beside the map
 
 `wrong` or `right` behind `json config`, `tensors` or `sh` restricts a block to one of the two maps.
 """
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -18,6 +20,7 @@ import re
 import shlex
 import struct
 import subprocess
+import sys
 
 import numpy as np
 
@@ -148,9 +151,17 @@ def shell(command, cwd):
     tools.mkdir(exist_ok=True)
     if not (tools / "wmap").exists():
         (tools / "wmap").symlink_to(pathlib.Path(WMAP).resolve())
+    if not (tools / "python3").exists():  # no link: an environment is found by where its program lies
+        (tools / "python3").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+        (tools / "python3").chmod(0o755)
     env = {**os.environ, "NO_COLOR": "1", "LC_ALL": "C.UTF-8", "COLUMNS": "120", "PATH": f"{tools}:{os.environ['PATH']}"}
     done = subprocess.run(["sh", "-c", command], cwd=cwd, env=env, capture_output=True, text=True, timeout=60)
     return plain(done.stderr + done.stdout)
+
+
+def can_run(block):
+    """False: a `sh` block needs a library that this Python lacks."""
+    return not block.has("torch") or importlib.util.find_spec("torch") is not None
 
 
 def session(block, cwd):

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from docs_kit import DOCS, blocks, map_bytes, read_tensors, session, wmap, write_checkpoint
+from docs_kit import DOCS, blocks, can_run, map_bytes, read_tensors, session, wmap, write_checkpoint
 
 TUTORIAL, COMING, STREAMING = DOCS / "tutorial.md", DOCS / "coming-from.md", DOCS / "streaming.md"
 CONTAINERS = DOCS / "containers.md"
@@ -21,7 +21,9 @@ def test_page(page, tmp_path):
     for b in blocks(page):
         if b.kind == "wmap":
             (tmp_path / b.words[0]).write_bytes(map_bytes(b))
-        elif b.kind == "sh":
+        elif b.kind == "python" and b.words[0].endswith(".py"):
+            (tmp_path / b.words[0]).write_text(b.text)
+        elif b.kind == "sh" and can_run(b):
             session(b, tmp_path)
             ran += 1
     assert ran

@@ -654,3 +654,82 @@ def test_arrays_of_numpy(wmap, tmp_path):
     wmap("run", "--reverse", plain, "-i", out, "-o", again, "--template", source)
     want = {"step": 5, "params": {t: encode(a) for t, a in doubled.items()}}
     assert again.read_bytes() == pack(want)
+
+
+# ---- tensors of integers, and numbers that float32 lacks ----
+
+INTEGERS = np.array([[0, 1, 127, 128], [255, 65535, 65536, 2**32 - 1]], np.uint32).reshape(1, 1, 2, 4)
+IDS = "llama/llama/ids/value"
+
+
+def with_integers(model):
+    state = tt_state(fresh(model.tt()), training=True)
+    state[f"{IDS}/shape"] = [12, struct.pack("<4I", *INTEGERS.shape)]
+    state[f"{IDS}/data_type"] = [2, 2]
+    state[f"{IDS}/data"] = [13, INTEGERS.reshape(-1).tolist()]
+    return state
+
+
+def test_integers_are_read_and_written(wmap, tmp_path):
+    tt, out, again = tmp_path / "tt.msgpack", tmp_path / "o.safetensors", tmp_path / "again.msgpack"
+    tt.write_bytes(pack(with_integers(small(tmp_path))))
+    assert f"{IDS}  " in (said := wmap("inspect", tt).stdout) and "[1 1 2 4]" in said and "U32" in said
+    every = tmp_path / "every.wmap"
+    every.write_text('wmap 1\n"{rest*}" <-> "{rest}"\n')
+    wmap("run", every, "-i", tt, "-o", out)
+    got = load(out)[IDS]
+    assert got.dtype == torch.uint32 and np.array_equal(got.numpy(), INTEGERS)
+    wmap("run", "--reverse", every, "-i", out, "-o", again)  # a new file: what its reader asks for
+    state = read_tt(again)
+    assert state[f"{IDS}/data"] == (13, INTEGERS.reshape(-1).tolist())
+    assert state[f"{IDS}/data_type"] == (2, 2) and state[f"{IDS}/shape"][1] == struct.pack("<4I", 1, 1, 2, 4)
+    wmap("diff", tt, again)
+
+
+def test_a_template_with_integers(wmap, tmp_path):
+    """They stay as they are, unless a map makes them."""
+    model = small(tmp_path)
+    template, out = tmp_path / "init.msgpack", tmp_path / "out.msgpack"
+    template.write_bytes(pack(with_integers(model)))
+    wmap("run", model.map, "-i", model.directory, "-o", out, "--template", template)
+    assert out.read_bytes() == with_values(template.read_bytes(), model.tt())
+
+    other = tmp_path / "other.safetensors"
+    save({IDS: torch.from_numpy(INTEGERS[..., ::-1].copy())}, other)
+    only = tmp_path / "only.wmap"
+    only.write_text(f'wmap 1\n"{IDS}" <-> "{IDS}"\n')
+    said = wmap("run", only, "-i", other, "-o", tmp_path / "ids.msgpack", "--template", template, status=2).stderr
+    assert "tensors that the map does not make" in said
+    state = {k: v for k, v in with_integers(model).items() if k.startswith((IDS, "adamw", "scheduler"))}
+    template.write_bytes(pack(state))
+    wmap("run", only, "-i", other, "-o", tmp_path / "ids.msgpack", "--template", template)
+    state[f"{IDS}/data"] = [13, INTEGERS[..., ::-1].reshape(-1).tolist()]
+    assert read_tt(tmp_path / "ids.msgpack") == {k: tuple(v) for k, v in read_as(state).items()}
+
+
+def read_as(state):
+    return {k.decode(): v for k, v in msgpack.unpackb(pack(state), raw=True).items()}
+
+
+@pytest.mark.parametrize("spelling", ["float64", "all"])
+def test_doubles_that_are_no_floats(wmap, tmp_path, spelling):
+    """Refused, or rounded to the nearest as in tt-train's reader: its vector is one of floats."""
+    model = small(tmp_path)
+    state = tt_state(model.tt(), spelling)
+    key = "llama/llama/fc/weight/value"
+    values = np.random.default_rng(2).normal(0, 0.1, 57 * 24)
+    state[f"{key}/data"][1] = [Double(x) for x in values]
+    tt = tmp_path / "tt.msgpack"
+    tt.write_bytes(pack(state))
+    args = "run", "--reverse", model.map, "-i", tt, "-o", tmp_path / "hf", *model.options
+    said = wmap(*args, status=2).stderr
+    assert f'"{key}": element 0 is a float64 that no float32 equals' in said and "--round-numbers" in said
+    wmap(*args, "--round-numbers")
+    want = values.astype(np.float32).reshape(57, 24)
+    assert np.array_equal(load(tmp_path / "hf")["lm_head.weight"].numpy(), want)
+    wmap("verify", *args[1:], "--round-numbers")
+    rounded = tmp_path / "rounded.msgpack"
+    state[f"{key}/data"][1] = [float(x) for x in values]
+    rounded.write_bytes(pack(state))
+    wmap("diff", tt, rounded, status=2)
+    wmap("diff", tt, rounded, "--round-numbers")

@@ -2,6 +2,7 @@
  * read and write through codecs, in all windows, with several threads. */
 #include "tests/unit/unit.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,8 +32,8 @@ test_numbers(void **state)
         {{0xe0}, 1, -32},
         {{0xcc, 0x80}, 2, 128},
         {{0xcd, 0x12, 0x34}, 3, 4660},
-        {{0xce, 0xff, 0xff, 0xff, 0xff}, 5, 4294967296.0f},
-        {{0xcf, 0, 0, 0, 0, 1, 0, 0, 1}, 9, 16777216.0f}, /* 2^24 + 1: rounded to even */
+        {{0xce, 0xff, 0xff, 0xff, 0x00}, 5, 4294967040.0f},
+        {{0xcf, 0, 0, 0, 0, 1, 0, 0, 2}, 9, 16777218.0f},
         {{0xd0, 0x80}, 2, -128},
         {{0xd1, 0x80, 0x00}, 3, -32768},
         {{0xd2, 0xff, 0xff, 0xff, 0xfe}, 5, -2},
@@ -50,17 +51,93 @@ test_numbers(void **state)
         memcpy(all + len, c[i].raw, c[i].n);
         len += c[i].n;
     }
-    assert_int_equal(wm_codec_decode_mixed(f, all, len, 14, &used), 14);
+    assert_int_equal(wm_codec_decode_mixed(WM_CODEC_MSGPACK_MIXED, f, all, len, 14, &used), 14);
     assert_int_equal(used, len);
     for (size_t i = 0; i < 14; i++)
         assert_memory_equal(&f[i], &c[i].value, 4);
-    assert_int_equal(wm_codec_decode_mixed(f, all, len - 1, 14, &used), 13);
+    assert_int_equal(wm_codec_decode_mixed(WM_CODEC_MSGPACK_MIXED, f, all, len - 1, 14, &used), 13);
     assert_int_equal(used, len - 9);
     for (unsigned b = 0x80; b < 0xe0; b++)
         assert_int_equal(wm_codec_number_size((unsigned char)b) > 0, b >= 0xca && b <= 0xd3);
-    assert_int_equal(wm_codec_decode_mixed(f, "\x01\xc3\x02", 3, 3, &used), 1);
-    /* 0.1 has no float32 */
-    assert_int_equal(wm_codec_decode_mixed(f, "\xcb\x3f\xb9\x99\x99\x99\x99\x99\x9a", 9, 1, &used), 0);
+    assert_int_equal(wm_codec_decode_mixed(WM_CODEC_MSGPACK_MIXED, f, "\x01\xc3\x02", 3, 3, &used), 1);
+}
+
+/* Numbers that no float32 equals: refused, or rounded as a cast does. */
+static void
+test_rounding(void **state)
+{
+    static const struct {
+        unsigned char raw[9];
+        unsigned n;
+        float value;
+    } c[] = {
+        {{0xcb, 0x3f, 0xb9, 0x99, 0x99, 0x99, 0x99, 0x99, 0x9a}, 9, 0.1f},
+        {{0xcb, 0x3f, 0xf0, 0, 0, 0x10, 0, 0, 0}, 9, 1.0f},               /* half way: to even */
+        {{0xcb, 0x47, 0xf0, 0, 0, 0, 0, 0, 0}, 9, HUGE_VALF},             /* 2^128 */
+        {{0xce, 1, 0, 0, 1}, 5, 16777216.0f},
+        {{0xce, 0xff, 0xff, 0xff, 0xff}, 5, 4294967296.0f},
+        {{0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 9, 18446744073709551616.0f},
+        {{0xd2, 0xfe, 0xff, 0xff, 0xff}, 5, -16777216.0f},
+        {{0xd3, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 9, 9223372036854775808.0f},
+    };
+    uint64_t used;
+    float f;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+        assert_int_equal(wm_codec_decode_mixed(WM_CODEC_MSGPACK_MIXED, &f, c[i].raw, c[i].n, 1, &used), 0);
+        assert_int_equal(wm_codec_decode_mixed(WM_CODEC_MSGPACK_MIXED_ROUND, &f, c[i].raw, c[i].n, 1, &used), 1);
+        assert_memory_equal(&f, &c[i].value, 4);
+        if (c[i].raw[0] != 0xcb)
+            continue;
+        assert_int_equal(wm_codec_decode(WM_CODEC_MSGPACK_F64, &f, c[i].raw, 1), 0);
+        assert_int_equal(wm_codec_decode(WM_CODEC_MSGPACK_F64_ROUND, &f, c[i].raw, 1), 1);
+        assert_memory_equal(&f, &c[i].value, 4);
+    }
+}
+
+/* Unsigned integers in all their spellings, and what is none. */
+static void
+test_unsigned(void **state)
+{
+    static const struct {
+        unsigned char raw[9];
+        unsigned n;
+        int64_t value; /* -1: refused */
+    } c[] = {
+        {{0x00}, 1, 0},
+        {{0x7f}, 1, 127},
+        {{0xff}, 1, -1},
+        {{0xcc, 0xff}, 2, 255},
+        {{0xcd, 0xff, 0xfe}, 3, 65534},
+        {{0xce, 0xff, 0xff, 0xff, 0xff}, 5, UINT32_MAX},
+        {{0xcf, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}, 9, UINT32_MAX},
+        {{0xcf, 0, 0, 0, 1, 0, 0, 0, 0}, 9, -1},
+        {{0xd0, 0x7f}, 2, 127},
+        {{0xd0, 0x80}, 2, -1},
+        {{0xd1, 0x7f, 0xff}, 3, 32767},
+        {{0xd1, 0xff, 0xff}, 3, -1},
+        {{0xd2, 0x7f, 0xff, 0xff, 0xff}, 5, INT32_MAX},
+        {{0xd2, 0x80, 0, 0, 0}, 5, -1},
+        {{0xd3, 0, 0, 0, 0, 0xff, 0, 0, 1}, 9, 0xff000001},
+        {{0xd3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 9, -1},
+        {{0xca, 0x3f, 0x80, 0, 0}, 5, -1}, /* 1.0 */
+        {{0xcb, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0}, 9, -1},
+    };
+    uint64_t used;
+    uint32_t v;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+        uint64_t good = wm_codec_decode_mixed(WM_CODEC_MSGPACK_U32_MIXED, &v, c[i].raw, c[i].n, 1, &used);
+
+        assert_int_equal(good, c[i].value >= 0);
+        if (good)
+            assert_int_equal(v, c[i].value);
+    }
+    assert_int_equal(wm_codec_decode(WM_CODEC_MSGPACK_U32, &v, "\xce\x01\x02\x03\x04", 1), 1);
+    assert_int_equal(v, 0x01020304);
+    assert_int_equal(wm_codec_decode(WM_CODEC_MSGPACK_U32, &v, "\xca\x01\x02\x03\x04", 1), 0);
 }
 
 /* Every kind of float32, NaNs with their bits, through both codecs of floats. */
@@ -201,10 +278,20 @@ append_mixed(struct bytes *b, uint64_t i)
         append_big(b, 0xd2, 1), append_big(b, (uint64_t)v, 4);
 }
 
+/* The bits of a number as an integer, in one of two widths. */
+static void
+append_integer(struct bytes *b, uint32_t bits)
+{
+    if (bits % 3)
+        append_big(b, 0xce, 1), append_big(b, bits, 4);
+    else
+        append_big(b, 0xcf, 1), append_big(b, bits, 8);
+}
+
 /* The same numbers as one stretch of each codec, behind one another. */
 struct input {
     struct bytes file;
-    uint64_t lo[WM_CODEC_N], index[3];
+    uint64_t lo[WM_CODEC_N], index[WM_CODEC_N][3];
 };
 
 static void
@@ -229,12 +316,17 @@ make_input(struct input *in)
                 append_big(&in->file, f64_bits(v), 8);
             else if (c == WM_CODEC_MSGPACK_F32)
                 append_big(&in->file, 0xca, 1), append_big(&in->file, bits, 4);
-            else if (c == WM_CODEC_MSGPACK_F64)
+            else if (c == WM_CODEC_MSGPACK_F64 || c == WM_CODEC_MSGPACK_F64_ROUND)
                 append_big(&in->file, 0xcb, 1), append_big(&in->file, f64_bits(v), 8);
+            else if (c == WM_CODEC_MSGPACK_U32)
+                append_big(&in->file, 0xce, 1), append_big(&in->file, bits, 4);
             else {
                 if (i % WM_CODEC_INDEX_STEP == 0)
-                    in->index[i / WM_CODEC_INDEX_STEP] = in->file.n - in->lo[c];
-                append_mixed(&in->file, i);
+                    in->index[c][i / WM_CODEC_INDEX_STEP] = in->file.n - in->lo[c];
+                if (c == WM_CODEC_MSGPACK_U32_MIXED)
+                    append_integer(&in->file, bits);
+                else
+                    append_mixed(&in->file, i);
             }
         }
     }
@@ -251,8 +343,8 @@ add_virtual(struct mk *m, const struct input *in, uint32_t file, uint32_t c)
     struct wm_plan_infile f = {.codec = c, .of = file, .lo = in->lo[c], .len = end - in->lo[c]};
 
     f.nbytes = c == WM_CODEC_SWAP8 ? 8 * N : 4 * N;
-    if (c == WM_CODEC_MSGPACK_MIXED)
-        f.index = wm_plan_add_bytes(&m->b, in->index, sizeof(in->index));
+    if (wm_codec_info[c].raw == 0)
+        f.index = wm_plan_add_bytes(&m->b, in->index[c], sizeof(in->index[c]));
     return (uint32_t)wm_plan_add(&m->b, WM_PS_INFILE, &f, sizeof(f), 1);
 }
 
@@ -297,7 +389,7 @@ static void
 make_plan(struct made *d, struct wm_arena *a, const struct input *in)
 {
     static const uint32_t out_codec[] = {WM_CODEC_RAW, WM_CODEC_MSGPACK_F32, WM_CODEC_MSGPACK_F64, WM_CODEC_SWAP4,
-                                         WM_CODEC_SWAP2};
+                                         WM_CODEC_SWAP2, WM_CODEC_MSGPACK_U32};
     struct wm_dim turn[2] = {{.extent = 200, .dst = 200, .src = {1}}, {.extent = 200, .dst = 1, .src = {200}}};
     struct wm_box box = {.nsrc = 1, .rank = 2};
     struct wm_imap map[2];
@@ -328,7 +420,7 @@ make_plan(struct made *d, struct wm_arena *a, const struct input *in)
             continue;
         t = mk_in(&d->m, "t", add_virtual(&d->m, in, file, c), WM_DT_F32, 0, N);
         for (uint32_t g = 0; g < 2; g++, k++) {
-            uint32_t as = out_codec[k % 5];
+            uint32_t as = out_codec[k % 6];
 
             d->sum[g][0] = d->want.n;
             mk_out(&d->m, "out", 0, WM_DT_F32, N, geom[g], &t, 1);
@@ -346,6 +438,8 @@ make_plan(struct made *d, struct wm_arena *a, const struct input *in)
                     append_big(&d->want, bits << 16 | bits >> 16, 4);
                 else if (as == WM_CODEC_MSGPACK_F32)
                     append_big(&d->want, 0xca, 1), append_big(&d->want, bits, 4);
+                else if (as == WM_CODEC_MSGPACK_U32)
+                    append_big(&d->want, 0xce, 1), append_big(&d->want, bits, 4);
                 else
                     append_big(&d->want, 0xcb, 1), append_big(&d->want, f64_bits(v), 8);
             }
@@ -516,7 +610,7 @@ test_malformed(void **state)
     expect_failure(&in, in.lo[WM_CODEC_MSGPACK_F32] + 5 * 33333, 1, "tensor \"t\": element 33333 is no msgpack float32");
     expect_failure(&in, in.lo[WM_CODEC_MSGPACK_F64] + 9 * 39999, 1, "tensor \"t\": element 39999 is no msgpack float64");
     expect_failure(&in, in.lo[WM_CODEC_MSGPACK_F64] + 9 * 7 + 8, 1, "element 7 is a float64 that no float32 equals");
-    at = in.lo[WM_CODEC_MSGPACK_MIXED] + in.index[2]; /* 32768 % 5 == 3 */
+    at = in.lo[WM_CODEC_MSGPACK_MIXED] + in.index[WM_CODEC_MSGPACK_MIXED][2]; /* 32768 % 5 == 3 */
     snprintf(want, sizeof(want), "tensor \"t\": element %d is", 2 * WM_CODEC_INDEX_STEP);
     expect_failure(&in, at, (uint8_t)(in.file.p[at] ^ 0xc1), want);
     expect_failure(&in, in.lo[WM_CODEC_SWAP8] + 100, 4, "entry: its CRC-32 is ");
@@ -545,7 +639,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers), cmocka_unit_test(test_floats),    cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_unsigned), cmocka_unit_test(test_floats),    cmocka_unit_test(test_plan),
         cmocka_unit_test(test_ranges),  cmocka_unit_test(test_malformed),
     };
 
