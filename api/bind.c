@@ -277,6 +277,12 @@ wm_bind_source(wmap_map *map, struct wm_feed *s, struct wm_manifest *m, const wm
     return bind(map, NULL, s, m, o, out);
 }
 
+const char *
+wmap_plan_note(wmap_plan *p)
+{
+    return wm_manifest_note_text(p->in);
+}
+
 wmap_status
 wmap_plan_dump(wmap_plan *p, const char *stage, wmap_sink sink)
 {

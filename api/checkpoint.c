@@ -64,6 +64,24 @@ open_ranked(struct wmap_checkpoint *c, struct wm_str path, bool no_symlinks, str
     return c->ranks ? WM_OK : wm_ranks_guess(a, c->m, &c->ranks, err);
 }
 
+const char *
+wm_manifest_note_text(const struct wm_manifest *m)
+{
+    struct wm_buf b;
+
+    if (m->note.n == 0)
+        return NULL;
+    wm_buf_init(&b, m->a);
+    wm_buf_safe(&b, m->note, 0);
+    return wm_arena_str(m->a, wm_buf_str(&b)).p;
+}
+
+const char *
+wmap_checkpoint_note(wmap_checkpoint *c)
+{
+    return wm_manifest_note_text(c->m);
+}
+
 void
 wmap_checkpoint_round_numbers(wmap_checkpoint *c)
 {

@@ -90,6 +90,9 @@ enum wm_status wm_plan_of(struct wmap_ctx *ctx, struct wm_chain *chain,
 /* The container of this name, which can be written; or a message that lists those. */
 enum wm_status wm_out_format(struct wm_arena *a, struct wm_str name, const struct wm_format **out, struct wm_err *err);
 
+/* Its note as one printable line, or NULL. */
+const char *wm_manifest_note_text(const struct wm_manifest *m);
+
 /* The tensors' numbers in order of their names, numbers by value. */
 uint32_t *wm_manifest_order(struct wm_arena *a, struct wm_manifest *m);
 

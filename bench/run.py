@@ -5,8 +5,9 @@
 
 Makes its inputs with `wmap gen`, runs every case of a group in turns with `cp`, every second round backwards (A B C C B A
 ...): what ran before matters, by what it left in the page cache and to be freed.  Prints medians of walls and of ratios to
-the `cp` of the same round.  The output of a case is removed before it runs, outside of the timed part.  Inputs are read before each group: the page cache is warm.  Peers are run where the Python that runs this
-has them (tests/peers/setup.sh makes such a Python); they are slow, and take part in the first rounds only.
+the `cp` of the same round.  Outside of the timed part, the same before each case: the last output is removed, what is
+dirty is written, and memory is touched.  Inputs are read before each group: the page cache is warm.  Peers are run where
+the Python that runs this has them (tests/peers/setup.sh makes such a Python); they are slow, and take part in the first rounds only.
 
   --report DIR   writes results.md, results.svg and results.json there, after each group
   --no-peers     leaves out the peers that take long
@@ -75,9 +76,7 @@ class Bench:
 
     def once(self, case, touch):
         self.clean()
-        for path in case.get("remove", ()):
-            Path(path).unlink(missing_ok=True)
-        if case.get("sync"):
+        if not self.o.smoke:
             os.sync()
         if touch and not self.o.smoke and not self.o.no_touch:
             subprocess.run([self.dir / "measure", "--touch", str(touch)], check=True)
@@ -132,9 +131,9 @@ class Bench:
         name = f"limit: the same calls alone, {threads} thread{'s' * (threads > 1)}{', fsync' * bool(extra)}"
         return {"name": name, "run": [self.dir / "limit", path, self.out, nbytes, threads, *extra]}
 
-    def wmap(self, map_, path, threads, *extra):
+    def wmap(self, map_, path, threads, *extra, out=".safetensors"):
         name = f"wmap, {threads} thread{'s' * (threads > 1)}" + "".join(f" {e}" for e in extra)
-        return {"name": name, "run": [self.o.wmap, "run", "-q", map_, "-i", path, "-o", f"{self.out}.safetensors", "--threads",
+        return {"name": name, "run": [self.o.wmap, "run", "-q", map_, "-i", path, "-o", f"{self.out}{out}", "--threads",
                                       threads, *extra]}
 
     def peer(self, name, script, *args, needs=(), **more):
@@ -143,11 +142,11 @@ class Bench:
             return None
         return {"name": name, "run": [sys.executable, HERE / "peers" / script, *args], **more}
 
-    def moved(self, name, doc, map_, path, *peers, rounds=None):
+    def moved(self, name, doc, map_, path, *peers, rounds=None, out=".safetensors"):
         """A conversion on one and two threads beside cp, the limit and peers."""
         n = path.stat().st_size
-        cases = [self.cp(path), self.limit(path, n, 1), self.limit(path, n, 2), self.wmap(map_, path, 1),
-                 self.wmap(map_, path, 2), *(p for p in peers if p)]
+        cases = [self.cp(path), self.limit(path, n, 1), self.limit(path, n, 2), self.wmap(map_, path, 1, out=out),
+                 self.wmap(map_, path, 2, out=out), *(p for p in peers if p)]
         self.group(name, doc, cases, n, [path], rounds)
 
     def resharded(self, name, doc, map_, path, *others, **more):
@@ -157,6 +156,20 @@ class Bench:
         runs.append({"name": "wmap, 2 threads --trust-checksums", "run": [*runs[-1]["run"], "--trust-checksums"]})
         nbytes = sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
         self.group(name, doc, [self.cp(path), *runs, *others], nbytes, [path], **more)
+
+    def peer_differs(self, map_, path, case):
+        """What is different between a peer's tensors and wmap's: said, not judged; peers have views of their own."""
+        if not case or self.o.smoke or self.o.no_peers:
+            return
+        ours = self.dir / "ours"
+        shutil.rmtree(ours, ignore_errors=True)
+        subprocess.run([self.o.wmap, "run", "-q", map_, "-i", path, "-o", ours], check=True)
+        self.once(case, 0)
+        made = sorted(self.out.rglob("*.pth"))
+        theirs = made[0] if len(made) == 1 else self.out
+        diff = subprocess.run([self.o.wmap, "diff", theirs, ours], capture_output=True, text=True)
+        print(f"\n{case['name']}, and wmap: {(diff.stdout + diff.stderr).strip()[-400:]}", flush=True)
+        shutil.rmtree(ours)
 
     def same(self, map_, path, script):
         """Does a hand-written script give what wmap gives?"""
@@ -177,10 +190,11 @@ def measure(b):
     wanted = lambda *names: not b.o.only or set(names) & set(b.o.only.split(","))
     llama = ("num_hidden_layers=2",) if small else ("preset=1b",)
     folder = "TinyLlama-1.1B-Chat-v1.0"  # LitGPT takes the model from the name
-    if wanted("rotary", "fsync", "interleave", "rename", "startup"):
+    if wanted("litgpt", "rotary", "fsync", "interleave", "rename", "startup"):
         path = b.gen(folder, "llama", *llama)
         n = path.stat().st_size
         config = path.parent / "config.json"
+    programs(b, small, path if wanted("litgpt") else None)
     if wanted("rotary"):
         hand = [HERE / "peers/hand_numpy.py", path, config]
         if importlib.util.find_spec("numpy"):
@@ -188,16 +202,12 @@ def measure(b):
         b.moved("rotary", "rotary rows and one projection grouped by key head, of a Llama of 1.1 B parameters",
                 maps("rope_qkv"), path,
                 b.peer("numpy by hand, 2 threads", "hand_numpy.py", path, config, b.out, 2, needs=["numpy"], slow=True),
-                b.peer("torch by hand", "hand_torch.py", path, config, b.out, needs=["torch", "safetensors"], slow=True),
-                None if small else b.peer("LitGPT convert_hf_checkpoint", "litgpt_from_hf.py", path.parent, needs=["litgpt"],
-                                          slow=True, remove=[path.parent / "lit_model.pth"]))
-        (path.parent / "lit_model.pth").unlink(missing_ok=True)
+                b.peer("torch by hand", "hand_torch.py", path, config, b.out, needs=["torch", "safetensors"], slow=True))
     if wanted("fsync"):
         cp = b.cp(path)
-        cp = {"name": "cp, sync", "run": ["sh", "-c", f"cp --reflink=never '{path}' '{b.out}' && sync '{b.out}'"], "sync": True}
+        cp = {"name": "cp, sync", "run": ["sh", "-c", f"cp --reflink=never '{path}' '{b.out}' && sync '{b.out}'"]}
         b.group("fsync", "the same, on the disk when it returns",
-                [cp, {**b.limit(path, n, 2, "fsync"), "sync": True},
-                 {**b.wmap(maps("rope_qkv"), path, 2, "--fsync"), "sync": True}], n, [path])
+                [cp, b.limit(path, n, 2, "fsync"), b.wmap(maps("rope_qkv"), path, 2, "--fsync")], n, [path])
     if wanted("interleave"):
         b.moved("interleave", "gate and up woven element by element (runs of 2 bytes)", maps("interleave"), path)
     if wanted("rename"):
@@ -257,6 +267,32 @@ def ranks(b, llama, moe):
                   "slow": True}
         b.resharded("consolidate", "8 ranks of optimum-neuron to one file", "~neuron/llama", path,
                     *([theirs] if python.exists() else []), against="wmap, 2 threads")
+
+
+def programs(b, small, path):
+    """Whole conversions beside the scripts that do them today."""
+    wanted = lambda name: not b.o.only or name in b.o.only.split(",")
+    if wanted("litgpt"):
+        theirs = b.peer("LitGPT convert_to_litgpt", "litgpt_convert.py", "to", path.parent, b.out, needs=["litgpt"], slow=True)
+        b.peer_differs("litgpt/llama", path.parent, theirs)
+        b.moved("litgpt", "Llama of 1.1 B parameters to lit_model.pth", "litgpt/llama", path, theirs, out="")
+    if wanted("litgpt_back"):
+        lit = b.dir / "lit"
+        source = path or b.gen("TinyLlama-1.1B-Chat-v1.0", "llama", *(("num_hidden_layers=2",) if small else ("preset=1b",)))
+        subprocess.run([b.o.wmap, "run", "-q", "--force", "litgpt/llama", "-i", source.parent, "-o", lit, "-D",
+                        "name=TinyLlama-1.1B-Chat-v1.0"], check=True)
+        theirs = b.peer("LitGPT convert_from_litgpt", "litgpt_convert.py", "from", lit, b.out, needs=["litgpt"], slow=True)
+        b.peer_differs("~litgpt/llama", lit, theirs)
+        b.moved("litgpt_back", "lit_model.pth of it to safetensors", "~litgpt/llama", lit / "lit_model.pth", theirs)
+        shutil.rmtree(lit)
+    if wanted("sepweight"):
+        sizes = ("num_hidden_layers=2",) if small else ("hidden_size=1536", "intermediate_size=4096", "num_hidden_layers=20",
+                                                        "num_attention_heads=16", "num_key_value_heads=4", "vocab_size=32000")
+        one = b.gen("llama_600m", "llama", *sizes)
+        theirs = b.peer("llm_sepweight convert_safetensors_files", "sepweight_dump.py", one.parent, b.out,
+                        needs=["llm_sepweight"], slow=True)
+        b.peer_differs("sepweight/llama:dumped", one.parent, theirs)
+        b.moved("sepweight", "Llama of 0.6 B parameters to begin, mid.N, end", "sepweight/llama:dumped", one, theirs, out="")
 
 
 def startup(b, llama):

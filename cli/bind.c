@@ -48,5 +48,8 @@ bind_map(struct cli *c, wmap_map **map, wmap_plan **plan)
     if ((status = load_map(c, map)) != 0)
         return status;
     st = wmap_bind(*map, c->value[OPT_input], &o, plan);
-    return st == WMAP_OK ? 0 : report(c, st);
+    if (st != WMAP_OK)
+        return report(c, st);
+    note_input(c, c->value[OPT_input], wmap_plan_note(*plan));
+    return 0;
 }

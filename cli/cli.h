@@ -104,6 +104,8 @@ void print(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2,
 void print_string(struct cli *c, const char *text);
 /* On standard error unless --quiet. */
 void note(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* What the library noted of an input; NULL: nothing. */
+void note_input(const struct cli *c, const char *name, const char *text);
 
 /* Text in memory, as a sink. */
 struct text {

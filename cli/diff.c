@@ -39,6 +39,8 @@ cmd_diff(struct cli *c)
     if (st == WMAP_OK) {
         struct signals *s = signals_begin(c);
 
+        note_input(c, c->arg[0], wmap_checkpoint_note(a));
+        note_input(c, c->arg[1], wmap_checkpoint_note(b));
         if (given(c, OPT_round_numbers)) {
             wmap_checkpoint_round_numbers(a);
             wmap_checkpoint_round_numbers(b);

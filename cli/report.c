@@ -40,6 +40,13 @@ note(const struct cli *c, const char *fmt, ...)
     va_end(ap);
 }
 
+void
+note_input(const struct cli *c, const char *name, const char *text)
+{
+    if (text)
+        note(c, "note: %s: %s\n", name, text);
+}
+
 wmap_style
 result_style(const struct cli *c)
 {

@@ -141,6 +141,8 @@ WMAP_API wmap_status wmap_maps(wmap_ctx *ctx, wmap_style style, wmap_sink out);
 WMAP_API wmap_status wmap_checkpoint_open(wmap_ctx *ctx, const char *path, bool no_symlinks,
                                           wmap_checkpoint **out);
 WMAP_API void wmap_checkpoint_close(wmap_checkpoint *c);
+/* What is worth knowing of how it was read ("tensors are those under \"model\""), one printable line; NULL: nothing. */
+WMAP_API const char *wmap_checkpoint_note(wmap_checkpoint *c);
 /* From now on numbers of a msgpack file that no float32 equals are rounded to the nearest, not refused. */
 WMAP_API void wmap_checkpoint_round_numbers(wmap_checkpoint *c);
 
@@ -233,6 +235,8 @@ typedef struct {
  * before it reads on, and says how much would do.  wmap_bind() does this by itself for the input "-" where standard
  * input is no file. */
 WMAP_API wmap_status wmap_bind_stream(wmap_map *map, wmap_source in, const wmap_bind_options *o, wmap_plan **out);
+/* The same of the input of a plan. */
+WMAP_API const char *wmap_plan_note(wmap_plan *p);
 /* What a run would do, with these options: files, tensors, bytes, memory. */
 WMAP_API wmap_status wmap_plan_describe(wmap_plan *p, const wmap_work *work, wmap_style style,
                                         wmap_sink out);

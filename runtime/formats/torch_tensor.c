@@ -68,6 +68,19 @@ bytes_of(enum wm_dtype dtype, uint64_t numel, uint64_t *out)
     return dtype == WM_DT_N || wm_ck_umul(numel, wm_dtype_info[dtype].bits / 8, out);
 }
 
+/* torch joins the key to a name whatever it is, and LitGPT numbers its storages: 7 is "7". */
+static void
+number_to_key(struct wm_torch *t, struct wm_pk **key)
+{
+    struct wm_str s;
+
+    if ((*key)->kind != WM_PK_INT || (*key)->i < 0)
+        return;
+    s = wm_arena_printf(t->a, "%" PRId64, (*key)->i);
+    *key = WM_NEW(t->a, struct wm_pk);
+    **key = (struct wm_pk){.kind = WM_PK_STR, .s = s.p, .n = (uint32_t)s.n};
+}
+
 /* The id of a REF: ("storage", class, key, location, numel[, view]). */
 static enum wm_status
 check_id(struct wm_torch *t, const struct wm_pk *id)
@@ -76,6 +89,7 @@ check_id(struct wm_torch *t, const struct wm_pk *id)
         return bad_ref(t, "not (\"storage\", type, key, location, number of elements)");
     if (id->item[1]->kind != WM_PK_CLASS || class_of(id->item[1]) != WM_TC_STORAGE)
         return bad_ref(t, "its type is no storage");
+    number_to_key(t, &id->item[2]);
     if (id->item[2]->kind != WM_PK_STR || id->item[2]->n == 0)
         return bad_ref(t, "its key is no string");
     if (id->item[3]->kind != WM_PK_STR)

@@ -282,7 +282,7 @@ def tensors():
     for name, value in {
         "id no tuple": T(N(1)) + b"Q", "id empty": b")Q", "id too short": T(S("storage"), G(f), S("0")) + b"Q", "id too long": T(S("storage"), G(f), S("0"), S("cpu"), N(4), b"N", b"N") + b"Q",
         "id of a module": ref(tag="module"), "type a string": T(S("storage"), S("FloatStorage"), S("0"), S("cpu"), N(4)) + b"Q", "type a dtype": ref(cls="torch.float32"),
-        "key a number": T(S("storage"), G(f), N(0), S("cpu"), N(4)) + b"Q", "key empty": ref(key=""), "location a number": T(S("storage"), G(f), S("0"), N(0), N(4)) + b"Q", "numel negative": ref(numel=-4),
+        "key a negative number": T(S("storage"), G(f), N(-1), S("cpu"), N(4)) + b"Q", "key empty": ref(key=""), "location a number": T(S("storage"), G(f), S("0"), N(0), N(4)) + b"Q", "numel negative": ref(numel=-4),
         "numel a string": ref(numel=S("4")), "numel 2^62": ref(numel=2**62), "numel 2^64": ref(numel=2**64), "view malformed": ref(more=T(S("v"))), "view past the end": ref(more=T(S("v"), N(1), N(4))),
         "view negative": ref(more=T(S("v"), N(-1), N(4))),
     }.items():

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = ("rotary fsync interleave rename cast experts transposed many memory reshard reshard-systems reshard-experts "
-          "consolidate startup").split()
+GROUPS = ("litgpt litgpt_back sepweight rotary fsync interleave rename cast experts transposed many memory reshard "
+          "reshard-systems reshard-experts consolidate startup").split()
 
 
 def test_smoke(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 import torch
 import transformers
 from litgpt import GPT, Config
+from litgpt.scripts.convert_hf_checkpoint import convert_hf_checkpoint
 from litgpt.utils import check_valid_checkpoint_dir, load_checkpoint
 
 from conftest import assert_same, load
@@ -162,6 +163,18 @@ def test_litgpt(wmap, tmp_path, case, container):
     again = transformers.AutoModelForCausalLM.from_pretrained(back, **eager)
     assert type(again) is type(model)
     assert torch.equal(logits(again), want)
+
+
+def test_what_litgpt_converted(wmap, tmp_path):
+    """LitGPT's own files: tensors written one by one, whose storages have numbers for keys."""
+    hf, lit, back = tmp_path / "TinyLlama-1.1B-Chat-v1.0", tmp_path / "lit", tmp_path / "back"
+    make(hf, "LlamaForCausalLM", dtype="bf16", **sizes())
+    tensors = load(hf)
+    convert_hf_checkpoint(hf)
+    wmap("run", "litgpt/llama", "-i", hf / "model.safetensors", "-o", lit, "--config", hf / "config.json")
+    wmap("diff", hf / "lit_model.pth", lit)
+    wmap("run", "--reverse", "litgpt/llama", "-i", hf / "lit_model.pth", "-o", back)
+    assert_same(load(back), tensors)
 
 
 @pytest.mark.parametrize("case", GPT2)

@@ -400,9 +400,9 @@ templates_must_fit(void **state)
 
     put_template(f);
     assert_int_equal(open_it(f, &wm_sys_real), WM_OK);
-    template_fails(f, (struct wm_wtensor[]){a}, 1, "1 tensors that the map does not make: \"m/b/value\"");
+    template_fails(f, (struct wm_wtensor[]){a}, 1, "1 tensor that the map does not make: \"m/b/value\"");
     template_fails(f, (struct wm_wtensor[]){a, b, tensor("m/c/value", WM_DT_F32, s2, 1)}, 3,
-                   "lacks 1 tensors that the map makes: \"m/c/value\"");
+                   "lacks 1 tensor that the map makes: \"m/c/value\"");
     template_fails(f, (struct wm_wtensor[]){a, tensor("m/b/value", WM_DT_F32, s24, 2)}, 2,
                    "\"m/b/value\": the template's has shape [2], the map's [2 4]");
     template_fails(f, (struct wm_wtensor[]){a, tensor("m/b/value", WM_DT_F16, s2, 1)}, 2, "holds F32");
