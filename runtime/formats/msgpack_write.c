@@ -201,9 +201,10 @@ new_file(struct writer *w, struct wm_wtensor *t, uint32_t n)
     for (uint32_t i = 0; i < n && st == WM_OK; i++) {
         int64_t numel;
 
-        if ((st = check_tensor(w, &t[i], &numel)) != WM_OK ||
-            (st = check_dtype(w, &t[i], t[i].dtype == WM_DT_U32 ? WM_DT_U32 : WM_DT_F32)) != WM_OK ||
-            (st = put_before(w, &t[i], numel)) != WM_OK)
+        if (t[i].dtype != WM_DT_F32 && t[i].dtype != WM_DT_U32)
+            return wm_fail(w->err, WM_ESUPPORT, NULL, "tensor \"%.*s\": %s, but a file of tt-train holds F32 and U32: cast it",
+                           WM_STR_ARG(t[i].name), wm_dtype_info[t[i].dtype].name);
+        if ((st = check_tensor(w, &t[i], &numel)) != WM_OK || (st = put_before(w, &t[i], numel)) != WM_OK)
             return st;
         flush(w, i == 0);
         st = put_numbers(w, &t[i], numel);
