@@ -217,8 +217,11 @@ wm_adapter_config_peft(struct wm_adapter_out *x)
     char *text;
 
     wm_cc_own_json(x->b->cc, o);
-    if (!o || !targets)
+    if (!o || !targets) {
+        cJSON_Delete(targets);
         return wm_adapter_fail(x, WM_STR("adapter_config.json"), "out of memory");
+    }
+    set(o, "target_modules", targets);
     if (x->weight.n == 0)
         return wm_adapter_fail(x, WM_STR("the adapter"), "no weight of the map has a pair of it");
     if (!slow && !all_have_alpha(x, false))
@@ -235,7 +238,6 @@ wm_adapter_config_peft(struct wm_adapter_out *x)
         return false;
     for (uint32_t i = 0; i < x->weight.n; i++)
         add_name(x, targets, short_name(x, &x->weight.item[i], false));
-    set(o, "target_modules", targets);
     modules_to_save(x, o);
     clear(o, "layers_to_transform"); /* target_modules says it all */
     clear(o, "layers_pattern");
