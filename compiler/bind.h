@@ -45,6 +45,7 @@ struct wm_bind {
     bool *torn;                  /* [in->t.n] a rule names it, but lacks other tensors */
     uint8_t *used;               /* [in->t.n] enum wm_use */
     struct wm_claims claims;
+    struct wm_map held_off;      /* pairs of terms: does the first hold the second's rule off? */
     bool need_claims;            /* the map has weaker rules */
     WM_VEC(struct wm_ignore) ignore[2];
     struct wm_map alias[2];      /* key x -> number in alias_y, by side */

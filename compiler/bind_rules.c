@@ -108,9 +108,30 @@ wm_inst_match(struct wm_bind *b, struct wm_inst *x, const struct wm_rterm *t, st
     return wm_inst_compose(b, x);
 }
 
-/* Does a stronger rule with captures claim the key on that side? */
+/* May the stronger of two rules hold the weaker one off a key of that term?  Where one of them is one-way, a key may be
+ * read by both, and what writes it is seen key by key: then only a template that is strictly inside of the other does. */
 static bool
-claimed(struct wm_bind *b, uint32_t strength, int side, struct wm_str key)
+holds_off(struct wm_bind *b, const struct wm_rule *r, const struct wm_rterm *by, const struct wm_rule *weaker,
+          const struct wm_rterm *t)
+{
+    const struct wm_rterm *pair[2] = {by, t};
+    struct wm_str key = {(const char *)pair, sizeof(pair)};
+    uint32_t known;
+
+    if (r->arrow == WM_AR_BOTH && weaker->arrow == WM_AR_BOTH)
+        return true;
+    known = wm_map_get(&b->held_off, key);
+    if (known == WM_NONE)
+        known = wm_map_put(&b->held_off, wm_arena_str(b->cc->a, key),
+                           wm_key_inside(b->cc->a, &by->key, &t->key, NULL) &&
+                               !wm_key_inside(b->cc->a, &t->key, &by->key, NULL));
+    return known;
+}
+
+/* Does a stronger rule with captures claim the key of that term of x? */
+static bool
+claimed(struct wm_bind *b, const struct wm_inst *of, uint32_t strength, int side, const struct wm_rterm *term,
+        struct wm_str key)
 {
     bool ok = true;
 
@@ -125,7 +146,8 @@ claimed(struct wm_bind *b, uint32_t strength, int side, struct wm_str key)
             continue;
         wm_inst_init(b, r, &x);
         for (uint32_t t = 0; t < r->side[side].nterm; t++)
-            if (wm_inst_match(b, &x, &r->side[side].term[t], key) && wm_inst_holds(b, &x, &ok))
+            if (wm_inst_match(b, &x, &r->side[side].term[t], key) && wm_inst_holds(b, &x, &ok) &&
+                holds_off(b, r, &r->side[side].term[t], of->rule, term))
                 return true;
     }
     return false;
@@ -141,7 +163,8 @@ free_of_claims(struct wm_bind *b, struct wm_inst *x, uint32_t strength)
 
             if (x->rule->side[s].term[t].nkey_axis > 0)
                 continue; /* its keys are not one; they clash at bind if they do */
-            if (!wm_inst_key(b, x, &x->rule->side[s].term[t], &key) || claimed(b, strength, s, key))
+            if (!wm_inst_key(b, x, &x->rule->side[s].term[t], &key) ||
+                claimed(b, x, strength, s, &x->rule->side[s].term[t], key))
                 return false;
         }
     return true;
@@ -208,8 +231,8 @@ bind_captures(struct wm_bind *b, uint32_t strength)
     wm_map_init(&done.map, b->cc->a, 64);
     wm_buf_init(&done.id, b->cc->a);
     for (uint32_t i = 0; i < b->in->t.n && (ok || b->cc->diags.nerror < 100); i++) {
-        /* read already, unless that was through an alias: then claims decide */
-        if (b->used[i] && r->arrow == WM_AR_BOTH && !wm_is_alias_source(b, b->in->t.item[i].key))
+        /* read already by another that goes both ways, unless that was through an alias: then claims decide */
+        if (b->reader[i] && r->arrow == WM_AR_BOTH && !wm_is_alias_source(b, b->in->t.item[i].key))
             continue;
         for (uint32_t t = 0; t < r->side[b->rs].nterm; t++)
             if (wm_inst_match(b, &x, &r->side[b->rs].term[t], b->in->t.item[i].key))
@@ -280,6 +303,7 @@ wm_bind_rules(struct wm_bind *b)
     uint32_t i = 0;
 
     order_rules(b);
+    wm_map_init(&b->held_off, b->cc->a, 0);
     for (int s = 0; s < 2; s++)
         wm_map_init(&b->claims.key[s], b->cc->a, b->need_claims ? b->in->t.n : 1);
     for (; i < b->rules.n && !b->rules.item[i]->captures; i++)

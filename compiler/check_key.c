@@ -322,6 +322,19 @@ certain(const struct wm_rule *x, const struct wm_key *p, const struct wm_rule *y
     return true;
 }
 
+/* Would both rules write keys of that side in the same direction, whatever the input is?  Where tensors may be absent,
+ * or a side leaves keys out, the input decides. */
+static bool
+both_write(const struct wm_module *m, int side, const struct wm_rule *x, const struct wm_rule *y)
+{
+    enum wm_arrow away = side ? WM_AR_BACKWARD : WM_AR_FORWARD;
+
+    for (uint32_t i = 0; i < m->side[side].item.n; i++)
+        if (m->side[side].item.item[i]->kind == WM_SI_IGNORE || m->side[side].item.item[i]->kind == WM_SI_ALIAS)
+            return false;
+    return x->arrow != away && y->arrow != away && !x->optional && !y->optional;
+}
+
 static bool
 clash(void *user, uint32_t i, uint32_t j, struct wm_str proof)
 {
@@ -333,8 +346,15 @@ clash(void *user, uint32_t i, uint32_t j, struct wm_str proof)
 
     if (exclude_each_other(x, y) || p->has_capture != q->has_capture)
         return true;
-    if (x != y && (x->arrow != WM_AR_BOTH || y->arrow != WM_AR_BOTH))
-        return true; /* may be read by several; writing twice is decided at bind */
+    if (x != y && (x->arrow != WM_AR_BOTH || y->arrow != WM_AR_BOTH)) {
+        /* it may be read by several */
+        if (p->has_capture || !both_write(c->m, c->side, x, y) || !certain(x, p, y, q))
+            return true; /* decided at bind */
+        d = wm_report(ds, WM_E_WRITTEN_TWICE, y->span, "`%.*s` would be written twice",
+                      WM_STR_ARG(proof.n ? proof : WM_STR("a key")));
+        wm_label(ds, d, x->span, "also written here");
+        return ds->nerror < 200;
+    }
     if (p->has_capture) {
         bool in = wm_key_inside(c->m->cc->a, p, q, NULL), out = wm_key_inside(c->m->cc->a, q, p, NULL);
 
