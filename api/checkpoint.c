@@ -152,8 +152,8 @@ static void
 parts_json(const struct wm_manifest *m, const struct wm_mtensor *t, struct wm_out *o)
 {
     wm_js_array(o, "parts");
-    for (uint32_t k = 0; k < t->npart; k++) {
-        const struct wm_mpart *p = &t->part[k];
+    for (uint32_t k = 0; k < t->store->npart; k++) {
+        const struct wm_mpart *p = &t->store->part[k];
 
         wm_js_object(o, NULL);
         wm_js_str(o, "file", m->file.item[p->t.file].name);
@@ -195,7 +195,7 @@ inspect_json(const struct wmap_checkpoint *c, struct wm_arena *a, const struct w
         wm_js_str(o, "file", m->file.item[s->file].name);
         wm_js_uint(o, "offset", s->off);
         wm_js_uint(o, "nbytes", t->nbytes);
-        if (t->npart > 1)
+        if (t->store->npart > 1)
             parts_json(m, t, o);
         wm_js_close(o);
     }
@@ -205,17 +205,20 @@ inspect_json(const struct wmap_checkpoint *c, struct wm_arena *a, const struct w
     wm_js_close(o);
 }
 
+static struct wm_listed
+tensor_at(void *checkpoint, uint32_t k)
+{
+    const struct wmap_checkpoint *c = checkpoint;
+    const struct wm_mtensor *t = &c->m->tensor.item[c->order[k]];
+
+    return (struct wm_listed){t->name, t->dtype, t->shape, t->rank, t->nbytes, 0};
+}
+
 static void
 inspect_text(const struct wmap_checkpoint *c, struct wm_arena *a, const struct wm_rank_tensors *ranked, struct wm_out *o)
 {
     const struct wm_manifest *m = c->m;
-    struct wm_listed *list = WM_NEW_N(a, struct wm_listed, m->tensor.n);
 
-    for (uint32_t k = 0; k < m->tensor.n; k++) {
-        const struct wm_mtensor *t = &m->tensor.item[c->order[k]];
-
-        list[k] = (struct wm_listed){t->name, t->dtype, t->shape, t->rank, t->nbytes, 0};
-    }
     wm_buf_safe(&o->b, m->path, 0);
     wm_buf_printf(&o->b, ": %s, ", format_name(m));
     wm_out_count(&o->b, m->tensor.n, "tensor");
@@ -232,7 +235,7 @@ inspect_text(const struct wmap_checkpoint *c, struct wm_arena *a, const struct w
     if (c->ranks)
         wm_ranks_text(c, a, ranked, o);
     else
-        wm_list_tensors(a, list, m->tensor.n, NULL, NULL, o);
+        wm_list_tensors(a, tensor_at, m->tensor.n, NULL, (void *)(uintptr_t)c, o);
 }
 
 /* The first tensor whose copies differ, or that a rank lacks: the answer is no. */

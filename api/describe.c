@@ -64,9 +64,10 @@ gather(struct facts *f)
     for (uint64_t k = 0; k < v->ngeom; k++)
         count_runs(v, &v->geom[k], by_geom[k]);
     for (uint64_t k = 0; k < f->ntensor; k++) {
-        uint32_t geom = v->out[v->tensor[k].out].geom;
+        const struct wm_view_tensor t = wm_view_tensor(v, k);
+        uint32_t geom = v->out[t.out].geom;
 
-        if (v->tensor[k].is_shared)
+        if (t.is_shared)
             continue;
         f->nbox += v->geom[geom].nbox;
         for (uint32_t r = 0; r < NRUN; r++)
@@ -127,9 +128,12 @@ is_identity(const struct facts *f)
 
     if (f->ntensor != f->p->in->tensor.n || v->nread != f->ntensor)
         return false;
-    for (uint64_t k = 0; k < f->ntensor; k++)
-        if (!is_same(v, &v->tensor[k]))
+    for (uint64_t k = 0; k < f->ntensor; k++) {
+        const struct wm_view_tensor t = wm_view_tensor(v, k);
+
+        if (!is_same(v, &t))
             return false;
+    }
     return true;
 }
 
@@ -209,7 +213,7 @@ sources_of(void *user, const uint32_t *member, uint32_t n)
     wm_ctx_arena(f->p->map->ctx, &a);
     wm_map_init(&seen, &a, 16);
     for (uint32_t k = 0; k < n; k++) {
-        const struct wm_plan_out *out = &v->out[v->tensor[member[k]].out];
+        const struct wm_plan_out *out = &v->out[wm_view_tensor(v, member[k]).out];
 
         for (uint32_t s = 0; s < v->geom[out->geom].nslot; s++) {
             struct wm_str name = in_name(v, out, s);
@@ -227,19 +231,13 @@ sources_of(void *user, const uint32_t *member, uint32_t n)
     return text;
 }
 
-static void
-tensor_lines(struct facts *f, struct wm_out *o)
+static struct wm_listed
+tensor_at(void *user, uint32_t k)
 {
-    const struct wm_view *v = &f->v;
-    struct wm_listed *list = WM_NEW_N(f->a, struct wm_listed, f->ntensor);
+    const struct wm_view *v = &((struct facts *)user)->v;
+    const struct wm_view_tensor t = wm_view_tensor(v, k);
 
-    for (uint64_t k = 0; k < f->ntensor; k++) {
-        const struct wm_view_tensor *t = &v->tensor[k];
-
-        list[k] = (struct wm_listed){t->name,  (enum wm_dtype)t->dtype, t->shape,
-                                     t->rank,  t->nbytes,               v->out[t->out].geom};
-    }
-    wm_list_tensors(f->a, list, (uint32_t)f->ntensor, sources_of, f, o);
+    return (struct wm_listed){t.name, (enum wm_dtype)t.dtype, t.shape, t.rank, t.nbytes, v->out[t.out].geom};
 }
 
 static void
@@ -305,7 +303,7 @@ describe_text(struct facts *f, struct wm_out *o)
     if (is_identity(f))
         wm_buf_putz(&o->b, "identity: every output tensor is an input tensor as it is\n");
     wm_buf_putc(&o->b, '\n');
-    tensor_lines(f, o);
+    wm_list_tensors(f->a, tensor_at, (uint32_t)f->ntensor, sources_of, f, o);
 }
 
 /* ---- JSON ---- */
@@ -317,23 +315,23 @@ tensors_json(struct facts *f, struct wm_out *o)
 
     wm_js_array(o, "tensors");
     for (uint64_t k = 0; k < f->ntensor; k++) {
-        const struct wm_view_tensor *as = &v->tensor[k];
-        const struct wm_plan_out *t = &v->out[as->out];
+        const struct wm_view_tensor as = wm_view_tensor(v, k);
+        const struct wm_plan_out *t = &v->out[as.out];
 
         wm_js_object(o, NULL);
-        wm_js_str(o, "name", as->name);
+        wm_js_str(o, "name", as.name);
         wm_js_str(o, "file", wm_plan_str(v->p, v->outfile[t->file].name));
         wm_js_str(o, "dtype", wm_str_c(wm_dtype_info[t->dtype].name));
-        wm_js_shape(o, "shape", as->shape, as->rank);
-        wm_js_uint(o, "nbytes", as->nbytes);
-        if (as->is_shared)
+        wm_js_shape(o, "shape", as.shape, as.rank);
+        wm_js_uint(o, "nbytes", as.nbytes);
+        if (as.is_shared)
             wm_js_str(o, "shares", wm_plan_str(v->p, t->name));
         wm_js_uint(o, "boxes", v->geom[t->geom].nbox);
         wm_js_array(o, "from");
         for (uint32_t s = 0; s < v->geom[t->geom].nslot; s++)
             wm_js_str(o, NULL, in_name(v, t, s));
         wm_js_close(o);
-        wm_js_str(o, "rule", as->where);
+        wm_js_str(o, "rule", as.where);
         wm_js_close(o);
     }
     wm_js_close(o);
@@ -346,7 +344,7 @@ files_json(struct facts *f, struct wm_out *o)
     uint64_t *in_file = WM_NEW_N(f->a, uint64_t, v->noutfile);
 
     for (uint64_t k = 0; k < v->ntensor; k++)
-        in_file[v->out[v->tensor[k].out].file]++;
+        in_file[v->out[wm_view_tensor(v, k).out].file]++;
     wm_js_array(o, "files");
     for (uint64_t k = 0; k < v->noutfile; k++) {
         wm_js_object(o, NULL);

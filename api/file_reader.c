@@ -45,7 +45,7 @@ plan_others(struct wm_file_reader *r, struct wm_arena *a, struct wm_err *err)
     for (uint32_t k = 0; k < m->tensor.n; k++) {
         const struct wm_mtensor *t = &m->tensor.item[k];
 
-        if (!t->stride && !t->npart && t->codec == WM_CODEC_RAW)
+        if (!t->store->stride && !t->store->npart && t->store->codec == WM_CODEC_RAW)
             continue;
         id[r->nout] = k;
         r->out[k] = r->nout++;

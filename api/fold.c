@@ -19,7 +19,7 @@ enum { MAX_HOLES = 6, MAX_PARTS = 12, NAME_MAX_SHOWN = 400 };
 struct row {
     uint32_t item;
     uint32_t group;
-    int64_t value[MAX_HOLES];
+    int64_t *value; /* [nhole] */
 };
 
 struct group {
@@ -30,6 +30,9 @@ struct group {
 
 struct fold {
     struct wm_arena *a;
+    WM_VEC(struct group) group;
+    struct wm_map seen;     /* skeleton -> group */
+    struct wm_buf skeleton; /* scratch */
     WM_VEC(struct wm_fold_line) line;
 };
 
@@ -69,28 +72,49 @@ number_at(struct wm_str s, size_t at, int64_t *value)
     return n;
 }
 
-static struct wm_str
-skeleton_of(struct wm_arena *a, const struct wm_fold_item *it, struct row *row, uint32_t *nhole)
+/* The skeleton of a name to b, the numbers to value. */
+static void
+put_skeleton(struct wm_buf *b, const struct wm_fold_item *it, int64_t value[MAX_HOLES], uint32_t *nhole)
 {
-    char *p = wm_arena_alloc(a, it->name.n + sizeof(it->cls));
-    size_t n = 0;
+    size_t from = 0;
 
+    b->n = 0;
     *nhole = 0;
-    for (size_t at = 0; at < it->name.n;) {
-        int64_t value;
-        size_t len = *nhole < MAX_HOLES ? number_at(it->name, at, &value) : 0;
+    for (size_t at = 0; at < it->name.n && *nhole < MAX_HOLES;) {
+        size_t len = number_at(it->name, at, &value[*nhole]);
 
         if (len) {
-            row->value[(*nhole)++] = value;
-            p[n++] = HOLE;
-            at += len;
-        } else {
-            p[n++] = it->name.p[at++];
+            wm_buf_puts(b, (struct wm_str){it->name.p + from, at - from});
+            wm_buf_putc(b, HOLE);
+            ++*nhole;
+            from = at + len;
         }
+        at += len ? len : 1;
     }
+    wm_buf_puts(b, (struct wm_str){it->name.p + from, it->name.n - from});
     /* the class is a part of what must be equal, behind the text */
-    memcpy(p + n, &it->cls, sizeof(it->cls));
-    return (struct wm_str){p, n + sizeof(it->cls)};
+    wm_buf_puts(b, (struct wm_str){(const char *)&it->cls, sizeof(it->cls)});
+}
+
+/* The group of row->item, and its numbers. */
+static void
+take_row(struct fold *f, const struct wm_fold_item *item, struct row *row)
+{
+    int64_t value[MAX_HOLES];
+    uint32_t nhole, g;
+
+    put_skeleton(&f->skeleton, item, value, &nhole);
+    g = wm_map_get(&f->seen, wm_buf_str(&f->skeleton));
+    if (g == WM_NONE) {
+        struct wm_str kept = wm_arena_str(f->a, wm_buf_str(&f->skeleton));
+
+        g = wm_map_put(&f->seen, kept, f->group.n);
+        *WM_PUSH(f->a, &f->group) = (struct group){.skeleton = kept, .nhole = nhole};
+    }
+    f->group.item[g].nrow++;
+    row->group = g;
+    row->value = WM_NEW_N(f->a, int64_t, nhole);
+    memcpy(row->value, value, nhole * sizeof(*value));
 }
 
 static void
@@ -270,20 +294,12 @@ wm_fold(struct wm_arena *a, const struct wm_fold_item *item, uint32_t n, struct 
     struct fold f = {.a = a};
     struct row *row = WM_NEW_N(a, struct row, n);
     struct row **ref = WM_NEW_N(a, struct row *, n);
-    WM_VEC(struct group) group = {0};
-    struct wm_map seen;
 
-    wm_map_init(&seen, a, n < 1024 ? n : 1024);
+    wm_map_init(&f.seen, a, 64);
+    wm_buf_init(&f.skeleton, a);
     for (uint32_t k = 0; k < n; k++) {
-        uint32_t nhole;
-        struct wm_str skeleton = skeleton_of(a, &item[k], &row[k], &nhole);
-        uint32_t g = wm_map_put(&seen, skeleton, group.n);
-
-        if (g == group.n)
-            *WM_PUSH(a, &group) = (struct group){.skeleton = skeleton, .nhole = nhole};
-        group.item[g].nrow++;
         row[k].item = k;
-        row[k].group = g;
+        take_row(&f, &item[k], &row[k]);
         ref[k] = &row[k];
     }
     *line = NULL;
@@ -291,10 +307,10 @@ wm_fold(struct wm_arena *a, const struct wm_fold_item *item, uint32_t n, struct 
     if (n == 0)
         return;
     qsort(ref, n, sizeof(struct row *), by_group);
-    for (uint32_t g = 0, from = 0; g < group.n; from += group.item[g++].nrow) {
+    for (uint32_t g = 0, from = 0; g < f.group.n; from += f.group.item[g++].nrow) {
         struct set set[MAX_HOLES];
 
-        fold_columns(&f, &group.item[g], 0, set, ref + from, group.item[g].nrow);
+        fold_columns(&f, &f.group.item[g], 0, set, ref + from, f.group.item[g].nrow);
     }
     qsort(f.line.item, f.line.n, sizeof(*f.line.item), by_first);
     *line = f.line.item;

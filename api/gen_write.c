@@ -150,19 +150,16 @@ static void
 add_index(struct wm_gen_model *m, struct wm_plan_builder *b, const struct wm_format *f,
           const uint32_t *first, const struct wm_str *file, uint32_t nfile)
 {
-    struct wm_str *tensor = WM_NEW_N(m->a, struct wm_str, m->tensor.n);
-    struct wm_str *of = WM_NEW_N(m->a, struct wm_str, m->tensor.n), text;
+    struct wm_indexed *x = WM_NEW_N(m->a, struct wm_indexed, m->tensor.n);
     struct wm_plan_outfile rec = {.first = m->tensor.n, .order = nfile};
 
     for (uint32_t k = 0, s = 0; k < m->tensor.n; k++) {
         s += k == first[s + 1];
-        tensor[k] = m->tensor.item[k].name;
-        of[k] = file[s];
+        x[k] = (struct wm_indexed){m->tensor.item[k].name, file[s]};
     }
-    text = f->index(m->a, tensor, of, m->tensor.n, m->nbytes);
     rec.name = wm_plan_add_text(b, wm_str_c(f->index_name));
-    rec.size = text.n;
-    rec.head = wm_plan_add_bytes(b, text.p, text.n);
+    rec.head = wm_format_add_index(f, b, x, m->tensor.n, m->nbytes);
+    rec.size = rec.head.len;
     wm_plan_add(b, WM_PS_OUTFILE, &rec, sizeof(rec), 1);
 }
 

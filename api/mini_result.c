@@ -37,18 +37,18 @@ wm_result_of_plan(struct wm_result *r, struct wm_arena *a, const struct wm_sys *
     r->tensor = WM_NEW_N(a, struct wm_made, r->n);
     st = wm_exec_open(plan, sys, &o, &x, err);
     for (uint32_t i = 0; i < r->n && st == WM_OK; i++) {
-        const struct wm_view_tensor *t = &v.tensor[i];
-        const struct wm_plan_outfile *f = &v.outfile[v.out[t->out].file];
-        unsigned char *p = wm_arena_alloc(a, t->nbytes);
+        const struct wm_view_tensor t = wm_view_tensor(&v, i);
+        const struct wm_plan_outfile *f = &v.outfile[v.out[t.out].file];
+        unsigned char *p = wm_arena_alloc(a, t.nbytes);
 
-        st = wm_exec_produce(x, t->out, 0, t->nbytes, p, err);
+        st = wm_exec_produce(x, t.out, 0, t.nbytes, p, err);
         r->tensor[i] = (struct wm_made){by_file ? wm_plan_str(plan, f->name) : WM_STR(""),
-                                        t->name,
-                                        (enum wm_dtype)t->dtype,
-                                        t->shape,
-                                        t->rank,
+                                        t.name,
+                                        (enum wm_dtype)t.dtype,
+                                        t.shape,
+                                        t.rank,
                                         p,
-                                        t->nbytes};
+                                        t.nbytes};
     }
     if (st == WM_OK)
         st = wm_view_checks(&v, x, err);

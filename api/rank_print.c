@@ -203,11 +203,20 @@ init_lines(struct lines *l, struct wm_arena *a, const struct wmap_checkpoint *c,
         l->text[i] = say(l, a, &t->item[i]);
 }
 
+static struct wm_listed
+tensor_at(void *user, uint32_t k)
+{
+    const struct lines *l = user;
+    const struct wm_rtensor *t = &l->t->item[k];
+    const struct wm_mtensor *x = wm_rtensor_first(t, l->r, l->m);
+
+    return (struct wm_listed){x->name, x->dtype, x->shape, x->rank, bytes_of(l, t), wm_hash(l->text[k].p, l->text[k].n, 1)};
+}
+
 void
 wm_ranks_text(const struct wmap_checkpoint *c, struct wm_arena *a, const struct wm_rank_tensors *t, struct wm_out *o)
 {
     const struct wm_ranks *r = c->ranks;
-    struct wm_listed *list = WM_NEW_N(a, struct wm_listed, t->n);
     struct lines l;
 
     init_lines(&l, a, c, t);
@@ -222,13 +231,7 @@ wm_ranks_text(const struct wmap_checkpoint *c, struct wm_arena *a, const struct 
     }
     wm_buf_putc(&o->b, '\n');
     stage_lines(&l, o);
-    for (uint32_t i = 0; i < t->n; i++) {
-        const struct wm_mtensor *x = wm_rtensor_first(&t->item[i], r, c->m);
-        struct wm_str s = l.text[i];
-
-        list[i] = (struct wm_listed){x->name, x->dtype, x->shape, x->rank, bytes_of(&l, &t->item[i]), wm_hash(s.p, s.n, 1)};
-    }
-    wm_list_tensors(a, list, t->n, more, &l, o);
+    wm_list_tensors(a, tensor_at, t->n, more, &l, o);
 }
 
 /* ---- JSON ---- */

@@ -87,7 +87,7 @@ text(struct wm_buf *b)
 }
 
 void
-wm_list_tensors(struct wm_arena *a, const struct wm_listed *list, uint32_t n,
+wm_list_tensors(struct wm_arena *a, struct wm_listed (*at)(void *user, uint32_t k), uint32_t n,
                 struct wm_str (*more)(void *user, const uint32_t *member, uint32_t n), void *user,
                 struct wm_out *out)
 {
@@ -97,22 +97,25 @@ wm_list_tensors(struct wm_arena *a, const struct wm_listed *list, uint32_t n,
     struct wm_buf b;
     uint32_t nline;
 
-    for (uint32_t k = 0; k < n; k++)
-        item[k] = (struct wm_fold_item){list[k].name, class_of(&list[k])};
+    for (uint32_t k = 0; k < n; k++) {
+        const struct wm_listed t = at(user, k);
+
+        item[k] = (struct wm_fold_item){t.name, class_of(&t)};
+    }
     wm_fold(a, item, n, &line, &nline);
     wm_table_init(&table, a, more ? "llllrl" : "llllr");
     wm_buf_init(&b, a);
     for (uint32_t k = 0; k < nline; k++) {
-        const struct wm_listed *t = &list[line[k].member[0]];
+        const struct wm_listed t = at(user, line[k].member[0]);
 
         wm_table_cell(&table, line[k].name);
-        wm_out_shape(&b, t->shape, t->rank);
+        wm_out_shape(&b, t.shape, t.rank);
         wm_table_cell(&table, text(&b));
-        wm_table_cell(&table, wm_str_c(wm_dtype_info[t->dtype].name));
+        wm_table_cell(&table, wm_str_c(wm_dtype_info[t.dtype].name));
         if (line[k].n > 1)
             wm_buf_printf(&b, "x%" PRIu32, line[k].n);
         wm_table_cell(&table, text(&b));
-        wm_out_size(&b, t->nbytes * line[k].n);
+        wm_out_size(&b, t.nbytes * line[k].n);
         wm_table_cell(&table, text(&b));
         if (more)
             wm_table_cell(&table, more(user, line[k].member, line[k].n));

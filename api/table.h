@@ -27,9 +27,9 @@ struct wm_listed {
     uint64_t cls; /* only tensors of one class (and dtype and shape) share a line */
 };
 
-/* One line for each template: name, shape, dtype, how many, bytes; then what `more` (may be NULL)
- * says of the line's members (numbers in the list). */
-void wm_list_tensors(struct wm_arena *a, const struct wm_listed *list, uint32_t n,
+/* n tensors, given by number; one line for each template: name, shape, dtype, how many, bytes; then what `more` (may be
+ * NULL) says of the line's members (their numbers). */
+void wm_list_tensors(struct wm_arena *a, struct wm_listed (*at)(void *user, uint32_t k), uint32_t n,
                      struct wm_str (*more)(void *user, const uint32_t *member, uint32_t n),
                      void *user, struct wm_out *out);
 

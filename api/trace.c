@@ -325,7 +325,8 @@ trace_input(struct trace *t, uint32_t id)
     t->ngoal = 0;
     head(t, "input", in_place(t, in, byte));
     for (uint64_t k = 0; k < v->ntensor + v->ncheck && t->ngoal < COUNT_TO; k++) {
-        const struct wm_view_tensor *as = k < v->ntensor ? &v->tensor[k] : NULL;
+        const struct wm_view_tensor tensor = k < v->ntensor ? wm_view_tensor(v, k) : (struct wm_view_tensor){.out = 0};
+        const struct wm_view_tensor *as = k < v->ntensor ? &tensor : NULL;
         const struct wm_plan_out *out =
             &v->out[as ? as->out : v->nout - v->ncheck + (k - v->ntensor)];
         uint32_t nslot = v->geom[out->geom].nslot;
@@ -360,13 +361,13 @@ not_found(struct trace *t, struct wmap_plan *p)
 
         if (!wm_str_eq(in->name, t->key))
             continue;
-        if (in->npart && element_at(t, "input", in->dtype, in->shape, NULL, in->rank, &byte) != WM_OK)
+        if (in->store->npart && element_at(t, "input", in->dtype, in->shape, NULL, in->rank, &byte) != WM_OK)
             return t->ctx->err.status;
         return wm_fail(&t->ctx->err, WM_EUSAGE, NULL, "tensor \"%.*s\" of the input is not used by the map",
                        WM_STR_ARG(t->key));
     }
     for (uint64_t k = 0; k < ntensor; k++)
-        name[k] = t->v.tensor[k].name;
+        name[k] = wm_view_tensor(&t->v, k).name;
     for (uint32_t k = 0; k < p->in->tensor.n; k++)
         name[ntensor + k] = p->in->tensor.item[k].name;
     near = wm_suggest(a, t->key, name, (uint32_t)(ntensor + p->in->tensor.n));
@@ -389,10 +390,12 @@ trace_all(struct trace *t, struct wmap_plan *p, struct wm_str element)
         wm_js_result(&t->o, "wmap.trace/1", WMAP_OK);
         wm_js_array(&t->o, "traces");
     }
-    for (uint64_t k = 0; k < t->v.ntensor; k++)
-        if (wm_str_eq(t->v.tensor[k].name, t->key) &&
-            (st = trace_output(t, &t->v.tensor[k])) != WM_OK)
+    for (uint64_t k = 0; k < t->v.ntensor; k++) {
+        const struct wm_view_tensor as = wm_view_tensor(&t->v, k);
+
+        if (wm_str_eq(as.name, t->key) && (st = trace_output(t, &as)) != WM_OK)
             return st;
+    }
     for (uint64_t k = 0; k < t->v.nin; k++)
         if (wm_str_eq(wm_plan_str(t->v.p, t->v.in[k].name), t->key) &&
             (st = trace_input(t, (uint32_t)k)) != WM_OK)

@@ -49,7 +49,7 @@ produce(void *user, unsigned thread, uint32_t id, uint64_t off, uint64_t n, void
 
         return r.read(r.user, thread, m->kept.item[id - m->v.ntensor], off, n, p, err);
     }
-    return wm_exec_produce(m->exec[thread], m->v.tensor[id].out, off, n, p, err);
+    return wm_exec_produce(m->exec[thread], wm_view_tensor(&m->v, id).out, off, n, p, err);
 }
 
 static enum wm_status
@@ -59,7 +59,7 @@ open_template(struct maker *m, struct verify *f)
 
     wm_map_init(&made, &f->a, (uint32_t)m->v.ntensor);
     for (uint64_t k = 0; k < m->v.ntensor; k++)
-        wm_map_put(&made, m->v.tensor[k].name, (uint32_t)k);
+        wm_map_put(&made, wm_view_tensor(&m->v, k).name, (uint32_t)k);
     for (uint32_t k = 0; k < m->like->tensor.n; k++)
         if (wm_map_get(&made, m->like->tensor.item[k].name) == WM_NONE)
             *WM_PUSH(&f->a, &m->kept) = k;
@@ -123,14 +123,14 @@ side_of_plan(struct wm_side *s, struct verify *f, struct maker *m)
             (struct wm_listed){t->name, t->dtype, t->shape, t->rank, t->nbytes, 0};
     }
     for (uint32_t k = 0; k < v->ntensor; k++) {
-        const struct wm_view_tensor *t = &v->tensor[k];
+        const struct wm_view_tensor t = wm_view_tensor(v, k);
 
         s->tensor[k] = (struct wm_listed){
-            label(f, wm_plan_str(v->p, v->outfile[v->out[t->out].file].name), t->name),
-            (enum wm_dtype)t->dtype,
-            t->shape,
-            t->rank,
-            t->nbytes,
+            label(f, wm_plan_str(v->p, v->outfile[v->out[t.out].file].name), t.name),
+            (enum wm_dtype)t.dtype,
+            t.shape,
+            t.rank,
+            t.nbytes,
             0};
     }
 }
@@ -176,7 +176,7 @@ has_equal_names(struct verify *f, const struct wm_view *v)
 
     wm_map_init(&seen, &f->a, (uint32_t)v->ntensor);
     for (uint64_t k = 0; k < v->ntensor; k++)
-        if (wm_map_put(&seen, v->tensor[k].name, (uint32_t)k) != k)
+        if (wm_map_put(&seen, wm_view_tensor(v, k).name, (uint32_t)k) != k)
             return true;
     return false;
 }
@@ -228,8 +228,8 @@ leave_selected(struct verify *f)
     wm_map_init(&made, &f->a, (uint32_t)v.ntensor);
     for (uint64_t k = 0; k < v.ntensor; k++)
         wm_map_put(&made,
-                   name_in(f, wm_plan_str(v.p, v.outfile[v.out[v.tensor[k].out].file].name),
-                           v.tensor[k].name),
+                   name_in(f, wm_plan_str(v.p, v.outfile[v.out[wm_view_tensor(&v, k).out].file].name),
+                           wm_view_tensor(&v, k).name),
                    (uint32_t)k);
     m->nbytes = 0;
     wm_map_init(&m->by_name, m->a, m->tensor.n);
@@ -287,7 +287,7 @@ set_lossy_apart(struct verify *f, const struct wm_plan *plan)
     for (uint32_t k = 0; k < d->pair.n; k++) {
         struct wm_pair *p = &d->pair.item[k];
 
-        if (p->ndiff == 0 || !is_lossy(&v, &v.out[v.tensor[p->a].out]))
+        if (p->ndiff == 0 || !is_lossy(&v, &v.out[wm_view_tensor(&v, p->a).out]))
             continue;
         p->ndiff = 0;
         d->ndifferent--;

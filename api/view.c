@@ -10,28 +10,34 @@ static void
 list_tensors(struct wm_view *v, struct wm_arena *a)
 {
     uint64_t nshared, n = 0;
-    const struct wm_plan_shared *shared = wm_plan_section(v->p, WM_PS_SHARED, &nshared);
-    struct wm_view_tensor *t = WM_NEW_N(a, struct wm_view_tensor, v->nout + nshared);
+    uint32_t *shown;
 
-    for (uint64_t k = 0; k < v->nout + nshared; k++) {
-        const struct wm_plan_shared *s = k < v->nout ? NULL : &shared[k - v->nout];
-        uint64_t id = s ? s->of : k;
-        const struct wm_plan_out *o = &v->out[id];
-        const struct wm_plan_geom *g = &v->geom[o->geom];
-
-        if (o->file == WM_NONE || o->name.len == 0)
-            continue;
-        t[n++] = (struct wm_view_tensor){.name = wm_plan_str(v->p, s ? s->name : o->name),
-                                         .where = wm_plan_str(v->p, s ? s->where : o->where),
-                                         .out = (uint32_t)id,
-                                         .dtype = o->dtype,
-                                         .rank = s ? s->rank : o->rank,
-                                         .shape = v->shape + (s ? s->shape : o->shape),
-                                         .nbytes = (uint64_t)g->nunit * g->unit,
-                                         .is_shared = s != NULL};
-    }
-    v->tensor = t;
+    wm_plan_section(v->p, WM_PS_SHARED, &nshared);
+    shown = WM_NEW_N(a, uint32_t, v->nout + nshared);
+    for (uint64_t k = 0; k < v->nout + nshared; k++)
+        if (k >= v->nout || (v->out[k].file != WM_NONE && v->out[k].name.len > 0))
+            shown[n++] = (uint32_t)k;
+    v->shown = shown;
     v->ntensor = n;
+}
+
+struct wm_view_tensor
+wm_view_tensor(const struct wm_view *v, uint64_t k)
+{
+    const struct wm_plan_shared *shared = wm_plan_section(v->p, WM_PS_SHARED, NULL);
+    const struct wm_plan_shared *s = v->shown[k] < v->nout ? NULL : &shared[v->shown[k] - v->nout];
+    uint64_t id = s ? s->of : v->shown[k];
+    const struct wm_plan_out *o = &v->out[id];
+    const struct wm_plan_geom *g = &v->geom[o->geom];
+
+    return (struct wm_view_tensor){.name = wm_plan_str(v->p, s ? s->name : o->name),
+                                   .where = wm_plan_str(v->p, s ? s->where : o->where),
+                                   .out = (uint32_t)id,
+                                   .dtype = o->dtype,
+                                   .rank = s ? s->rank : o->rank,
+                                   .shape = v->shape + (s ? s->shape : o->shape),
+                                   .nbytes = (uint64_t)g->nunit * g->unit,
+                                   .is_shared = s != NULL};
 }
 
 void

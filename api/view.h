@@ -36,14 +36,17 @@ struct wm_view {
     uint64_t ninfile, noutfile, nin, nout, ngeom, nbox, nsum;
     uint64_t ncheck;                     /* the last of `out` */
     uint64_t nread;                      /* tensors among `in`; the others are bytes between tensors */
-    const struct wm_view_tensor *tensor; /* in the order of the files, then shared ones */
-    uint64_t ntensor;
+    const uint32_t *shown;               /* [ntensor] of wm_view_tensor(): OUTs, then nout + SHAREDs */
+    uint64_t ntensor;                    /* in the order of the files, then shared ones */
     struct wm_box_axis
         *axis; /* room for solving the box of the highest rank: one thread at a time */
     int64_t *tail;
 };
 
 void wm_view_init(struct wm_view *v, struct wm_arena *a, const struct wm_plan *p);
+
+/* Tensor k of the output, k < ntensor. */
+struct wm_view_tensor wm_view_tensor(const struct wm_view *v, uint64_t k);
 
 /* Length in dst units of the pieces in which a box lies contiguous in its output and its first
  * operand. */

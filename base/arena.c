@@ -1,10 +1,10 @@
 /* base/arena.c -- bump allocation in blocks that grow with the total.
  *
- * In: sizes, often derived from a file's contents, so sums and products are checked.  Out: zeroed
- * memory that lives until wm_arena_fini().  Large objects get a block of their own behind the
- * newest one, whose free part stays in use; growing arrays of that size move with their block.
- * Large blocks are mapped in large pages: a page fault for each 4 KiB costs more than what is done
- * with them.  With WM_ARENA_DEBUG every object has its own block. */
+ * In: sizes, often derived from a file's contents, so sums and products are checked.  Out: memory
+ * that lives until wm_arena_fini(), zeroed where that is asked for.  Large objects get a block of their
+ * own behind the newest one, whose free part stays in use; growing arrays of that size move with their
+ * block, and pages of them that nothing was written to take no memory.  With WM_ARENA_DEBUG every
+ * object has its own block. */
 #include "base/arena.h"
 
 #include <stdarg.h>
@@ -16,13 +16,13 @@
 #define ALIGN     _Alignof(max_align_t)
 #define MIN_BLOCK ((size_t)64 << 10)
 #define MAX_BLOCK ((size_t)4 << 20)
-#define MAP_BLOCK ((size_t)2 << 20) /* blocks of that size are mapped; a whole number of large pages */
 #define GROW_ALONE ((size_t)32 << 10) /* a growing array of that size has a block of its own */
+#define PAGED      ((size_t)256 << 10) /* and of that size, pages of its own */
 
 struct wm_arena_block {
     struct wm_arena_block *next;
-    size_t alone;  /* bytes of the one large object in it; 0: shared by many */
-    size_t mapped; /* bytes that were mapped; 0: from malloc */
+    size_t alone; /* bytes of the one large object in it; 0: shared by many */
+    size_t pages; /* bytes of its pages; 0: it was allocated */
     max_align_t mem[];
 };
 
@@ -42,10 +42,10 @@ wm_arena_init(struct wm_arena *a, const struct wm_sys *sys, void (*oom)(void *),
 }
 
 static void
-block_free(struct wm_arena *a, struct wm_arena_block *b)
+release(struct wm_arena *a, struct wm_arena_block *b)
 {
-    if (b->mapped)
-        a->sys->unmap(b, b->mapped);
+    if (b->pages)
+        a->sys->pages(b, b->pages, 0);
     else
         a->sys->free(b);
 }
@@ -57,7 +57,7 @@ wm_arena_fini(struct wm_arena *a)
 
     for (; b; b = next) {
         next = b->next;
-        block_free(a, b);
+        release(a, b);
     }
     a->head = NULL;
     a->at = a->end = NULL;
@@ -93,42 +93,32 @@ wm_arena_child_begin(struct wm_arena_child *c, struct wm_arena *parent)
     parent->oom_user = c;
 }
 
-/* A block with room for n bytes; not yet in the list.  `map`: zeroed, in large pages, where that is possible. */
+/* A block with room for n bytes; not yet in the list. */
 static struct wm_arena_block *
-block_new(struct wm_arena *a, size_t n, bool map)
+block_new(struct wm_arena *a, size_t n, bool paged)
 {
-    struct wm_arena_block *b = NULL;
-    size_t all = sizeof(*b) + n;
+    struct wm_arena_block *b;
 
-    if (n > SIZE_MAX - sizeof(*b) - MAP_BLOCK)
+    if (n > SIZE_MAX - sizeof(*b))
         out_of_memory(a);
-    if (map) {
-        all = all < MAP_BLOCK ? MAP_BLOCK : all; /* the end of more is in small pages */
-        b = a->sys->map(all);
-    }
-    if (b) {
-        b->mapped = all;
-    } else {
-        b = a->sys->malloc(all);
-        if (!b)
-            out_of_memory(a);
-        b->mapped = 0;
-    }
-    a->total += all;
+    b = paged ? a->sys->pages(NULL, 0, sizeof(*b) + n) : a->sys->malloc(sizeof(*b) + n);
+    if (!b)
+        out_of_memory(a);
+    a->total += sizeof(*b) + n;
     b->alone = 0;
+    b->pages = paged ? sizeof(*b) + n : 0;
     return b;
 }
 
 #ifdef WM_ARENA_DEBUG
 
 static void *
-carve(struct wm_arena *a, size_t n, bool grows, bool *zeroed)
+carve(struct wm_arena *a, size_t n, bool grows)
 {
     struct wm_arena_block *b = block_new(a, n, false); /* exactly n: a sanitizer sees one byte too far */
 
-    (void)grows;
-    *zeroed = false;
     b->next = a->head;
+    b->alone = grows ? n : 0; /* what is dropped is freed, so that a sanitizer sees who still uses it */
     a->head = b;
     return b->mem;
 }
@@ -146,9 +136,9 @@ block_size(const struct wm_arena *a)
     return n - sizeof(struct wm_arena_block);
 }
 
-/* `grows`: it is a growing array, which a block of its own spares being copied.  *zeroed: what is returned holds zeros. */
+/* `grows`: it is a growing array, which a block of its own spares being copied. */
 static void *
-carve(struct wm_arena *a, size_t n, bool grows, bool *zeroed)
+carve(struct wm_arena *a, size_t n, bool grows)
 {
     size_t room = block_size(a);
     struct wm_arena_block *b;
@@ -157,17 +147,17 @@ carve(struct wm_arena *a, size_t n, bool grows, bool *zeroed)
     if (n > SIZE_MAX - ALIGN)
         out_of_memory(a);
     n = (n + ALIGN - 1) / ALIGN * ALIGN;
-    grows = grows && n >= GROW_ALONE && a->head;
+    grows = grows && n >= GROW_ALONE;
     if (n > (size_t)(a->end - a->at) || grows) {
-        bool large = room + sizeof(*b) >= MAP_BLOCK;
         bool alone = grows || (a->head && n > room / 4);
 
-        b = block_new(a, alone || n > room ? n : room, alone ? !grows && n >= MAP_BLOCK / 2 : large);
+        b = block_new(a, alone || n > room ? n : room, alone && n >= PAGED);
         if (alone) {
+            struct wm_arena_block **at = a->head ? &a->head->next : &a->head;
+
             b->alone = n;
-            b->next = a->head->next;
-            a->head->next = b;
-            *zeroed = b->mapped;
+            b->next = *at;
+            *at = b;
             return b->mem;
         }
         b->next = a->head;
@@ -177,7 +167,6 @@ carve(struct wm_arena *a, size_t n, bool grows, bool *zeroed)
     }
     p = a->at;
     a->at += n;
-    *zeroed = a->head->mapped;
     return p;
 }
 
@@ -197,23 +186,34 @@ extend(struct wm_arena *a, const void *old, size_t old_bytes, size_t new_bytes)
     return true;
 }
 
-/* A large object that has a block of its own is enlarged by the allocator, which moves pages instead of copying them.
- * NULL: it has none. */
+/* A large object that has a block of its own gets another, or more pages, which need no copy.  NULL: it has none. */
 static void *
 enlarge(struct wm_arena *a, const void *old, size_t bytes)
 {
-    struct wm_arena_block **at = &a->head, *b;
+    struct wm_arena_block **at = &a->head, *b, *was;
 
     while (*at && (const void *)(*at)->mem != old)
         at = &(*at)->next;
-    if (!*at || !(*at)->alone || (*at)->mapped)
+    was = *at;
+    if (!was || !was->alone)
         return NULL;
     if (bytes > SIZE_MAX - sizeof(*b))
         out_of_memory(a);
-    b = a->sys->realloc(*at, sizeof(*b) + bytes);
-    if (!b)
-        out_of_memory(a); /* the old block is still in the list */
-    a->total += bytes - b->alone;
+    if (was->pages) {
+        size_t size = sizeof(*b) + bytes;
+
+        b = a->sys->pages(was, was->pages, size);
+        if (!b)
+            out_of_memory(a); /* the old block is still in the list */
+        a->total += size - b->pages;
+        b->pages = size;
+    } else {
+        b = block_new(a, bytes, bytes >= PAGED);
+        b->next = was->next;
+        memcpy(b->mem, was->mem, was->alone < bytes ? was->alone : bytes);
+        a->total -= sizeof(*b) + was->alone;
+        release(a, was);
+    }
     b->alone = bytes;
     *at = b;
     return b->mem;
@@ -224,19 +224,15 @@ enlarge(struct wm_arena *a, const void *old, size_t bytes)
 void *
 wm_arena_alloc(struct wm_arena *a, size_t n)
 {
-    bool zeroed;
-    void *p = carve(a, n ? n : 1, false, &zeroed);
+    void *p = carve(a, n ? n : 1, false);
 
-    return zeroed ? p : memset(p, 0, n);
+    return memset(p, 0, n);
 }
 
 void *
 wm_arena_alone(struct wm_arena *a, size_t n)
 {
-    bool zeroed;
-    void *p = carve(a, n ? n : 1, true, &zeroed);
-
-    return zeroed ? p : memset(p, 0, n);
+    return carve(a, n ? n : 1, true);
 }
 
 void
@@ -250,7 +246,25 @@ wm_arena_drop(struct wm_arena *a, void *p)
         return;
     *at = b->next;
     a->total -= sizeof(*b) + b->alone;
-    block_free(a, b);
+    release(a, b);
+}
+
+void
+wm_arena_cut(struct wm_arena *a, void *p, size_t n)
+{
+    struct wm_arena_block **at = &a->head, *b;
+
+    while ((b = *at) && (void *)b->mem != p)
+        at = &b->next;
+    if (!b || !b->pages || n >= b->alone || n == 0)
+        return;
+    b = a->sys->pages(b, b->pages, sizeof(*b) + n);
+    if (!b)
+        return; /* it stays as it is */
+    a->total -= b->alone - n;
+    b->alone = n;
+    b->pages = sizeof(*b) + n;
+    *at = b;
 }
 
 void *
@@ -267,7 +281,6 @@ void *
 wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, size_t size)
 {
     size_t have = old_n * size, want;
-    bool zeroed;
     char *p;
 
     if (__builtin_mul_overflow(new_n, size, &want))
@@ -275,22 +288,14 @@ wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, s
     if (want < have)
         have = want;
 #ifndef WM_ARENA_DEBUG
-    if (old && have && want < GROW_ALONE && extend(a, old, have, want)) {
-        p = (char *)(uintptr_t)old;
-        if (!a->head->mapped)
-            memset(p + have, 0, want - have);
+    if (old && have && want < GROW_ALONE && extend(a, old, have, want))
+        return (char *)(uintptr_t)old;
+    if (have >= MIN_BLOCK / 4 && want > have && (p = enlarge(a, old, want)))
         return p;
-    }
-    if (have >= MIN_BLOCK / 4 && want > have && (p = enlarge(a, old, want))) {
-        memset(p + have, 0, want - have);
-        return p;
-    }
 #endif
-    p = carve(a, want ? want : 1, true, &zeroed);
+    p = carve(a, want ? want : 1, true);
     if (have)
         memcpy(p, old, have);
-    if (!zeroed)
-        memset(p + have, 0, want - have);
 #ifdef WM_ARENA_DEBUG
     if (have) /* whoever still uses the old place shall notice */
         memset((char *)(uintptr_t)old, 0xdd, have);
@@ -301,12 +306,11 @@ wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, s
 char *
 wm_arena_cstr(struct wm_arena *a, struct wm_str s)
 {
-    bool zeroed;
     char *p;
 
     if (s.n == SIZE_MAX)
         out_of_memory(a);
-    p = carve(a, s.n + 1, false, &zeroed);
+    p = carve(a, s.n + 1, false);
     if (s.n)
         memcpy(p, s.p, s.n);
     p[s.n] = '\0';

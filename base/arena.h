@@ -7,6 +7,7 @@
 #define WM_BASE_ARENA_H
 
 #include <stddef.h>
+#include <string.h>
 
 #include "base/str.h"
 #include "base/sys.h"
@@ -28,14 +29,17 @@ void wm_arena_fini(struct wm_arena *a);
 
 /* Zeroed, aligned for any type.  n = 0 gives a pointer that must not be read. */
 void *wm_arena_alloc(struct wm_arena *a, size_t n);
-/* The same for something large that may be dropped before the arena is. */
+/* For something large that may be dropped before the arena is; not zeroed, so that what is never written takes no
+ * memory. */
 void *wm_arena_alone(struct wm_arena *a, size_t n);
 /* Give back at once what wm_arena_alone() gave; nothing happens where it was not worth a block of its own. */
 void wm_arena_drop(struct wm_arena *a, void *p);
+/* Only its first n bytes are still needed: what pages it has behind them go back. */
+void wm_arena_cut(struct wm_arena *a, void *p, size_t n);
 /* Zeroed array; an overflow of count * size goes to the oom hook. */
 void *wm_arena_array(struct wm_arena *a, size_t count, size_t size);
 /* A larger copy of an array (old may be NULL), or the array itself where it can grow in place; old must not be used
- * again.  The new tail is zeroed. */
+ * again.  The new tail is not zeroed. */
 void *wm_arena_grow(struct wm_arena *a, const void *old, size_t old_n, size_t new_n, size_t size);
 
 /* NUL-terminated copies; the NUL is not counted. */
@@ -59,7 +63,7 @@ void wm_arena_child_end(struct wm_arena_child *c);
 #define WM_NEW_N(a, type, n) ((type *)wm_arena_array((a), (size_t)(n), sizeof(type)))
 
 /* Growing array in an arena: `type *item; uint32_t n, cap;` side by side in one struct.
- * WM_PUSH(a, vec) makes room for one more, counts it and gives its address. */
+ * WM_PUSH(a, vec) makes room for one more, counts it and gives its address; it is zeroed. */
 #define WM_VEC(type)                                                                               \
     struct {                                                                                       \
         type *item;                                                                                \
@@ -71,12 +75,7 @@ void wm_arena_child_end(struct wm_arena_child *c);
                                              sizeof(*(v)->item)),                                  \
                    (v)->cap = WM_VEC_NEXT((v)->cap))                                               \
           : (void)0),                                                                              \
-     &(v)->item[(v)->n++])
-/* Room for as many as are expected, before the first: an array that never grows is never moved. */
-#define WM_RESERVE(a, v, count)                                                                    \
-    ((v)->cap == 0 && (count) > 0                                                                  \
-         ? (void)((v)->item = wm_arena_array((a), (count), sizeof(*(v)->item)), (v)->cap = (count)) \
-         : (void)0)
+     (void)memset(&(v)->item[(v)->n], 0, sizeof(*(v)->item)), &(v)->item[(v)->n++])
 /* Small arrays double, large ones grow by a quarter: they move for little (see wm_arena_grow). */
 #define WM_VEC_NEXT(cap) ((cap) == 0 ? 8u : (cap) < 4096 ? 2u * (cap) : (cap) + (cap) / 4)
 

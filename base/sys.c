@@ -46,6 +46,19 @@ real_unmap(void *p, size_t n)
     munmap(p, (n + PAGE - 1) / PAGE * PAGE);
 }
 
+static void *
+real_pages(void *old, size_t old_n, size_t n)
+{
+    void *p;
+
+    if (old && n == 0) {
+        munmap(old, old_n);
+        return NULL;
+    }
+    p = old ? mremap(old, old_n, n, MREMAP_MAYMOVE) : mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
 static int
 real_open(const char *path, int flags, mode_t mode)
 {
@@ -77,10 +90,10 @@ real_exchange(const char *a, const char *b)
 
 const struct wm_sys wm_sys_real = {
     .malloc = malloc,
-    .realloc = realloc,
     .free = free,
     .map = real_map,
     .unmap = real_unmap,
+    .pages = real_pages,
     .open = real_open,
     .close = close,
     .fstat = fstat,

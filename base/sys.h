@@ -16,11 +16,13 @@
 
 struct wm_sys {
     void *(*malloc)(size_t n);
-    void *(*realloc)(void *p, size_t n);
     void (*free)(void *p);
     /* n > 0 bytes of zeros, in large pages (2 MiB) as far as whole ones fit and the kernel has them; NULL: use malloc */
     void *(*map)(size_t n);
     void (*unmap)(void *p, size_t n);
+    /* Whole pages for something large: n zeroed bytes where old is NULL; else `old` of old_n bytes, which this gave,
+     * becomes n bytes, moved without a copy, or with n = 0 goes back at once.  NULL where there are none. */
+    void *(*pages)(void *old, size_t old_n, size_t n);
 
     int (*open)(const char *path, int flags, mode_t mode);
     int (*close)(int fd);

@@ -128,6 +128,8 @@ list_files(struct wm_bind *b, const struct wm_tset *placed, const struct wm_mani
 static bool
 index_keys(struct wm_bind *b, struct wm_tset *placed)
 {
+    if (b->first && placed->by_key.n == placed->t.n)
+        return true;
     wm_map_init(&placed->by_key, b->cc->a, placed->t.n);
     for (uint32_t i = 0; i < placed->t.n; i++) {
         uint32_t was = wm_map_put(&placed->by_key, placed->t.item[i].key, i);
@@ -308,7 +310,8 @@ input_set(struct wm_cc *cc, const struct wm_manifest *in)
 {
     struct wm_tset *ts = WM_NEW(cc->a, struct wm_tset);
 
-    WM_RESERVE(cc->a, &ts->t, in->tensor.n);
+    if (in->by_name.n == in->tensor.n) /* else the same name is in several files */
+        ts->by_key = in->by_name;
     for (uint32_t i = 0; i < in->tensor.n; i++) {
         const struct wm_mtensor *t = &in->tensor.item[i];
 
@@ -388,6 +391,8 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
         wm_report_at(&cc->diags, WM_E_NO_OUTPUT, in->path, "the map makes no tensor of this input");
         return WM_NO;
     }
+    if (g->stage->out->by_key.a)
+        wm_map_drop(&g->stage->out->by_key);
     st = wm_select(g, o->only, o->nonly, reads_parts ? NULL : o->parts, err);
     if (st == WM_OK)
         *out = g;

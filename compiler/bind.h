@@ -53,7 +53,6 @@ struct wm_bind {
     WM_VEC(struct wm_str) alias_y[2];
     WM_VEC(struct wm_span) alias_span[2];
     WM_VEC(struct wm_missing) missing;
-    WM_VEC(const struct wm_rule *) writer; /* parallel to stage->out */
     WM_VEC(const struct wm_rule *) rules;  /* in order of strength: named ones first */
     struct wm_buf key;           /* scratch */
     const struct wm_parts *parts; /* of the input: those that were asked for; NULL: it is whole */

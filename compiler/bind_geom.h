@@ -43,6 +43,7 @@ struct wm_rule_cache {
     struct wm_buf sig;
     int64_t *size;               /* scratch of one instance: [axis.n] */
     WM_VEC(uint32_t) tensor;     /* scratch of one instance */
+    uint32_t *first;             /* scratch of one instance: [terms of the side that is read + 1] */
 };
 
 /* What one tuple of values of a rule's common variables leads to. */

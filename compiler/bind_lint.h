@@ -13,7 +13,7 @@ struct wm_lint;
 
 struct wm_lint *wm_lint_new(struct wm_arena *a);
 
-/* An instance's sizes are known: are two axes alike that change their order? */
+/* The sizes of some instances are known: are two axes alike that change their order? */
 void wm_lint_axes(struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *z);
 /* The tensor `key` of that side is term t, with these sizes. */
 void wm_lint_term(struct wm_bind *b, int side, struct wm_str key, const struct wm_inst *x,

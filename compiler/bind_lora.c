@@ -171,7 +171,7 @@ check_dtypes(struct merge *g, const struct pair *p)
                                            "cast the weights first", show(g, p->t[t]).p, wm_dtype_info[dt].name,
                                            show(g, p->t[WM_LORA_W]).p, wm_dtype_info[w].name).p);
         if (t != WM_LORA_W && g->b->g->manifest->tensor.item[g->b->g->manifest->tensor.n - g->ad->manifest->tensor.n +
-                                                             p->t[t] - g->nbase].stride)
+                                                             p->t[t] - g->nbase].store->stride)
             return fail(g, wm_arena_printf(a, "`%s` is a view whose elements do not lie one behind the other",
                                            show(g, p->t[t]).p).p);
     }

@@ -274,7 +274,6 @@ find_tensors(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z, str
 {
     const struct wm_rule *r = x->rule;
 
-    f->first = WM_NEW_N(b->cc->a, uint32_t, r->side[b->rs].nterm + 1);
     for (uint32_t t = 0; t < r->side[b->rs].nterm; t++) {
         const struct wm_rterm *term = &r->side[b->rs].term[t];
         int64_t n = wm_term_count(term, r, z);
@@ -401,14 +400,13 @@ add_output(struct wm_bind *b, struct wm_inst *x, struct wm_str key, const struct
         struct wm_diag *d = wm_report(&b->cc->diags, WM_E_WRITTEN_TWICE, x->rule->span,
                                       "`%s` would be written twice", wm_place_show(b->cc->a, key).p);
 
-        if (b->writer.item[was] != x->rule)
-            wm_label(&b->cc->diags, d, b->writer.item[was]->span, "also written here");
+        if (b->stage->make.item[was].rule != x->rule)
+            wm_label(&b->cc->diags, d, b->stage->make.item[was].rule->span, "also written here");
         return false;
     }
     wm_tset_add(b->cc, out, &(struct wm_gt){.key = key, .dtype = o->dtype, .rank = o->rank,
                                             .shape = o->shape});
     add_make(b, x, o, f, WM_PUSH(b->cc->a, &b->stage->make));
-    *WM_PUSH(b->cc->a, &b->writer) = x->rule;
     return true;
 }
 
@@ -417,11 +415,13 @@ add_outputs(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z, cons
             struct wm_rule_cache *cache)
 {
     const struct wm_rule *r = x->rule;
+    uint32_t at = 0, known = cache->variant.n;
     struct wm_variant *v = wm_variant_get(b, x, z, cache);
-    uint32_t at = 0;
 
     if (!v)
         return false;
+    if (b->lint && r->has_pattern && cache->variant.n > known)
+        wm_lint_axes(b, x, z); /* the same for all instances of these sizes */
     for (uint32_t t = 0; t < r->side[b->ws].nterm; t++) {
         int64_t n = wm_term_count(&r->side[b->ws].term[t], r, z);
 
@@ -475,7 +475,6 @@ lint(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z)
 {
     const struct wm_rule *r = x->rule;
 
-    wm_lint_axes(b, x, z);
     for (int s = 0; s < 2; s++)
         for (uint32_t t = 0; t < r->side[s].nterm && b->m->shard.n > 0; t++)
             for (int64_t i = 0; i < wm_term_count(&r->side[s].term[t], r, z); i++) {
@@ -492,7 +491,7 @@ wm_bind_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *cac
 {
     const struct wm_rule *r = x->rule;
     struct wm_sizes z = {.axis = cache->size};
-    struct found f = {0};
+    struct found f = {.first = cache->first};
     bool ok = true;
 
     f.tensor.item = cache->tensor.item;
@@ -531,7 +530,7 @@ bool
 wm_bind_not_carried(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *cache)
 {
     struct wm_sizes z = {.axis = cache->size};
-    struct found f = {0};
+    struct found f = {.first = cache->first};
 
     if (!wm_inst_sizes(b, x, &z) || !find_tensors(b, x, &z, &f))
         return false;

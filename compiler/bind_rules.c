@@ -10,7 +10,8 @@
 static void
 cache_init(struct wm_bind *b, const struct wm_rule *r, struct wm_rule_cache *c)
 {
-    *c = (struct wm_rule_cache){.size = WM_NEW_N(b->cc->a, int64_t, r->axis.n)};
+    *c = (struct wm_rule_cache){.size = WM_NEW_N(b->cc->a, int64_t, r->axis.n),
+                                  .first = WM_NEW_N(b->cc->a, uint32_t, r->side[b->rs].nterm + 1)};
     wm_map_init(&c->seen, b->cc->a, 8);
     wm_buf_init(&c->sig, b->cc->a);
 }
@@ -305,12 +306,14 @@ wm_bind_rules(struct wm_bind *b)
     order_rules(b);
     wm_map_init(&b->held_off, b->cc->a, 0);
     for (int s = 0; s < 2; s++)
-        wm_map_init(&b->claims.key[s], b->cc->a, b->need_claims ? b->in->t.n : 1);
+        wm_map_init(&b->claims.key[s], b->cc->a, 0);
     for (; i < b->rules.n && !b->rules.item[i]->captures; i++)
         ok &= bind_named(b, b->rules.item[i]);
     use_ignored(b);
     for (; i < b->rules.n; i++)
         ok &= bind_captures(b, i);
+    for (int s = 0; s < 2; s++)
+        wm_map_drop(&b->claims.key[s]);
     wm_report_missing(b);
     if (ok) /* else the keys of a rule that failed would be called unexpected */
         wm_report_unexpected(b);
@@ -345,6 +348,7 @@ see(struct wm_bind *b, const struct wm_rule *r, const struct wm_rterm *t, uint32
                 int64_t n = value[p] * 2 + 64;
 
                 s->is = wm_arena_grow(b->cc->a, s->is, (size_t)s->cap, (size_t)n, 1);
+                memset(s->is + s->cap, 0, (size_t)(n - s->cap));
                 s->cap = n;
             }
             s->is[value[p]] = 1;

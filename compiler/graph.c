@@ -13,12 +13,7 @@ wm_stage_new(struct wm_graph *g, struct wm_tset *in)
 
     s->in = in;
     s->out = WM_NEW(g->cc->a, struct wm_tset);
-    wm_map_init(&s->out->by_key, g->cc->a, in ? in->t.n : 16);
-    if (in) { /* most stages make about as many as they take */
-        WM_RESERVE(g->cc->a, &s->out->t, in->t.n);
-        WM_RESERVE(g->cc->a, &s->make, in->t.n);
-        WM_RESERVE(g->cc->a, &s->slot, in->t.n);
-    }
+    wm_map_init(&s->out->by_key, g->cc->a, 0);
     return s;
 }
 

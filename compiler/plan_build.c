@@ -211,7 +211,7 @@ wm_build_tensor(struct wm_build *b, const struct wm_wtensor *w, uint32_t file)
     if (!wm_build_geometry(b, mk, w->dtype, &rec.geom, &nunit))
         return subbyte(b, mk, w->name);
     rec.name = wm_plan_add_text(&b->pb, w->name);
-    rec.shape = wm_build_shape(b, w->shape, w->rank);
+    rec.shape = wm_plan_add_shape(&b->pb, w->shape, w->rank);
     rec.slot = slots_of(b, mk);
     rec.where = wm_build_where(b, mk);
     wm_plan_add(&b->pb, WM_PS_OUT, &rec, sizeof(rec), 1);
@@ -245,61 +245,36 @@ add_checks(struct wm_build *b)
 /* ---- files ---- */
 
 static void
-add_index(struct wm_build *b, const struct wm_shard_list *files)
+add_index(struct wm_build *b, struct wm_arena *tmp, const struct wm_shard_list *files)
 {
-    struct wm_str *tensor = WM_NEW_N(b->cc->a, struct wm_str, files->ntensor);
-    struct wm_str *file = WM_NEW_N(b->cc->a, struct wm_str, files->ntensor), text;
     struct wm_plan_outfile rec = {.order = files->n, .format = b->fmt_id};
+    struct wm_indexed *x = wm_arena_alone(tmp, files->ntensor * sizeof(*x));
     uint32_t n = 0;
 
     for (uint32_t f = 0; f < files->n; f++)
-        for (uint32_t i = 0; i < files->file[f].n; i++) {
-            tensor[n] = files->file[f].tensor[i].name;
-            file[n++] = files->file[f].name;
-        }
-    text = b->fmt->index(b->cc->a, tensor, file, n, files->nbytes);
+        for (uint32_t i = 0; i < files->file[f].n; i++)
+            x[n++] = (struct wm_indexed){files->file[f].tensor[i].name, files->file[f].name};
     rec.name = wm_plan_add_text(&b->pb, wm_str_c(b->fmt->index_name));
-    rec.size = text.n;
-    rec.head = wm_plan_add_bytes(&b->pb, text.p, text.n);
+    rec.head = wm_format_add_index(b->fmt, &b->pb, x, n, files->nbytes);
+    rec.size = rec.head.len;
     rec.first = b->pb.section[WM_PS_OUT].n / sizeof(struct wm_plan_out); /* none, behind all */
     wm_plan_add(&b->pb, WM_PS_OUTFILE, &rec, sizeof(rec), 1);
-}
-
-/* How much there will be, about. */
-static void
-expect(struct wm_build *b, const struct wm_shard_list *files)
-{
-    const struct wm_manifest *m = b->g->manifest;
-    uint64_t text = 0, dims = 0;
-
-    for (uint32_t i = 0; i < m->tensor.n; i++) {
-        text += m->tensor.item[i].name.n;
-        dims += m->tensor.item[i].rank;
-    }
-    for (uint32_t f = 0; f < files->n; f++)
-        for (uint32_t i = 0; i < files->file[f].n; i++) {
-            text += files->file[f].tensor[i].name.n;
-            dims += files->file[f].tensor[i].rank;
-        }
-    wm_plan_expect(&b->pb, WM_PS_STRINGS, text + 4096);
-    wm_plan_expect(&b->pb, WM_PS_SHAPE, dims + 64);
-    wm_plan_expect(&b->pb, WM_PS_IN, m->tensor.n);
-    wm_plan_expect(&b->pb, WM_PS_OUT, files->ntensor);
-    wm_plan_expect(&b->pb, WM_PS_SLOT, b->g->stage->slot.n);
 }
 
 static enum wm_status
 add_files(struct wm_build *b)
 {
     struct wm_shard_list files;
-    enum wm_status st = wm_shard_files(b->cc, b->g, b->o, b->fmt, &files, b->err);
+    struct wm_arena_child tmp;
+    enum wm_status st;
 
-    if (st == WM_OK)
-        expect(b, &files);
+    wm_arena_child_begin(&tmp, b->cc->a);
+    st = wm_shard_files(&tmp.a, b->g, b->o, b->fmt, &files, b->err);
     for (uint32_t f = 0; f < files.n && st == WM_OK; f++)
         st = wm_build_file(b, &files.file[f], f);
     if (st == WM_OK && files.indexed && b->fmt->index)
-        add_index(b, &files);
+        add_index(b, &tmp.a, &files);
+    wm_arena_child_end(&tmp);
     return st;
 }
 

@@ -39,7 +39,6 @@ wm_build_key(struct wm_build *b, const void *p, size_t n)
 /* ---- plan_input.c ---- */
 
 void wm_build_inputs_init(struct wm_build *b);
-uint32_t wm_build_shape(struct wm_build *b, const int64_t *shape, uint32_t rank);
 /* Adds the INs of tensor t of the input, which are one for each of its parts, to SLOT; the index of the first. */
 uint32_t wm_build_slots(struct wm_build *b, uint32_t t);
 /* Slots of a make whose nslot operands are tensors of the input. */

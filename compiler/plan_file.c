@@ -19,11 +19,11 @@ first_input(struct wm_build *b, const struct wm_wtensor *t)
 }
 
 static void
-find_shared(struct wm_build *b, struct wm_wtensor *t, uint32_t n)
+find_shared(struct wm_build *b, struct wm_arena *tmp, struct wm_wtensor *t, uint32_t n)
 {
     struct wm_map seen;
 
-    wm_map_init(&seen, b->cc->a, 16);
+    wm_map_init(&seen, tmp, 16);
     if (!b->uses)
         b->uses = WM_NEW_N(b->cc->a, uint32_t, b->g->manifest->tensor.n);
     for (uint32_t i = 0; i < n; i++) {
@@ -37,8 +37,6 @@ find_shared(struct wm_build *b, struct wm_wtensor *t, uint32_t n)
         uint32_t nslot = b->g->geom.item[mk->geom].nslot, first, head = first_input(b, &t[i]);
         int64_t key[3] = {mk->geom, mk->nunit, t[i].dtype};
 
-        t[i].same = WM_NONE;
-        t[i].codec = WM_CODEC_RAW;
         if (t[i].nbytes == 0 || (head != WM_NONE && b->uses[head] == 1)) /* no other begins with the same input */
             continue;
         for (uint32_t s = 0; s < nslot; s++) /* makes b->sig, too */
@@ -50,7 +48,7 @@ find_shared(struct wm_build *b, struct wm_wtensor *t, uint32_t n)
 
             wm_build_key(b, &in, sizeof(in));
         }
-        first = wm_map_put(&seen, wm_arena_str(b->cc->a, wm_buf_str(&b->sig)), t[i].user);
+        first = wm_map_put(&seen, wm_arena_str(tmp, wm_buf_str(&b->sig)), t[i].user);
         if (first != t[i].user)
             t[i].same = first;
     }
@@ -141,7 +139,7 @@ add_piece(struct wm_build *b, const struct wm_wpiece *p, uint32_t file, uint32_t
         in.file = b->like;
         in.off = p->from;
     }
-    in.shape = out.shape = wm_build_shape(b, &mk.nunit, 1);
+    in.shape = out.shape = wm_plan_add_shape(&b->pb, &mk.nunit, 1);
     id = (uint32_t)wm_plan_add(&b->pb, WM_PS_IN, &in, sizeof(in), 1);
     out.slot = (uint32_t)wm_plan_add(&b->pb, WM_PS_SLOT, &id, sizeof(id), 1);
     if (!wm_build_bytes_geometry(b, mk.nunit, &out.geom))
@@ -157,7 +155,7 @@ add_shared(struct wm_build *b, const struct wm_wtensor *t, uint64_t of)
     struct wm_plan_shared rec = {.of = of, .rank = t->rank};
 
     rec.name = wm_plan_add_text(&b->pb, t->name);
-    rec.shape = wm_build_shape(b, t->shape, t->rank);
+    rec.shape = wm_plan_add_shape(&b->pb, t->shape, t->rank);
     rec.where = wm_build_where(b, &b->g->stage->make.item[t->user]);
     wm_plan_add(&b->pb, WM_PS_SHARED, &rec, sizeof(rec), 1);
 }
@@ -185,17 +183,18 @@ add_sums(struct wm_build *b, struct wm_wfile *w, uint32_t file)
 
 /* Tensors and pieces, then the names that share a tensor. */
 static enum wm_status
-add_parts(struct wm_build *b, const struct wm_shard_file *f, const struct wm_wfile *w, uint32_t file)
+add_parts(struct wm_build *b, struct wm_arena *tmp, const struct wm_shard_file *f, const struct wm_wfile *w,
+          uint32_t file)
 {
-    struct part *part = WM_NEW_N(b->cc->a, struct part, (size_t)f->n + w->piece.n);
-    uint64_t *at = WM_NEW_N(b->cc->a, uint64_t, w->piece.n), next = 0;
+    struct part *part = WM_NEW_N(tmp, struct part, (size_t)f->n + w->piece.n);
+    uint64_t *at = WM_NEW_N(tmp, uint64_t, w->piece.n), next = 0;
     uint32_t blob = constants(b, w), n = 0, nshared = 0;
     struct wm_map out; /* user -> OUT, where names share tensors */
     enum wm_status st = WM_OK;
 
     for (uint32_t i = 0; i < f->n; i++)
         nshared += f->tensor[i].same != WM_NONE;
-    wm_map_init(&out, b->cc->a, nshared ? f->n : 1);
+    wm_map_init(&out, tmp, 0);
     for (uint32_t i = 0; i < f->n; i++)
         if (f->tensor[i].same == WM_NONE)
             part[n++] = (struct part){f->tensor[i].off, f->tensor[i].nbytes, &f->tensor[i], NULL};
@@ -212,8 +211,7 @@ add_parts(struct wm_build *b, const struct wm_shard_file *f, const struct wm_wfi
 
         if (t) {
             if (nshared)
-                wm_map_put(&out, wm_arena_str(b->cc->a, (struct wm_str){(const char *)&t->user, sizeof(t->user)}),
-                           id);
+                wm_map_put(&out, (struct wm_str){(const char *)&t->user, sizeof(t->user)}, id);
             st = wm_build_tensor(b, t, file);
         } else if (!add_piece(b, part[i].piece, file, blob, at[part[i].piece - w->piece.item])) {
             st = wm_fail(b->err, WM_ELIMIT, NULL, "the bytes between tensors are too many");
@@ -226,8 +224,8 @@ add_parts(struct wm_build *b, const struct wm_shard_file *f, const struct wm_wfi
     return st;
 }
 
-enum wm_status
-wm_build_file(struct wm_build *b, struct wm_shard_file *f, uint32_t order)
+static enum wm_status
+add_file(struct wm_build *b, struct wm_arena *tmp, struct wm_shard_file *f, uint32_t order)
 {
     const struct wm_wopts opts = {.name = f->name,
                                   .root = b->g->out_root,
@@ -239,20 +237,32 @@ wm_build_file(struct wm_build *b, struct wm_shard_file *f, uint32_t order)
     enum wm_status st;
     uint32_t id;
 
-    find_shared(b, f->tensor, f->n);
+    if (b->fmt->shares)
+        find_shared(b, tmp, f->tensor, f->n);
     find_sources(b, f->tensor, f->n);
-    if ((st = b->fmt->layout(b->cc->a, f->tensor, f->n, &opts, &w, b->err)) != WM_OK)
+    if ((st = b->fmt->layout(tmp, f->tensor, f->n, &opts, &w, b->err)) != WM_OK)
         return st;
     rec.name = wm_plan_add_text(&b->pb, f->name);
     rec.size = w.size;
-    wm_plan_expect(&b->pb, WM_PS_BLOB, w.head.n + w.tail.n);
     rec.head = wm_plan_add_bytes(&b->pb, w.head.p, w.head.n);
     rec.tail = wm_plan_add_bytes(&b->pb, w.tail.p, w.tail.n);
     rec.first = b->pb.section[WM_PS_OUT].n / sizeof(struct wm_plan_out);
     id = (uint32_t)wm_plan_add(&b->pb, WM_PS_OUTFILE, &rec, sizeof(rec), 1);
-    st = add_parts(b, f, &w, id);
+    st = add_parts(b, tmp, f, &w, id);
     ((struct wm_plan_outfile *)(void *)b->pb.section[WM_PS_OUTFILE].p)[id].ntensor =
         b->pb.section[WM_PS_OUT].n / sizeof(struct wm_plan_out) - rec.first;
     add_sums(b, &w, id);
+    return st;
+}
+
+enum wm_status
+wm_build_file(struct wm_build *b, struct wm_shard_file *f, uint32_t order)
+{
+    struct wm_arena_child tmp; /* the plan has copies of all that lasts */
+    enum wm_status st;
+
+    wm_arena_child_begin(&tmp, b->cc->a);
+    st = add_file(b, &tmp.a, f, order);
+    wm_arena_child_end(&tmp);
     return st;
 }

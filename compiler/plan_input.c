@@ -21,12 +21,6 @@ wm_build_inputs_init(struct wm_build *b)
     b->like = WM_NONE;
 }
 
-uint32_t
-wm_build_shape(struct wm_build *b, const int64_t *shape, uint32_t rank)
-{
-    return (uint32_t)wm_plan_add(&b->pb, WM_PS_SHAPE, shape, sizeof(*shape), rank);
-}
-
 static uint32_t
 file_of(struct wm_build *b, uint32_t file)
 {
@@ -88,7 +82,7 @@ wm_build_views_key(struct wm_build *b, const struct wm_make *mk, uint32_t nslot)
 {
     for (uint32_t s = 0; s < nslot; s++) {
         const struct wm_mtensor *t = operand(b, mk, s);
-        int64_t head[3] = {s, t->rank, t->npart};
+        int64_t head[3] = {s, t->rank, t->store->npart};
 
         if (wm_mtensor_is_plain(t))
             continue;
@@ -98,11 +92,11 @@ wm_build_views_key(struct wm_build *b, const struct wm_make *mk, uint32_t nslot)
             const struct wm_mtensor *p = wm_mtensor_slot(t, k);
 
             wm_build_key(b, p->shape, p->rank * sizeof(*p->shape));
-            wm_build_key(b, &(char){p->stride != NULL}, 1);
-            if (p->stride)
-                wm_build_key(b, p->stride, p->rank * sizeof(*p->stride));
-            if (t->npart)
-                wm_build_key(b, t->part[k].at, p->rank * sizeof(*t->part[k].at));
+            wm_build_key(b, &(char){p->store->stride != NULL}, 1);
+            if (p->store->stride)
+                wm_build_key(b, p->store->stride, p->rank * sizeof(*p->store->stride));
+            if (t->store->npart)
+                wm_build_key(b, t->store->part[k].at, p->rank * sizeof(*t->store->part[k].at));
         }
     }
 }
@@ -119,9 +113,9 @@ add_slot(struct wm_imap *m, const struct wm_mtensor *t, uint32_t k, uint32_t slo
     if (p->nbytes == 0)
         return;
     for (uint32_t d = t->rank; d-- > 0;) {
-        dim[d] = (struct wm_dim){.extent = p->shape[d], .dst = dst, .src = {p->stride ? p->stride[d] : src}};
-        if (t->npart)
-            box.dst_base += t->part[k].at[d] * dst;
+        dim[d] = (struct wm_dim){.extent = p->shape[d], .dst = dst, .src = {p->store->stride ? p->store->stride[d] : src}};
+        if (t->store->npart)
+            box.dst_base += t->store->part[k].at[d] * dst;
         dst *= t->shape[d];
         src *= p->shape[d];
     }
@@ -155,7 +149,7 @@ all_apart(const struct wm_manifest *m)
     for (uint32_t i = 0; i < m->tensor.n; i++) {
         const struct wm_mtensor *t = &m->tensor.item[i], *last = t - (i > 0);
 
-        if (t->npart || t->file < last->file)
+        if (t->store->npart || t->file < last->file)
             return false;
         if (i > 0 && t->file == last->file && (t->off < last->off || (t->off == last->off && last->nbytes)))
             return false;
@@ -163,31 +157,41 @@ all_apart(const struct wm_manifest *m)
     return true;
 }
 
+/* Tensors by what they are read from; equal ones by number. */
+static int
+by_storage(const void *pa, const void *pb, void *manifest)
+{
+    const struct wm_manifest *m = manifest;
+    uint32_t i = *(const uint32_t *)pa, k = *(const uint32_t *)pb;
+    int c = wm_mtensor_cmp_storage(&m->tensor.item[i], &m->tensor.item[k]);
+
+    return c ? c : (i > k) - (i < k);
+}
+
 static void
 find_same(struct wm_build *b)
 {
     const struct wm_manifest *m = b->g->manifest;
-    struct wm_map seen;
+    uint32_t *order, first = 0;
 
     b->same = WM_NEW_N(b->cc->a, uint32_t, m->tensor.n);
     for (uint32_t i = 0; i < m->tensor.n; i++)
         b->same[i] = i;
     if (all_apart(m))
         return;
-    wm_map_init(&seen, b->cc->a, m->tensor.n);
+    order = wm_arena_alone(b->cc->a, m->tensor.n * sizeof(*order));
+    for (uint32_t i = 0; i < m->tensor.n; i++)
+        order[i] = i;
+    qsort_r(order, m->tensor.n, sizeof(*order), by_storage, (void *)(uintptr_t)m);
     for (uint32_t i = 0; i < m->tensor.n; i++) {
-        const struct wm_mtensor *t = &m->tensor.item[i];
-        uint64_t key[6] = {t->file, t->off, t->nbytes, t->codec, (uint64_t)t->dtype, t->stride ? t->rank : WM_NONE};
+        const struct wm_mtensor *t = &m->tensor.item[order[i]];
 
-        b->sig.n = 0;
-        wm_build_key(b, key, sizeof(key));
-        if (t->stride) {
-            wm_build_key(b, t->shape, t->rank * sizeof(*t->shape));
-            wm_build_key(b, t->stride, t->rank * sizeof(*t->stride));
-        }
-        if (t->nbytes && !t->npart) /* a container in parts stores each name on its own */
-            b->same[i] = wm_map_put(&seen, wm_arena_str(b->cc->a, wm_buf_str(&b->sig)), i);
+        if (i == 0 || wm_mtensor_cmp_storage(&m->tensor.item[order[i - 1]], t) != 0)
+            first = order[i];
+        /* a container in parts stores each name on its own */
+        b->same[order[i]] = t->nbytes && !t->store->npart ? first : order[i];
     }
+    wm_arena_drop(b->cc->a, order);
 }
 
 uint32_t
@@ -214,7 +218,7 @@ by_place(const void *pa, const void *pb)
 static void
 mark(const struct wm_msum *sum, uint32_t n, const struct wm_mtensor *t, bool *used)
 {
-    uint64_t size = t->codec != WM_CODEC_RAW ? t->raw : wm_mtensor_span(t);
+    uint64_t size = t->store->codec != WM_CODEC_RAW ? t->store->raw : wm_mtensor_span(t);
     uint32_t a = 0, b = n;
 
     while (a < b) {

@@ -2,8 +2,8 @@
 #include "compiler/shards.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 
-#include "base/sort.h"
 #include "compiler/bind.h"
 
 #define WM_SHARD_SIZE UINT64_C(5000000000)
@@ -49,101 +49,92 @@ natural(struct wm_str a, struct wm_str b)
     return wm_str_cmp(a, b);
 }
 
-struct entry {
-    struct wm_str file;
-    struct wm_wtensor t;
+/* The tensors, and where each goes. */
+struct list {
+    const struct wm_graph *g;
+    struct wm_wtensor *t;
+    struct wm_str *own; /* [number of the output tensor] files of containers of one tensor, or NULL */
 };
 
-static int
-by_file_and_name(const void *x, const void *y)
+/* The file that a tensor's side, or its container, names; or empty. */
+static struct wm_str
+file_of(const struct list *l, const struct wm_wtensor *t)
 {
-    const struct entry *a = x, *b = y;
-    int c = natural(a->file, b->file);
+    struct wm_str file = l->g->stage->out->t.item[t->user].file;
 
-    return c ? c : natural(a->t.name, b->t.name);
+    return l->own && file.n == 0 ? l->own[t->user] : file;
+}
+
+static int
+by_file_and_name(const void *x, const void *y, void *list)
+{
+    const struct wm_wtensor *a = x, *b = y;
+    int c = natural(file_of(list, a), file_of(list, b));
+
+    return c ? c : natural(a->name, b->name);
 }
 
 /* A container of one tensor is called as its tensor is. */
 static enum wm_status
-own_file(struct wm_cc *cc, const struct wm_format *fmt, struct entry *e, struct wm_err *err)
+own_file(struct wm_arena *arena, const struct wm_format *fmt, const struct wm_wtensor *t, struct wm_str *file,
+         struct wm_err *err)
 {
-    if (!wm_path_is_inside(e->t.name) || memchr(e->t.name.p, '/', e->t.name.n))
+    if (!wm_path_is_inside(t->name) || memchr(t->name.p, '/', t->name.n))
         return wm_fail(err, WM_ESUPPORT, NULL,
                        "tensor \"%.*s\": no name for a file, and a %s file is called as its tensor is",
-                       WM_STR_ARG(e->t.name), fmt->suffix);
-    e->file = wm_arena_printf(cc->a, "%.*s%s", WM_STR_ARG(e->t.name), fmt->suffix);
+                       WM_STR_ARG(t->name), fmt->suffix);
+    *file = wm_arena_printf(arena, "%.*s%s", WM_STR_ARG(t->name), fmt->suffix);
     return WM_OK;
-}
-
-/* Do all go into the same file? */
-static bool
-one_file(const struct entry *e, uint32_t n, uint64_t limit)
-{
-    uint64_t bytes = 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        if (!wm_str_eq(e[i].file, e[0].file) || (e[0].file.n == 0 && e[i].t.nbytes > limit - bytes))
-            return false;
-        bytes += e[0].file.n == 0 ? e[i].t.nbytes : 0;
-    }
-    return true;
 }
 
 static enum wm_status
-collect(struct wm_cc *cc, const struct wm_graph *g, const struct wm_format *fmt, bool apart, uint64_t limit,
-        struct entry *e, struct wm_err *err)
+collect(struct wm_arena *arena, const struct wm_format *fmt, bool apart, struct list *l, struct wm_err *err)
 {
-    const struct wm_tset *out = g->stage->out;
+    const struct wm_tset *out = l->g->stage->out;
 
+    l->own = apart ? WM_NEW_N(arena, struct wm_str, out->t.n) : NULL;
     for (uint32_t i = 0; i < out->t.n; i++) {
         const struct wm_gt *gt = &out->t.item[i];
 
-        e[i].file = gt->file;
-        e[i].t = (struct wm_wtensor){.name = wm_place_key(gt->key), .dtype = gt->dtype, .rank = gt->rank,
-                                     .shape = gt->shape, .user = i, .same = WM_NONE};
-        if (!wm_dtype_nbytes(gt->dtype, wm_gt_numel(gt), &e[i].t.nbytes))
+        l->t[i] = (struct wm_wtensor){.name = wm_place_key(gt->key), .dtype = gt->dtype, .rank = gt->rank,
+                                      .shape = gt->shape, .user = i, .same = WM_NONE};
+        if (!wm_dtype_nbytes(gt->dtype, wm_gt_numel(gt), &l->t[i].nbytes))
             return wm_fail(err, WM_ELIMIT, NULL, "tensor %s is too large, or no whole number of bytes",
-                           wm_place_show(cc->a, gt->key).p);
-        if (apart && gt->file.n == 0 && own_file(cc, fmt, &e[i], err) != WM_OK)
+                           wm_place_show(arena, gt->key).p);
+        if (apart && gt->file.n == 0 && own_file(arena, fmt, &l->t[i], &l->own[i], err) != WM_OK)
             return err->status;
     }
-    if (!fmt->orders || !one_file(e, out->t.n, limit))
-        wm_sort(cc->a, e, out->t.n, sizeof(*e), by_file_and_name);
+    for (uint32_t i = 1; i < out->t.n; i++)
+        if (by_file_and_name(&l->t[i - 1], &l->t[i], l) > 0) { /* often they are in order */
+            qsort_r(l->t, out->t.n, sizeof(*l->t), by_file_and_name, l);
+            break;
+        }
     return WM_OK;
 }
 
-static struct wm_shard_file *
-start_file(struct wm_cc *cc, struct wm_shard_list *l, const struct entry *e, uint32_t n)
-{
-    struct wm_shard_file *f = &l->file[l->n++];
-
-    f->name = e->file;
-    f->tensor = WM_NEW_N(cc->a, struct wm_wtensor, n);
-    return f;
-}
-
-/* Where does the file that begins at entry i end? */
+/* Where does the file that begins at tensor i end? */
 static uint32_t
-file_end(const struct entry *e, uint32_t i, uint32_t n, uint64_t limit)
+file_end(const struct list *l, uint32_t i, uint32_t n, uint64_t limit)
 {
-    uint64_t bytes = e[i].t.nbytes;
+    struct wm_str file = file_of(l, &l->t[i]);
+    uint64_t bytes = l->t[i].nbytes;
     uint32_t k = i + 1;
 
-    for (; k < n && wm_str_eq(e[k].file, e[i].file); k++) {
-        if (e[i].file.n == 0 && bytes + e[k].t.nbytes > limit)
+    for (; k < n && wm_str_eq(file_of(l, &l->t[k]), file); k++) {
+        if (file.n == 0 && bytes + l->t[k].nbytes > limit)
             break;
-        bytes += e[k].t.nbytes;
+        bytes += l->t[k].nbytes;
     }
     return k;
 }
 
 /* A rank that holds nothing is written as an empty file. */
 static void
-add_empty_files(struct wm_cc *cc, const struct wm_graph *g, struct wm_shard_list *l, uint32_t nsort)
+add_empty_files(struct wm_arena *arena, const struct wm_graph *g, struct wm_shard_list *l, uint32_t nsort)
 {
     struct wm_map have;
 
-    wm_map_init(&have, cc->a, l->n);
+    wm_map_init(&have, arena, l->n);
     for (uint32_t i = 0; i < nsort; i++)
         wm_map_put(&have, l->file[i].name, i);
     for (uint32_t i = 0; i < g->out_files.n; i++)
@@ -153,14 +144,14 @@ add_empty_files(struct wm_cc *cc, const struct wm_graph *g, struct wm_shard_list
 
 /* --format another than that of the side's only file: its name ends in what it is. */
 static struct wm_str
-renamed(struct wm_cc *cc, struct wm_str name, const struct wm_format *fmt)
+renamed(struct wm_arena *arena, struct wm_str name, const struct wm_format *fmt)
 {
     size_t n = name.n;
 
     while (n > 0 && name.p[n - 1] != '.' && name.p[n - 1] != '/')
         n--;
     n = n > 1 && name.p[n - 1] == '.' && name.p[n - 2] != '/' ? n - 1 : name.n;
-    return wm_arena_printf(cc->a, "%.*s%s", (int)n, name.p, fmt->suffix);
+    return wm_arena_printf(arena, "%.*s%s", (int)n, name.p, fmt->suffix);
 }
 
 /* A file that the map names is not filled with what its name denies. */
@@ -179,7 +170,7 @@ names_fit(const struct wm_shard_list *l, const struct wm_format *fmt, struct wm_
 }
 
 static enum wm_status
-name_files(struct wm_cc *cc, const struct wm_graph *g, const struct wm_bind_opts *o,
+name_files(struct wm_arena *arena, const struct wm_graph *g, const struct wm_bind_opts *o,
            const struct wm_format *fmt, struct wm_shard_list *l, struct wm_err *err)
 {
     bool named = l->n > 0 && l->file[0].name.n > 0;
@@ -195,39 +186,37 @@ name_files(struct wm_cc *cc, const struct wm_graph *g, const struct wm_bind_opts
     }
     if (named && l->n == 1 && o->format.n > 0 && wm_str_eq(l->file[0].name, g->out_file) &&
         wm_format_by_suffix(g->out_file, NULL) != fmt)
-        l->file[0].name = renamed(cc, g->out_file, fmt);
+        l->file[0].name = renamed(arena, g->out_file, fmt);
     if (named)
         return names_fit(l, fmt, err);
     for (uint32_t i = 0; i < l->n; i++)
-        l->file[i].name = fmt->shard_name(cc->a, i + 1, l->n);
+        l->file[i].name = fmt->shard_name(arena, i + 1, l->n);
     l->indexed = l->n > 1;
     return WM_OK;
 }
 
 enum wm_status
-wm_shard_files(struct wm_cc *cc, const struct wm_graph *g, const struct wm_bind_opts *o,
+wm_shard_files(struct wm_arena *arena, const struct wm_graph *g, const struct wm_bind_opts *o,
                const struct wm_format *fmt, struct wm_shard_list *out, struct wm_err *err)
 {
-    uint32_t n = g->stage->out->t.n;
-    struct entry *e = WM_NEW_N(cc->a, struct entry, n);
+    uint32_t n = g->stage->out->t.n, nfile = 0;
+    struct list l = {.g = g, .t = wm_arena_alone(arena, n * sizeof(*l.t))};
     uint64_t limit = o->out_is_file ? UINT64_MAX : o->max_shard_size ? o->max_shard_size : WM_SHARD_SIZE;
-    enum wm_status st = collect(cc, g, fmt, fmt->single && !o->out_is_file, limit, e, err);
+    enum wm_status st = collect(arena, fmt, fmt->single && !o->out_is_file, &l, err);
 
-    *out = (struct wm_shard_list){.file = WM_NEW_N(cc->a, struct wm_shard_file, n + g->out_files.n + 1),
+    for (uint32_t i = 0; st == WM_OK && i < n; i = file_end(&l, i, n, limit))
+        nfile++;
+    *out = (struct wm_shard_list){.file = WM_NEW_N(arena, struct wm_shard_file, nfile + g->out_files.n + 1),
                                   .ntensor = n};
     for (uint32_t i = 0, end; st == WM_OK && i < n; i = end) {
-        struct wm_shard_file *f;
-
-        end = file_end(e, i, n, limit);
-        f = start_file(cc, out, &e[i], end - i);
-        for (uint32_t k = i; k < end; k++) {
-            f->tensor[f->n++] = e[k].t;
-            out->nbytes += e[k].t.nbytes;
-        }
+        end = file_end(&l, i, n, limit);
+        out->file[out->n++] = (struct wm_shard_file){.name = file_of(&l, &l.t[i]), .tensor = l.t + i, .n = end - i};
+        for (uint32_t k = i; k < end; k++)
+            out->nbytes += l.t[k].nbytes;
     }
     if (st == WM_OK && g->out_files.n > 0)
-        add_empty_files(cc, g, out, out->n);
+        add_empty_files(arena, g, out, out->n);
     if (st == WM_OK && out->n == 0)
         out->n = 1; /* an empty checkpoint is one empty file */
-    return st == WM_OK ? name_files(cc, g, o, fmt, out, err) : st;
+    return st == WM_OK ? name_files(arena, g, o, fmt, out, err) : st;
 }

@@ -20,7 +20,7 @@ struct wm_shard_list {
 
 /* Tensors whose side names files go there; the others into one file, or into shards of at most max_shard_size bytes,
  * filled in the order of names (numbers by value). */
-enum wm_status wm_shard_files(struct wm_cc *cc, const struct wm_graph *g, const struct wm_bind_opts *o,
+enum wm_status wm_shard_files(struct wm_arena *arena, const struct wm_graph *g, const struct wm_bind_opts *o,
                               const struct wm_format *fmt, struct wm_shard_list *out, struct wm_err *err);
 
 #endif

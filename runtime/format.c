@@ -43,3 +43,20 @@ wm_format_by_suffix(struct wm_str path, enum wm_format_id *id)
             return found(k, id);
     return NULL;
 }
+
+static void
+put_bytes(void *builder, struct wm_str text)
+{
+    wm_plan_add_bytes(builder, text.p, text.n);
+}
+
+struct wm_plan_bytes
+wm_format_add_index(const struct wm_format *f, struct wm_plan_builder *b, struct wm_indexed *x, uint32_t n,
+                    uint64_t total_size)
+{
+    struct wm_plan_bytes bytes = {.off = b->section[WM_PS_BLOB].n};
+
+    f->index(b->a, x, n, total_size, put_bytes, b);
+    bytes.len = b->section[WM_PS_BLOB].n - bytes.off;
+    return bytes;
+}

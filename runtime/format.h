@@ -21,8 +21,8 @@ struct wm_wtensor {
     uint64_t nbytes;         /* of its elements; layout makes it those in the file where a codec changes them */
     uint64_t off;
     uint32_t user;           /* the caller's number; kept by layout's reordering */
-    uint32_t same;           /* `user` of the earlier tensor of this file that has the same data, or WM_NONE.
-                                Where layout keeps it, both share their storage; else layout sets WM_NONE */
+    uint32_t same;           /* of containers that share: `user` of the earlier tensor of this file that has the same
+                                data; else WM_NONE.  Where layout keeps it, both share their storage */
     uint32_t codec;          /* set by layout: enum wm_codec */
     uint32_t from_file;      /* the input file and the offset in it of what it is made of first; WM_NONE: of nothing */
     uint64_t from;
@@ -67,6 +67,12 @@ struct wm_wopts {
                                          not weights are taken over; or NULL */
 };
 
+/* What an index says of a tensor. */
+struct wm_indexed {
+    struct wm_str tensor, file;
+};
+typedef void wm_put_fn(void *user, struct wm_str text);
+
 struct wm_format {
     const char *name, *suffix;
     const char *const *suffixes; /* further ones, NULL at the end; or NULL */
@@ -88,11 +94,11 @@ struct wm_format {
      * NULL where the container can't be written. */
     enum wm_status (*layout)(struct wm_arena *a, struct wm_wtensor *t, uint32_t n,
                              const struct wm_wopts *o, struct wm_wfile *out, struct wm_err *err);
+    bool shares;              /* layout looks at wm_wtensor.same */
     bool templates;           /* layout can take wopts.like */
-    bool orders;              /* layout puts the tensors into an order that does not depend on the one they have */
-    /* Text of the index: weight_map of (tensor name -> file name).  NULL where there is none. */
-    struct wm_str (*index)(struct wm_arena *a, const struct wm_str *tensor, const struct wm_str *file,
-                           uint32_t n, uint64_t total_size);
+    /* Puts the text of the index, piece by piece: weight_map of (tensor name -> file name).  Orders x.  NULL where there
+     * is none. */
+    void (*index)(struct wm_arena *a, struct wm_indexed *x, uint32_t n, uint64_t total_size, wm_put_fn *put, void *user);
     /* Shards count from 1: (2, 5) is "model-00002-of-00005.safetensors"; nshard == 1: "model.safetensors". */
     struct wm_str (*shard_name)(struct wm_arena *a, uint32_t shard, uint32_t nshard);
 };
@@ -101,6 +107,10 @@ extern const struct wm_format *const wm_formats[WM_FMT_N];
 #define WM_FORMAT(id, name, suffix) extern const struct wm_format wm_format_##id;
 #include "runtime/formats.def"
 #undef WM_FORMAT
+
+/* The text of a format's index among the constants of a plan. */
+struct wm_plan_bytes wm_format_add_index(const struct wm_format *f, struct wm_plan_builder *b, struct wm_indexed *x,
+                                         uint32_t n, uint64_t total_size);
 
 const struct wm_format *wm_format_by_name(struct wm_str name, enum wm_format_id *id);
 /* Does a name end in one of its suffixes? */

@@ -5,20 +5,16 @@
 #include "runtime/manifest.h"
 
 struct wm_index {
-    struct wm_str path;
+    struct wm_arena *a;          /* of the call that read it */
+    struct wm_str path, text;
     WM_VEC(struct wm_str) shard; /* file names, sorted bytewise, each once */
-    struct wm_index_entry {
-        struct wm_str tensor, file;
-    } *entry; /* [n], in the order of the text */
-    uint32_t n;
-    struct wm_map by_tensor; /* tensor -> entry */
 };
 
-/* Duplicate tensors, names that leave the directory and anything but strings are refused. */
+/* Names that leave the directory and anything but strings are refused. */
 enum wm_status wm_index_read(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
                              struct wm_index *out, struct wm_err *err);
 
-/* Does the index name exactly the tensors that m has, each in its file? */
+/* Does the index name exactly the tensors that m has, each once and in its file? */
 enum wm_status wm_index_check(const struct wm_index *x, const struct wm_manifest *m,
                               struct wm_err *err);
 

@@ -15,6 +15,35 @@
 
 enum { PROBE = 4096 };
 
+const struct wm_mstore wm_mstore_plain = {0};
+
+const struct wm_mstore *
+wm_mstore_keep(struct wm_arena *a, const struct wm_mstore *s)
+{
+    struct wm_mstore *kept = WM_NEW(a, struct wm_mstore);
+
+    *kept = *s;
+    return kept;
+}
+
+const int64_t *
+wm_manifest_shape(struct wm_manifest *m, const int64_t *shape, uint32_t rank)
+{
+    struct wm_str bytes = {(const char *)shape, rank * sizeof(*shape)};
+    uint32_t id;
+    int64_t *kept;
+
+    if (!m->shapes.a)
+        wm_map_init(&m->shapes, m->a, 16);
+    if ((id = wm_map_get(&m->shapes, bytes)) != WM_NONE)
+        return m->shape.item[id];
+    kept = WM_NEW_N(m->a, int64_t, rank);
+    if (rank)
+        memcpy(kept, shape, bytes.n);
+    wm_map_put(&m->shapes, (struct wm_str){(const char *)kept, bytes.n}, m->shape.n);
+    return *WM_PUSH(m->a, &m->shape) = kept;
+}
+
 static enum wm_status
 check_name(const struct wm_manifest *m, const struct wm_mtensor *t, struct wm_err *err)
 {
@@ -193,9 +222,12 @@ open_index(struct wm_manifest *m, const struct wm_sys *sys, struct wm_str name,
            const struct wm_open_opts *o, struct wm_err *err)
 {
     struct wm_str path = wm_arena_printf(m->a, "%.*s/%.*s", WM_STR_ARG(m->dir), WM_STR_ARG(name));
+    struct wm_arena_child tmp; /* the text goes when the tensors are known */
     struct wm_index x;
-    enum wm_status st = wm_index_read(m->a, sys, path, &x, err);
+    enum wm_status st;
 
+    wm_arena_child_begin(&tmp, m->a);
+    st = wm_index_read(&tmp.a, sys, path, &x, err);
     for (uint32_t i = 0; st == WM_OK && i < x.shard.n; i++) {
         st = add_file(m, sys, x.shard.item[i], o->no_symlinks, err);
         if (st != WM_OK && err->sys == ENOENT) {
@@ -206,10 +238,7 @@ open_index(struct wm_manifest *m, const struct wm_sys *sys, struct wm_str name,
     }
     if (st == WM_OK)
         st = wm_index_check(&x, m, err);
-    if (st == WM_OK) { /* the tensors' names are those of the files */
-        wm_arena_drop(m->a, x.by_tensor.slot);
-        wm_arena_drop(m->a, x.entry);
-    }
+    wm_arena_child_end(&tmp);
     return st;
 }
 
@@ -359,12 +388,15 @@ void
 wm_manifest_round_numbers(struct wm_manifest *m)
 {
     for (uint32_t i = 0; i < m->tensor.n; i++) {
-        uint32_t *codec = &m->tensor.item[i].codec;
+        struct wm_mstore s = *m->tensor.item[i].store;
 
-        if (*codec == WM_CODEC_MSGPACK_F64)
-            *codec = WM_CODEC_MSGPACK_F64_ROUND;
-        else if (*codec == WM_CODEC_MSGPACK_MIXED)
-            *codec = WM_CODEC_MSGPACK_MIXED_ROUND;
+        if (s.codec == WM_CODEC_MSGPACK_F64)
+            s.codec = WM_CODEC_MSGPACK_F64_ROUND;
+        else if (s.codec == WM_CODEC_MSGPACK_MIXED)
+            s.codec = WM_CODEC_MSGPACK_MIXED_ROUND;
+        else
+            continue;
+        m->tensor.item[i].store = wm_mstore_keep(m->a, &s);
     }
 }
 

@@ -1,7 +1,8 @@
 /* runtime/manifest.h -- what is known of a checkpoint without reading its data: files and tensors.
  *
  * The readers of runtime/formats/ fill it.  Arrays live in the arena of the opening call; about 100 bytes a
- * tensor beside its name. */
+ * tensor beside its name, those of its place in by_name among them.  What few tensors have (struct wm_mstore) and what
+ * many have in common (shapes) stands apart. */
 #ifndef WM_RUNTIME_MANIFEST_H
 #define WM_RUNTIME_MANIFEST_H
 
@@ -26,19 +27,26 @@ struct wm_mfile {
 
 struct wm_mtensor {
     struct wm_str name;
+    uint64_t off, nbytes;   /* of its first byte in the file; of its elements, decoded and contiguous */
+    const int64_t *shape;   /* [rank] */
+    const struct wm_mstore *store; /* never NULL */
     uint32_t file;
     enum wm_dtype dtype;
-    uint64_t off, nbytes;   /* of its first byte in the file; of its elements, decoded and contiguous */
     uint32_t rank;
-    const int64_t *shape;   /* [rank] */
+};
+
+/* How the elements of a tensor are stored from `off` on. */
+struct wm_mstore {
     const int64_t *stride;  /* [rank] in elements, >= 0, or NULL: row-major and contiguous */
-    uint32_t codec;         /* enum wm_codec: how its elements are stored from `off` on */
+    uint32_t codec;         /* enum wm_codec */
+    uint32_t nindex;
     uint64_t raw;           /* bytes of the stretch at `off` that holds them, where codec is not RAW */
     const uint64_t *index;  /* where elements differ in length (see wm_plan_infile) */
-    uint32_t nindex;
-    uint32_t npart;         /* not 0: its elements are in these; `off` means nothing, and it has no stride or codec */
     const struct wm_mpart *part; /* [npart], none empty, ascending first elements; they tile the tensor */
+    uint32_t npart;         /* not 0: its elements are in these; `off` means nothing, and it has no stride or codec */
 };
+extern const struct wm_mstore wm_mstore_plain; /* one stretch of elements as they are */
+const struct wm_mstore *wm_mstore_keep(struct wm_arena *a, const struct wm_mstore *s);
 
 /* The box of a tensor that one stretch of a file holds. */
 struct wm_mpart {
@@ -50,20 +58,20 @@ struct wm_mpart {
 static inline uint32_t
 wm_mtensor_nslot(const struct wm_mtensor *t)
 {
-    return t->npart ? t->npart : 1;
+    return t->store->npart ? t->store->npart : 1;
 }
 
 static inline const struct wm_mtensor *
 wm_mtensor_slot(const struct wm_mtensor *t, uint32_t k)
 {
-    return t->npart ? &t->part[k].t : t;
+    return t->store->npart ? &t->store->part[k].t : t;
 }
 
 /* Is it one stretch, in order? */
 static inline bool
 wm_mtensor_is_plain(const struct wm_mtensor *t)
 {
-    return t->npart < 2 && !wm_mtensor_slot(t, 0)->stride;
+    return t->store->npart < 2 && !wm_mtensor_slot(t, 0)->store->stride;
 }
 
 /* What a container states of the bytes [lo, hi) of a file. */
@@ -85,6 +93,8 @@ struct wm_manifest {
     bool repeats;           /* the same name may be in several files (`only` was given) */
     struct wm_str note;     /* e.g. "tensors were under \"model\""; empty */
     WM_VEC(struct wm_msum) sum;
+    struct wm_map shapes;   /* of wm_manifest_shape() */
+    WM_VEC(const int64_t *) shape;
     struct wm_str root;     /* for the readers: what wm_open_opts asks for */
     bool no_symlinks;       /* the same */
 };
@@ -112,6 +122,9 @@ void wm_manifest_round_numbers(struct wm_manifest *m);
  * looking into it.  The caller sets its format and closes *fd. */
 enum wm_status wm_manifest_add_file(struct wm_manifest *m, const struct wm_sys *sys, struct wm_str name, bool no_symlinks,
                                     int *fd, struct wm_err *err);
+
+/* For the readers of containers: a shape that lives as long as the manifest; equal ones are one. */
+const int64_t *wm_manifest_shape(struct wm_manifest *m, const int64_t *shape, uint32_t rank);
 
 /* For the readers of containers: the tensors from `first` on were appended for one file; check their
  * names (UTF-8 is the reader's, no NUL, at most 16 MiB, not given twice) and count them. */

@@ -10,20 +10,40 @@
 uint64_t
 wm_mtensor_span(const struct wm_mtensor *t)
 {
+    const int64_t *stride = t->store->stride;
     uint64_t last = 0, reach, bits;
 
-    if (!t->stride)
+    if (!stride)
         return t->nbytes;
     for (uint32_t k = 0; k < t->rank; k++)
         if (t->shape[k] == 0)
             return 0;
     for (uint32_t k = 0; k < t->rank; k++)
-        if (t->stride[k] < 0 || !wm_ck_umul((uint64_t)t->shape[k] - 1, (uint64_t)t->stride[k], &reach) ||
+        if (stride[k] < 0 || !wm_ck_umul((uint64_t)t->shape[k] - 1, (uint64_t)stride[k], &reach) ||
             !wm_ck_uadd(last, reach, &last))
             return UINT64_MAX;
     return wm_ck_uadd(last, 1, &last) && wm_ck_umul(last, wm_dtype_info[t->dtype].bits, &bits) ? (bits + 7) / 8
                                                                                               : UINT64_MAX;
 }
+
+#define CMP(x, y) ((x) > (y)) - ((x) < (y))
+
+int
+wm_mtensor_cmp_storage(const struct wm_mtensor *a, const struct wm_mtensor *b)
+{
+    const struct wm_mstore *x = a->store, *y = b->store;
+    int c;
+
+    if ((c = CMP(a->file, b->file)) || (c = CMP(a->off, b->off)) || (c = CMP(a->nbytes, b->nbytes)) ||
+        (c = CMP(a->dtype, b->dtype)) || (c = CMP(x->codec, y->codec)) || (c = CMP(x->npart, y->npart)) ||
+        (c = CMP(x->stride != NULL, y->stride != NULL)) || !x->stride)
+        return c;
+    if ((c = CMP(a->rank, b->rank)) || (c = memcmp(a->shape, b->shape, a->rank * sizeof(*a->shape))))
+        return c;
+    return memcmp(x->stride, y->stride, a->rank * sizeof(*x->stride));
+}
+
+#undef CMP
 
 uint32_t
 wm_plan_add_mfile(struct wm_plan_builder *b, const struct wm_mfile *f)
@@ -39,11 +59,12 @@ wm_plan_add_mfile(struct wm_plan_builder *b, const struct wm_mfile *f)
 static uint32_t
 add_stretch(struct wm_plan_builder *b, const struct wm_mtensor *t, uint32_t file, uint64_t nbytes)
 {
-    const struct wm_codec_info *c = &wm_codec_info[t->codec];
-    struct wm_plan_infile rec = {.codec = t->codec, .of = file, .lo = t->off, .len = t->raw};
+    const struct wm_mstore *s = t->store;
+    const struct wm_codec_info *c = &wm_codec_info[s->codec];
+    struct wm_plan_infile rec = {.codec = s->codec, .of = file, .lo = t->off, .len = s->raw};
 
-    rec.nbytes = c->raw ? t->raw / c->raw * c->plain : nbytes;
-    rec.index = wm_plan_add_bytes(b, t->index, t->nindex * sizeof(*t->index));
+    rec.nbytes = c->raw ? s->raw / c->raw * c->plain : nbytes;
+    rec.index = wm_plan_add_bytes(b, s->index, s->nindex * sizeof(*s->index));
     return (uint32_t)wm_plan_add(b, WM_PS_INFILE, &rec, sizeof(rec), 1);
 }
 
@@ -55,16 +76,16 @@ wm_plan_add_mtensor(struct wm_plan_builder *b, const struct wm_mtensor *whole, u
                              .origin = WM_NONE};
 
     rec.nbytes = wm_mtensor_span(t);
-    if (t->codec != WM_CODEC_RAW) {
+    if (t->store->codec != WM_CODEC_RAW) {
         rec.file = add_stretch(b, t, file, rec.nbytes);
         rec.off = 0;
     }
     rec.name = wm_plan_add_text(b, whole->name);
-    rec.shape = (uint32_t)wm_plan_add(b, WM_PS_SHAPE, t->shape, sizeof(*t->shape), t->rank);
-    if (t->stride)
-        rec.stride = (uint32_t)wm_plan_add(b, WM_PS_SHAPE, t->stride, sizeof(*t->stride), t->rank);
-    if (whole->npart > 1)
-        rec.origin = (uint32_t)wm_plan_add(b, WM_PS_SHAPE, whole->part[k].at, sizeof(*whole->part[k].at), t->rank);
+    rec.shape = wm_plan_add_shape(b, t->shape, t->rank);
+    if (t->store->stride)
+        rec.stride = wm_plan_add_shape(b, t->store->stride, t->rank);
+    if (whole->store->npart > 1)
+        rec.origin = wm_plan_add_shape(b, whole->store->part[k].at, t->rank);
     return (uint32_t)wm_plan_add(b, WM_PS_IN, &rec, sizeof(rec), 1);
 }
 
@@ -84,9 +105,9 @@ add_box(struct wm_plan_builder *b, const struct wm_mtensor *t, uint32_t k)
         int64_t unit = d + 1 == t->rank ? per : 1;
 
         dim[d] = (struct wm_plan_dim){.extent = s->shape[d] / unit, .dst = dst,
-                                      .src = {s->stride ? s->stride[d] : src}};
-        if (t->npart)
-            box.dst_base += t->part[k].at[d] / unit * dst;
+                                      .src = {s->store->stride ? s->store->stride[d] : src}};
+        if (t->store->npart)
+            box.dst_base += t->store->part[k].at[d] / unit * dst;
         dst *= t->shape[d] / unit;
         src *= s->shape[d] / unit;
     }
@@ -135,7 +156,7 @@ add_whole(struct wm_plan_builder *b, const struct wm_manifest *m, const struct w
         const struct wm_mtensor *s = wm_mtensor_slot(t, k);
         uint32_t in, at;
 
-        if (s->stride && wm_dtype_info[t->dtype].bits < 8)
+        if (s->store->stride && wm_dtype_info[t->dtype].bits < 8)
             return wm_fail(err, WM_ESUPPORT, m->file.item[s->file].path.p,
                            "tensor \"%.*s\" is a view of elements of less than a byte", WM_STR_ARG(t->name));
         in = wm_plan_add_mtensor(b, t, k, s->file);
@@ -143,7 +164,7 @@ add_whole(struct wm_plan_builder *b, const struct wm_manifest *m, const struct w
         o.slot = k ? o.slot : at;
     }
     o.name = wm_plan_add_text(b, t->name);
-    o.shape = (uint32_t)wm_plan_add(b, WM_PS_SHAPE, t->shape, sizeof(*t->shape), t->rank);
+    o.shape = wm_plan_add_shape(b, t->shape, t->rank);
     o.geom = add_geometry(b, t);
     wm_plan_add(b, WM_PS_OUT, &o, sizeof(o), 1);
     return WM_OK;

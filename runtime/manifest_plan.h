@@ -7,6 +7,8 @@
 /* Bytes from the first to the last element, decoded: of a view what it spans.  UINT64_MAX past all bounds: the verifier
  * of plans refuses it. */
 uint64_t wm_mtensor_span(const struct wm_mtensor *t);
+/* An order of tensors by where and how their elements are stored; 0: the same bytes, seen in the same way. */
+int wm_mtensor_cmp_storage(const struct wm_mtensor *a, const struct wm_mtensor *b);
 /* An INFILE for a file of a manifest. */
 uint32_t wm_plan_add_mfile(struct wm_plan_builder *b, const struct wm_mfile *f);
 /* An IN for slot k of a tensor, in INFILE `file`; one with a codec gets a virtual file of its own. */

@@ -120,6 +120,7 @@ wm_manifest_pushed(struct wm_arena *a, const struct wm_mtensor *t, uint32_t n, s
         *to = t[i];
         to->file = 0;
         to->off = at;
+        to->store = &wm_mstore_plain;
         if (!wm_ck_numel(t[i].shape, t[i].rank, &count) || !wm_dtype_nbytes(t[i].dtype, count, &to->nbytes) ||
             !wm_ck_uadd(at, to->nbytes, &at))
             return wm_fail(err, WM_EUSAGE, NULL, "tensor \"%.*s\": its shape is no whole number of bytes",

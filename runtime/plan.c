@@ -1,6 +1,6 @@
 /* runtime/plan.c -- plan blocks: made from growing sections, read by section and index.
  *
- * Layout: the header, then the sections in order, each 8-byte aligned.  What a block must fulfil is
+ * Layout: the header, then the sections, BLOB first, each 8-byte aligned.  What a block must fulfil is
  * checked by runtime/plan_verify.c before anything else looks at it. */
 #include "runtime/plan.h"
 
@@ -107,35 +107,49 @@ wm_plan_builder_init(struct wm_plan_builder *b, struct wm_arena *a)
 {
     memset(b, 0, sizeof(*b));
     b->a = a;
+    wm_map_init(&b->shapes, a, 16);
+}
+
+/* Room for a section of n bytes. */
+static void
+reserve(struct wm_plan_builder *b, enum wm_plan_section s, uint64_t n)
+{
+    uint64_t lead = s == WM_PS_BLOB ? sizeof(struct wm_plan_header) : 0, cap;
+    char *p = b->section[s].p;
+
+    if (!wm_ck_uadd(n, n < 256 ? 256 : n / (n < 65536 ? 2 : 4), &cap) || cap > SIZE_MAX - lead)
+        cap = SIZE_MAX - lead; /* the arena's hook answers */
+    p = wm_arena_grow(b->a, p ? p - lead : NULL, p ? lead + b->section[s].n : 0, lead + cap, 1);
+    b->section[s].p = p + lead;
+    b->section[s].cap = cap;
 }
 
 uint64_t
 wm_plan_add(struct wm_plan_builder *b, enum wm_plan_section s, const void *rec, uint64_t size,
             uint64_t count)
 {
-    uint64_t first = b->section[s].n / size, n = UINT64_MAX;
-    bool fits = wm_ck_umul(size, count, &n) && wm_ck_uadd(n, b->section[s].n, &n);
+    uint64_t first = b->section[s].n / size, n;
 
-    if (!fits || n > b->section[s].cap) {
-        uint64_t cap =
-            fits ? (n < 256 ? 256 : n + n / (n < 65536 ? 2 : 4)) : UINT64_MAX; /* the latter: the arena's hook */
-
-        b->section[s].p = wm_arena_grow(b->a, b->section[s].p, b->section[s].n, cap, 1);
-        b->section[s].cap = cap;
-    }
+    if (!wm_ck_umul(size, count, &n) || !wm_ck_uadd(n, b->section[s].n, &n))
+        n = UINT64_MAX;
+    if (n > b->section[s].cap)
+        reserve(b, s, n);
     if (n > b->section[s].n)
         memcpy(b->section[s].p + b->section[s].n, rec, n - b->section[s].n);
     b->section[s].n = n;
     return first;
 }
 
-void
-wm_plan_expect(struct wm_plan_builder *b, enum wm_plan_section s, uint64_t count)
+uint32_t
+wm_plan_add_shape(struct wm_plan_builder *b, const int64_t *shape, uint32_t rank)
 {
-    if (b->section[s].cap || count == 0)
-        return;
-    b->section[s].p = wm_arena_array(b->a, count, wm_plan_record[s]);
-    b->section[s].cap = count * wm_plan_record[s];
+    struct wm_str bytes = {(const char *)shape, rank * sizeof(*shape)};
+    uint32_t at = wm_map_get(&b->shapes, bytes);
+
+    if (at != WM_NONE)
+        return at;
+    at = (uint32_t)wm_plan_add(b, WM_PS_SHAPE, shape, sizeof(*shape), rank);
+    return wm_map_put(&b->shapes, wm_arena_str(b->a, bytes), at);
 }
 
 struct wm_plan_text
@@ -151,27 +165,47 @@ wm_plan_add_bytes(struct wm_plan_builder *b, const void *p, uint64_t n)
     return (struct wm_plan_bytes){wm_plan_add(b, WM_PS_BLOB, p, 1, n), n};
 }
 
+/* A section behind what the block has; its old place goes, from its end on, so that there are never two of it. */
+static void
+append(struct wm_plan_builder *b, struct wm_plan_header *h, enum wm_plan_section s, char *block)
+{
+    enum { STEP = 1 << 20 };
+    uint64_t n = b->section[s].n, at = s == WM_PS_BLOB ? 0 : n, from;
+
+    h->section[s].off = h->size;
+    h->section[s].count = n / wm_plan_record[s];
+    for (; at > 0; at = from) {
+        from = at > STEP ? at - STEP : 0;
+        memcpy(block + h->size + from, b->section[s].p + from, at - from);
+        wm_arena_cut(b->a, b->section[s].p, from);
+    }
+    memset(block + h->size + n, 0, (8 - n % 8) % 8);
+    h->size += (n + 7) / 8 * 8;
+    if (s != WM_PS_BLOB)
+        wm_arena_drop(b->a, b->section[s].p);
+}
+
 void *
 wm_plan_finish(struct wm_plan_builder *b, uint64_t *size)
 {
     struct wm_plan_header h = {.magic = "wmplan\0\2",
                                .version = WM_PLAN_VERSION,
+                               .size = sizeof(h),
                                .out_bytes = b->out_bytes,
                                .in_bytes = b->in_bytes};
-    uint64_t at = sizeof(h);
+    uint64_t all = 0; /* no sum of these is more than memory has */
     char *block;
 
-    for (int s = 0; s < WM_PS_N; s++) {
-        h.section[s].off = at;
-        h.section[s].count = b->section[s].n / wm_plan_record[s];
-        at += (b->section[s].n + 7) / 8 * 8;
-    }
-    h.size = at;
-    block = wm_arena_alloc(b->a, at);
-    memcpy(block, &h, sizeof(h));
     for (int s = 0; s < WM_PS_N; s++)
-        if (b->section[s].n)
-            memcpy(block + h.section[s].off, b->section[s].p, b->section[s].n);
-    *size = at;
+        all += (b->section[s].n + 7) / 8 * 8;
+    reserve(b, WM_PS_BLOB, all);
+    block = b->section[WM_PS_BLOB].p - sizeof(h);
+    append(b, &h, WM_PS_BLOB, block);
+    for (int s = 0; s < WM_PS_N; s++)
+        if (s != WM_PS_BLOB)
+            append(b, &h, (enum wm_plan_section)s, block);
+    memcpy(block, &h, sizeof(h));
+    memset(b->section, 0, sizeof(b->section));
+    *size = h.size;
     return block;
 }

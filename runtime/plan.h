@@ -276,24 +276,26 @@ void wm_plan_print(const struct wm_plan *p, struct wm_buf *out);
 
 /* ---- making one (used by the compiler and by tests) ---- */
 
-/* Growing sections; wm_plan_finish() lays them into one block. */
+/* Growing sections; wm_plan_finish() lays them into one block.  That grows out of the section that is the largest where
+ * plans are large, BLOB: in front of its bytes there is room for the header. */
 struct wm_plan_builder {
     struct wm_arena *a;
     struct {
         char *p;
         uint64_t n, cap;
     } section[WM_PS_N]; /* n in bytes */
+    struct wm_map shapes; /* shape -> first index in SHAPE */
     uint64_t out_bytes, in_bytes;
 };
 void wm_plan_builder_init(struct wm_plan_builder *b, struct wm_arena *a);
 /* Append bytes (a record, or several); returns the index of the first in records of `size`. */
 uint64_t wm_plan_add(struct wm_plan_builder *b, enum wm_plan_section s, const void *rec,
                      uint64_t size, uint64_t count);
-/* Room for `count` records, before the first. */
-void wm_plan_expect(struct wm_plan_builder *b, enum wm_plan_section s, uint64_t count);
+/* Equal shapes are one. */
+uint32_t wm_plan_add_shape(struct wm_plan_builder *b, const int64_t *shape, uint32_t rank);
 struct wm_plan_text wm_plan_add_text(struct wm_plan_builder *b, struct wm_str s);
 struct wm_plan_bytes wm_plan_add_bytes(struct wm_plan_builder *b, const void *p, uint64_t n);
-/* The block lives in the arena. */
+/* The block lives in the arena; the sections are gone. */
 void *wm_plan_finish(struct wm_plan_builder *b, uint64_t *size);
 
 #endif

@@ -181,8 +181,8 @@ add_tensor(struct reader *r, const struct wm_dcp_tensor *t, uint32_t file)
     struct wm_mpart *part = t->nchunk ? WM_NEW_N(a, struct wm_mpart, t->nchunk) : NULL;
     struct wm_mtensor *x = WM_PUSH(a, &r->m->tensor);
 
-    *x = (struct wm_mtensor){.file = file, .dtype = t->dtype, .nbytes = t->nbytes, .rank = t->rank,
-                             .npart = t->nchunk, .part = part};
+    *x = (struct wm_mtensor){.file = file, .dtype = t->dtype, .nbytes = t->nbytes, .rank = t->rank};
+    x->store = wm_mstore_keep(a, &(struct wm_mstore){.npart = t->nchunk, .part = part});
     x->name = wm_arena_str(a, (struct wm_str){t->name.p + t->skip, t->name.n - t->skip});
     x->shape = copy_dims(a, t->shape, t->rank);
     return part;

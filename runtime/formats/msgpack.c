@@ -138,6 +138,7 @@ read_data(struct wm_msgpack_file *f, struct wm_str key, struct wm_str name, bool
     struct wm_mp_item item;
     struct wm_mp_run run;
     int64_t *shape = WM_NEW_N(f->m->a, int64_t, 1);
+    struct wm_mstore store = {0};
     enum wm_status st = wm_mp_next(&f->r, &item);
 
     if (st != WM_OK)
@@ -156,10 +157,11 @@ read_data(struct wm_msgpack_file *f, struct wm_str key, struct wm_str name, bool
     st = wm_mp_numbers(&f->r, f->m->a, item.n, WM_CODEC_INDEX_STEP, is_u32 ? "\xce" : "\xca\xcb", &run);
     if (st != WM_OK)
         return st;
-    t.codec = codec_of(&run, is_u32);
-    t.raw = run.raw;
-    t.index = run.index;
-    t.nindex = run.nindex;
+    store.codec = codec_of(&run, is_u32);
+    store.raw = run.raw;
+    store.index = run.index;
+    store.nindex = run.nindex;
+    t.store = wm_mstore_keep(f->m->a, &store);
     *WM_PUSH(f->m->a, &f->m->tensor) = t;
     return WM_OK;
 }
@@ -233,7 +235,7 @@ give_shapes(struct wm_msgpack_file *f, uint32_t first, const struct shapes *s)
 {
     for (uint32_t i = first; i < f->m->tensor.n; i++) {
         struct wm_mtensor *t = &f->m->tensor.item[i];
-        uint32_t k = t->codec == WM_CODEC_RAW ? WM_NONE : wm_map_get(&s->by_name, t->name), rank;
+        uint32_t k = t->store->codec == WM_CODEC_RAW ? WM_NONE : wm_map_get(&s->by_name, t->name), rank;
         const int64_t *shape;
 
         if (k == WM_NONE || !wm_tt_shape(f->m->a, s->bytes.item[k], t->shape[0], &shape, &rank))

@@ -137,11 +137,13 @@ find_dtype(struct wm_str s, enum wm_dtype *dtype, uint32_t *codec)
 static enum wm_status
 add_tensor(struct wm_msgpack_file *f, const struct ndarray *x)
 {
-    struct wm_mtensor t = {.name = x->name, .file = f->file, .off = x->data, .nbytes = x->nbytes, .rank = x->rank};
+    struct wm_mtensor t = {.name = x->name, .file = f->file, .off = x->data, .nbytes = x->nbytes, .rank = x->rank,
+                           .store = &wm_mstore_plain};
+    struct wm_mstore store = {.raw = x->nbytes};
     int64_t n, *shape = WM_NEW_N(f->m->a, int64_t, x->rank);
     uint64_t bytes;
 
-    if (!find_dtype(x->type, &t.dtype, &t.codec))
+    if (!find_dtype(x->type, &t.dtype, &store.codec))
         return wm_fail(f->r.err, WM_ESUPPORT, f->r.file, "tensor \"%.*s\": no support for numpy's type \"%.*s\"",
                        WM_STR_ARG(x->name), WM_STR_ARG(x->type));
     if (!wm_ck_numel(x->shape, x->rank, &n) || !wm_dtype_nbytes(t.dtype, n, &bytes))
@@ -153,7 +155,8 @@ add_tensor(struct wm_msgpack_file *f, const struct ndarray *x)
     if (x->rank)
         memcpy(shape, x->shape, x->rank * sizeof(*shape));
     t.shape = shape;
-    t.raw = t.codec == WM_CODEC_RAW ? 0 : x->nbytes;
+    if (store.codec != WM_CODEC_RAW)
+        t.store = wm_mstore_keep(f->m->a, &store);
     *WM_PUSH(f->m->a, &f->m->tensor) = t;
     return WM_OK;
 }

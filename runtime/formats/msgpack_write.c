@@ -267,7 +267,7 @@ check_untouched(struct writer *w, const struct wm_manifest *m, const struct wm_m
             wm_map_put(&model, first_part(m->tensor.item[i].name), 0);
     for (uint32_t i = 0; i < m->tensor.n; i++) {
         const struct wm_mtensor *t = &m->tensor.item[i];
-        bool weight = t->codec < WM_CODEC_MSGPACK_F32 ||
+        bool weight = t->store->codec < WM_CODEC_MSGPACK_F32 ||
                       (t->dtype != WM_DT_U32 && parameter(t->name, &p) && wm_map_get(&model, first_part(t->name)) != WM_NONE);
 
         if (weight && wm_map_get(written, t->name) == WM_NONE)
@@ -323,7 +323,7 @@ shape_text(struct wm_arena *a, const int64_t *shape, uint32_t rank)
 static enum wm_status
 put_in_place(struct writer *w, const struct wm_manifest *m, struct place *x)
 {
-    bool numpy = x->in->codec < WM_CODEC_MSGPACK_F32;
+    bool numpy = x->in->store->codec < WM_CODEC_MSGPACK_F32;
     uint32_t width = wm_dtype_info[x->in->dtype].bits / 8;
     int64_t n = 0, have = 0;
     enum wm_status st = check_tensor(w, &x->t, &n);
@@ -337,7 +337,7 @@ put_in_place(struct writer *w, const struct wm_manifest *m, struct place *x)
                        WM_STR_ARG(x->t.name), WM_STR_ARG(shape_text(w->a, x->in->shape, x->in->rank)),
                        WM_STR_ARG(shape_text(w->a, x->t.shape, x->t.rank)));
     if (numpy)
-        return put_tensor(w, &x->t, n, width, x->in->codec);
+        return put_tensor(w, &x->t, n, width, x->in->store->codec);
     return put_numbers(w, &x->t, n);
 }
 
@@ -368,7 +368,7 @@ like_template(struct writer *w, const struct wm_manifest *m, struct wm_wtensor *
 
         keep(w, from, in->off);
         st = put_in_place(w, m, &place[i]);
-        from = in->off + (in->codec == WM_CODEC_RAW ? in->nbytes : in->raw);
+        from = in->off + (in->store->codec == WM_CODEC_RAW ? in->nbytes : in->store->raw);
         t[i] = place[i].t;
     }
     keep(w, from, m->file.item[0].size);

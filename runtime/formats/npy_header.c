@@ -260,7 +260,8 @@ wm_npy_add(struct wm_manifest *m, uint32_t file, struct wm_str name, uint64_t of
 {
     int64_t *shape = WM_NEW_N(m->a, int64_t, h->rank), *stride = WM_NEW_N(m->a, int64_t, h->rank), numel, step = 1;
     struct wm_mtensor t = {.name = name, .file = file, .dtype = h->dtype, .off = off + h->nbytes, .rank = h->rank,
-                           .shape = shape, .codec = h->codec};
+                           .shape = shape, .store = &wm_mstore_plain};
+    struct wm_mstore store = {.codec = h->codec};
 
     memcpy(shape, h->shape, h->rank * sizeof(*shape));
     if (!wm_ck_numel(shape, h->rank, &numel) || !wm_dtype_nbytes(h->dtype, numel, &t.nbytes))
@@ -269,15 +270,17 @@ wm_npy_add(struct wm_manifest *m, uint32_t file, struct wm_str name, uint64_t of
         return wm_fail(err, WM_EFORMAT, path,
                        "tensor \"%.*s\": %" PRIu64 " bytes of elements, but its shape needs %" PRIu64, WM_STR_ARG(name),
                        size - h->nbytes, t.nbytes);
-    if (t.codec != WM_CODEC_RAW)
-        t.raw = t.nbytes;
+    if (h->codec != WM_CODEC_RAW)
+        store.raw = t.nbytes;
     if (h->fortran && h->rank > 1) {
-        t.stride = stride;
+        store.stride = stride;
         for (uint32_t k = 0; k < h->rank; k++) { /* no overflow: at most numel, or there are no elements */
             stride[k] = numel ? step : 0;
             step *= numel ? shape[k] : 1;
         }
     }
+    if (store.raw || store.stride)
+        t.store = wm_mstore_keep(m->a, &store);
     *WM_PUSH(m->a, &m->tensor) = t;
     return WM_OK;
 }

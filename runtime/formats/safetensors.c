@@ -64,7 +64,7 @@ read_metadata(struct reader *r)
         return bad_json(r);
     if (t != WM_JS_OBJECT)
         return wm_fail(r->err, WM_EFORMAT, r->path, "__metadata__ is not an object");
-    wm_map_init(&seen, r->m->a, 8);
+    wm_map_init(&seen, r->j.a, 8);
     for (uint32_t i = 0; (t = wm_json_next(&r->j)) == WM_JS_KEY; i++) {
         struct wm_str key = r->j.str;
 
@@ -84,7 +84,7 @@ read_metadata(struct reader *r)
 static enum wm_status
 read_shape(struct reader *r, struct wm_mtensor *t)
 {
-    int64_t shape[WM_MAX_RANK], *copy;
+    int64_t shape[WM_MAX_RANK];
     enum wm_json_tok k = wm_json_next(&r->j);
 
     if (k != WM_JS_ARRAY)
@@ -100,10 +100,7 @@ read_shape(struct reader *r, struct wm_mtensor *t)
             return bad_tensor(r, t->name, "a dimension of 2^63 or more");
         shape[t->rank] = (int64_t)r->j.u;
     }
-    copy = WM_NEW_N(r->m->a, int64_t, t->rank);
-    if (t->rank)
-        memcpy(copy, shape, t->rank * sizeof(*copy));
-    t->shape = copy;
+    t->shape = wm_manifest_shape(r->m, shape, t->rank);
     return WM_OK;
 }
 
@@ -190,7 +187,7 @@ read_field(struct reader *r, struct wm_mtensor *t, unsigned *has)
 static enum wm_status
 read_tensor(struct reader *r, struct wm_str name)
 {
-    struct wm_mtensor t = {.name = name, .file = r->file};
+    struct wm_mtensor t = {.name = name, .file = r->file, .store = &wm_mstore_plain};
     unsigned has = 0;
     enum wm_json_tok k;
     enum wm_status st = WM_OK;
@@ -284,32 +281,46 @@ check_tiling(struct reader *r, uint32_t first, uint64_t size)
     return WM_OK;
 }
 
-/* About how many tensors there are: an object each.  What is no header does not get more than a few times its size. */
-static uint32_t
-expected(const char *text, uint64_t len)
+/* Names outlive the text: one behind the other, each with a NUL. */
+static void
+keep_names(struct wm_manifest *m, uint32_t first)
 {
-    uint64_t n = 0;
+    size_t n = 0; /* no sum of these is larger than the header was */
+    char *to;
 
-    for (uint64_t i = 0; i < len; i++)
-        n += text[i] == '{';
-    return (uint32_t)(n < len / 48 ? n : len / 48);
+    for (uint32_t i = first; i < m->tensor.n; i++)
+        n += m->tensor.item[i].name.n + 1;
+    to = wm_arena_alloc(m->a, n);
+    for (uint32_t i = first; i < m->tensor.n; i++) {
+        struct wm_str *name = &m->tensor.item[i].name;
+
+        if (name->n)
+            memcpy(to, name->p, name->n);
+        name->p = to;
+        to += name->n + 1;
+    }
 }
 
 enum wm_status
-wm_safetensors_header(struct wm_manifest *m, uint32_t file, char *text, uint64_t len, uint64_t size, struct wm_err *err)
+wm_safetensors_header(struct wm_manifest *m, uint32_t file, const char *text, uint64_t len, uint64_t size,
+                      struct wm_err *err)
 {
     struct reader r = {.m = m, .path = m->file.item[file].path.p, .file = file, .data = 8 + len, .err = err};
     uint32_t first = m->tensor.n;
+    struct wm_arena_child tmp; /* of names with escapes */
     size_t bad;
     enum wm_status st;
 
     if (!wm_utf8_valid((struct wm_str){text, (size_t)len}, &bad))
         return wm_fail(err, WM_EFORMAT, r.path, "header: invalid UTF-8 at byte %zu", bad);
-    wm_json_init(&r.j, m->a, text, (size_t)len);
-    WM_RESERVE(m->a, &m->tensor, expected(text, len));
+    wm_arena_child_begin(&tmp, m->a);
+    wm_json_init(&r.j, &tmp.a, text, (size_t)len);
     st = read_header(&r);
     if (st == WM_OK)
         st = check_tiling(&r, first, size);
+    if (st == WM_OK)
+        keep_names(m, first);
+    wm_arena_child_end(&tmp);
     return st == WM_OK ? wm_manifest_register(m, first, err) : st;
 }
 
@@ -320,6 +331,7 @@ read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file, str
     const char *path = f->path.p;
     unsigned char prefix[8];
     uint64_t len = 0;
+    struct wm_arena_child tmp;
     char *text;
     enum wm_status st;
 
@@ -339,11 +351,13 @@ read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file, str
         return wm_fail(err, WM_EFORMAT, path,
                        "header: %" PRIu64 " bytes long, but the file has only %" PRIu64, len,
                        f->size);
-    text = wm_arena_alloc(m->a, (size_t)len);
+    wm_arena_child_begin(&tmp, m->a);
+    text = wm_arena_alone(&tmp.a, (size_t)len);
     st = wm_io_pread(sys, fd, path, text, len, 8, err);
-    if (st != WM_OK)
-        return st;
-    return wm_safetensors_header(m, file, text, len, f->size - 8 - len, err);
+    if (st == WM_OK)
+        st = wm_safetensors_header(m, file, text, len, f->size - 8 - len, err);
+    wm_arena_child_end(&tmp);
+    return st;
 }
 
 const struct wm_format wm_format_safetensors = {
@@ -353,7 +367,6 @@ const struct wm_format wm_format_safetensors = {
     .probe = probe,
     .read = read,
     .layout = wm_safetensors_layout,
-    .orders = true,
     .index = wm_safetensors_index,
     .shard_name = wm_safetensors_shard_name,
 };

@@ -9,11 +9,11 @@ enum { WM_SAFETENSORS_MAX_HEADER = 100000000 }; /* bytes; the reference library'
 enum wm_status wm_safetensors_layout(struct wm_arena *a, struct wm_wtensor *t, uint32_t n,
                                      const struct wm_wopts *o, struct wm_wfile *out,
                                      struct wm_err *err);
-/* Append the tensors of a header; `size` bytes of data follow it in the file, UINT64_MAX: as many as it says. */
-enum wm_status wm_safetensors_header(struct wm_manifest *m, uint32_t file, char *text, uint64_t len, uint64_t size,
+/* Append the tensors of a header, whose text nothing refers to afterwards; `size` bytes of data follow it in the file, UINT64_MAX: as many as it says. */
+enum wm_status wm_safetensors_header(struct wm_manifest *m, uint32_t file, const char *text, uint64_t len, uint64_t size,
                                      struct wm_err *err);
-struct wm_str wm_safetensors_index(struct wm_arena *a, const struct wm_str *tensor,
-                                   const struct wm_str *file, uint32_t n, uint64_t total_size);
+void wm_safetensors_index(struct wm_arena *a, struct wm_indexed *x, uint32_t n, uint64_t total_size, wm_put_fn *put,
+                          void *user);
 struct wm_str wm_safetensors_shard_name(struct wm_arena *a, uint32_t shard, uint32_t nshard);
 
 #endif

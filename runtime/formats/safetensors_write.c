@@ -201,40 +201,38 @@ put_ascii(struct wm_buf *b, struct wm_str s)
     wm_buf_putc(b, '"');
 }
 
-struct entry {
-    struct wm_str tensor, file;
-};
-
 static int
 by_tensor(const void *pa, const void *pb)
 {
-    const struct entry *a = pa, *b = pb;
+    const struct wm_indexed *a = pa, *b = pb;
 
     return wm_str_cmp(a->tensor, b->tensor);
 }
 
-struct wm_str
-wm_safetensors_index(struct wm_arena *a, const struct wm_str *tensor, const struct wm_str *file,
-                     uint32_t n, uint64_t total_size)
+void
+wm_safetensors_index(struct wm_arena *a, struct wm_indexed *x, uint32_t n, uint64_t total_size, wm_put_fn *put,
+                     void *user)
 {
-    struct entry *e = WM_NEW_N(a, struct entry, n);
+    enum { PIECE = 64 << 10 };
     struct wm_buf b;
 
-    for (uint32_t i = 0; i < n; i++)
-        e[i] = (struct entry){tensor[i], file[i]};
-    wm_sort(a, e, n, sizeof(*e), by_tensor);
+    wm_sort(a, x, n, sizeof(*x), by_tensor);
     wm_buf_init(&b, a);
     wm_buf_printf(&b, "{\n  \"metadata\": {\n    \"total_size\": %" PRIu64 "\n  },\n", total_size);
     wm_buf_putz(&b, n ? "  \"weight_map\": {\n" : "  \"weight_map\": {");
     for (uint32_t i = 0; i < n; i++) {
         wm_buf_putz(&b, "    ");
-        put_ascii(&b, e[i].tensor);
+        put_ascii(&b, x[i].tensor);
         wm_buf_putz(&b, ": ");
-        put_ascii(&b, e[i].file);
+        put_ascii(&b, x[i].file);
         wm_buf_putz(&b, i + 1 < n ? ",\n" : "\n  ");
+        if (b.n >= PIECE) {
+            put(user, wm_buf_str(&b));
+            b.n = 0;
+        }
     }
     wm_buf_putz(&b, "}\n}\n");
-    return wm_buf_str(&b);
+    put(user, wm_buf_str(&b));
 }
 
 struct wm_str

@@ -22,7 +22,12 @@ keep(struct wm_manifest *m, const struct wm_manifest *scratch, const struct wm_t
     part->t = *x;
     part->t.name = WM_STR("");
     part->t.shape = copy_dims(m->a, x->shape, x->rank);
-    part->t.stride = x->stride ? copy_dims(m->a, x->stride, x->rank) : NULL;
+    if (x->store != &wm_mstore_plain) {
+        struct wm_mstore store = *x->store;
+
+        store.stride = store.stride ? copy_dims(m->a, store.stride, x->rank) : NULL;
+        part->t.store = wm_mstore_keep(m->a, &store);
+    }
     part->at = WM_NEW_N(m->a, int64_t, x->rank);
     for (uint32_t k = 0; k < scratch->sum.n; k++) {
         struct wm_msum sum = scratch->sum.item[k];

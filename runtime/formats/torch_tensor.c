@@ -329,7 +329,7 @@ unpack_fp4(struct wm_torch *t, const struct found *f, struct wm_mtensor *x)
 {
     int64_t *shape = WM_NEW_N(t->a, int64_t, x->rank);
 
-    if (x->rank == 0 || x->stride)
+    if (x->rank == 0 || x->store->stride)
         return wm_fail(t->err, WM_ESUPPORT, t->path, "tensor \"%.*s\": a view of packed FP4 values, which is not read",
                        WM_STR_ARG(f->name));
     memcpy(shape, x->shape, x->rank * sizeof(*shape));
@@ -341,8 +341,9 @@ unpack_fp4(struct wm_torch *t, const struct found *f, struct wm_mtensor *x)
 
 /* Where the tensor is in its storage. */
 static enum wm_status
-place(struct wm_torch *t, const struct found *f, struct wm_mtensor *x, uint64_t elem)
+place(struct wm_torch *t, const struct found *f, struct wm_mtensor *x, const int64_t *stride, uint64_t elem)
 {
+    struct wm_mstore store = {0};
     const struct wm_pk *offset = f->args->item[1];
     struct wm_torch_storage *s;
     uint64_t skip, nbytes, from, len;
@@ -355,7 +356,7 @@ place(struct wm_torch *t, const struct found *f, struct wm_mtensor *x, uint64_t 
         return bad(t, f, "its offset is no natural number");
     if (!wm_ck_numel(x->shape, x->rank, &numel) || !wm_ck_umul((uint64_t)numel, elem, &x->nbytes))
         return bad(t, f, "the product of its shape overflows");
-    if (!reach(x->shape, x->stride, x->rank, &span) || !wm_ck_umul((uint64_t)offset->i, elem, &from) ||
+    if (!reach(x->shape, stride, x->rank, &span) || !wm_ck_umul((uint64_t)offset->i, elem, &from) ||
         !wm_ck_umul((uint64_t)span, elem, &len))
         return bad(t, f, "its strides overflow");
     if (!wm_ck_range(from, len, nbytes))
@@ -363,14 +364,15 @@ place(struct wm_torch *t, const struct found *f, struct wm_mtensor *x, uint64_t 
                        "tensor \"%.*s\": needs %" PRIu64 " bytes at %" PRIu64 " of storage \"%.*s\", which has only %" PRIu64,
                        WM_STR_ARG(f->name), len, from, WM_STR_ARG(s->key), nbytes);
     x->off = s->off + skip + from;
-    if (is_contiguous(x->shape, x->stride, x->rank))
-        x->stride = NULL;
+    if (!is_contiguous(x->shape, stride, x->rank))
+        store.stride = stride;
     if (t->swap && elem > 1) {
         uint64_t part = wm_dtype_info[x->dtype].kind == 'C' ? elem / 2 : elem;
 
-        x->codec = part == 2 ? WM_CODEC_SWAP2 : part == 4 ? WM_CODEC_SWAP4 : WM_CODEC_SWAP8;
-        x->raw = len;
+        store.codec = part == 2 ? WM_CODEC_SWAP2 : part == 4 ? WM_CODEC_SWAP4 : WM_CODEC_SWAP8;
+        store.raw = len;
     }
+    x->store = store.stride || store.codec != WM_CODEC_RAW ? wm_mstore_keep(t->a, &store) : &wm_mstore_plain;
     return WM_OK;
 }
 
@@ -425,8 +427,7 @@ add(struct wm_torch *t, const struct found *f)
         return bad(t, f, "as many strides as dimensions are due");
     x.rank = f->args->item[2]->n;
     x.shape = shape;
-    x.stride = stride;
-    st = place(t, f, &x, x.dtype == WM_DT_F4 ? 1 : wm_dtype_info[x.dtype].bits / 8);
+    st = place(t, f, &x, stride, x.dtype == WM_DT_F4 ? 1 : wm_dtype_info[x.dtype].bits / 8);
     if (st == WM_OK && x.dtype == WM_DT_F4)
         st = unpack_fp4(t, f, &x);
     if (st == WM_OK)

@@ -340,7 +340,7 @@ check_total(struct wm_torch *t, uint32_t first)
     uint64_t most = (size > 1 << 20 ? size : 1 << 20) * MAX_TIMES;
 
     for (uint32_t k = first; k < t->m->tensor.n; k++)
-        if (!t->m->tensor.item[k].npart &&
+        if (!t->m->tensor.item[k].store->npart &&
             (!wm_ck_uadd(total, t->m->tensor.item[k].nbytes, &total) || total > most))
             return wm_fail(t->err, WM_ELIMIT, t->path,
                            "tensor \"%.*s\": the tensors repeat their elements to more than %d times the file",

@@ -78,7 +78,8 @@ wm_torch_add_reference(struct wm_torch *t, struct wm_str name, const struct wm_p
     if (st != WM_OK)
         return st;
     x = (struct wm_mtensor){.name = name, .file = t->file, .dtype = part->t.dtype, .nbytes = part->t.nbytes,
-                            .rank = part->t.rank, .shape = part->t.shape, .npart = 1, .part = part};
+                            .rank = part->t.rank, .shape = part->t.shape};
+    x.store = wm_mstore_keep(t->a, &(struct wm_mstore){.npart = 1, .part = part});
     *WM_PUSH(t->a, &t->m->tensor) = x;
     return WM_OK;
 }

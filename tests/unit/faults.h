@@ -128,9 +128,9 @@ f_malloc(size_t n)
 }
 
 static void *
-f_realloc(void *p, size_t n)
+f_pages(void *old, size_t old_n, size_t n)
 {
-    return trips("realloc") ? NULL : wm_sys_real.realloc(p, n);
+    return n > old_n && trips("pages") ? NULL : wm_sys_real.pages(old, old_n, n);
 }
 
 /* Only memory fails. */
@@ -138,7 +138,7 @@ static inline const struct wm_sys *
 forgetful(struct wm_sys *s)
 {
     *s = wm_sys_real;
-    s->malloc = f_malloc, s->realloc = f_realloc;
+    s->malloc = f_malloc, s->pages = f_pages;
     return s;
 }
 

@@ -137,19 +137,19 @@ check_array(const struct fixture *f, const struct wm_mtensor *t, size_t i)
     const unsigned char *p = (const unsigned char *)f->b.p + t->off, *at = p;
     uint32_t n = 0;
 
-    assert_int_equal(t->codec, arrays[i].codec);
+    assert_int_equal(t->store->codec, arrays[i].codec);
     assert_int_equal(t->nbytes, 4 * (uint64_t)arrays[i].n);
     assert_int_equal(t->dtype, WM_DT_F32);
     assert_int_equal(t->shape[0], arrays[i].n);
     for (uint32_t k = 0; k < arrays[i].n; k++) {
-        if (t->codec == WM_CODEC_MSGPACK_MIXED && k % WM_CODEC_INDEX_STEP == 0) {
-            assert_true(n < t->nindex);
-            assert_int_equal(t->index[n++], at - p);
+        if (t->store->codec == WM_CODEC_MSGPACK_MIXED && k % WM_CODEC_INDEX_STEP == 0) {
+            assert_true(n < t->store->nindex);
+            assert_int_equal(t->store->index[n++], at - p);
         }
         at += length(*at);
     }
-    assert_int_equal(t->nindex, n);
-    assert_int_equal(t->raw, at - p);
+    assert_int_equal(t->store->nindex, n);
+    assert_int_equal(t->store->raw, at - p);
 }
 
 static void

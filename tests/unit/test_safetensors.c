@@ -356,16 +356,23 @@ layout_is_the_reference_order(void **state)
 }
 
 static void
+put_text(void *buf, struct wm_str s)
+{
+    wm_buf_puts(buf, s);
+}
+
+static void
 index_is_as_python_writes_it(void **state)
 {
     struct fixture *f = *state;
     const struct wm_format *fmt = wm_format_by_suffix(WM_STR("a/b.safetensors"), NULL);
-    struct wm_str tensor[] = {WM_STR("b\xc3\xa9\x7f"), WM_STR("a\"\n\xf0\x9f\x98\x80")}, file[2], s;
+    struct wm_indexed x[] = {{WM_STR("b\xc3\xa9\x7f"), fmt->shard_name(&f->a, 1, 2)},
+                             {WM_STR("a\"\n\xf0\x9f\x98\x80"), fmt->shard_name(&f->a, 2, 2)}};
+    struct wm_buf text;
 
-    file[0] = fmt->shard_name(&f->a, 1, 2);
-    file[1] = fmt->shard_name(&f->a, 2, 2);
-    s = fmt->index(&f->a, tensor, file, 2, 123);
-    assert_string_equal(s.p, "{\n  \"metadata\": {\n    \"total_size\": 123\n  },\n"
+    wm_buf_init(&text, &f->a);
+    fmt->index(&f->a, x, 2, 123, put_text, &text);
+    assert_string_equal(text.p, "{\n  \"metadata\": {\n    \"total_size\": 123\n  },\n"
                              "  \"weight_map\": {\n"
                              "    \"a\\\"\\n\\ud83d\\ude00\": \"model-00002-of-00002.safetensors\",\n"
                              "    \"b\\u00e9\\u007f\": \"model-00001-of-00002.safetensors\"\n"
