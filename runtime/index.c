@@ -27,6 +27,7 @@ struct reader {
 
     const struct wm_manifest *m; /* check_entry: */
     bool *seen;                  /* [m->tensor.n] */
+    struct wm_str unknown[2];    /* the first entry that no shard has: tensor, file */
 };
 
 static enum wm_status
@@ -147,10 +148,11 @@ check_entry(struct reader *r, struct wm_str tensor, struct wm_str file)
     uint32_t t = wm_map_get(&r->m->by_name, tensor);
     struct wm_str is;
 
-    if (t == WM_NONE)
-        return wm_fail(r->err, WM_EFORMAT, r->x->path.p,
-                       "weight_map places tensor \"%.*s\" in %.*s, which lacks it",
-                       WM_STR_ARG(tensor), WM_STR_ARG(file));
+    if (t == WM_NONE) {
+        if (!r->unknown[1].n)
+            r->unknown[0] = tensor, r->unknown[1] = file;
+        return WM_OK;
+    }
     if (r->seen[t])
         return wm_fail(r->err, WM_EFORMAT, r->x->path.p, "weight_map: duplicate tensor \"%.*s\"",
                        WM_STR_ARG(tensor));
@@ -169,11 +171,15 @@ wm_index_check(const struct wm_index *x, const struct wm_manifest *m, struct wm_
     struct reader r = {.x = x, .m = m, .seen = WM_NEW_N(x->a, bool, m->tensor.n), .err = err};
     enum wm_status st = read_top(&r, x->a, check_entry);
 
-    for (uint32_t i = 0; st == WM_OK && r.n != m->tensor.n && i < m->tensor.n; i++)
+    for (uint32_t i = 0; st == WM_OK && i < m->tensor.n; i++)
         if (!r.seen[i])
             return wm_fail(err, WM_EFORMAT, x->path.p,
                            "weight_map lacks tensor \"%.*s\", which is in %.*s",
                            WM_STR_ARG(m->tensor.item[i].name),
                            WM_STR_ARG(m->file.item[m->tensor.item[i].file].name));
+    if (st == WM_OK && r.unknown[1].n)
+        return wm_fail(err, WM_EFORMAT, x->path.p,
+                       "weight_map places tensor \"%.*s\" in %.*s, which lacks it",
+                       WM_STR_ARG(r.unknown[0]), WM_STR_ARG(r.unknown[1]));
     return st;
 }

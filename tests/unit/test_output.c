@@ -129,9 +129,13 @@ static enum wm_status
 open_with(struct fixture *f, const struct wm_sys *sys, const char *name, bool is_dir, bool force)
 {
     struct wm_output_opts opts = {.is_dir = is_dir, .force = force, .fsync = true};
+    struct wm_plan_builder copy;
     uint64_t size;
 
-    f->plan.head = wm_plan_finish(&f->b, &size);
+    wm_plan_builder_init(&copy, &f->a); /* tests add more and make the plan again */
+    for (int k = 0; k < WM_PS_N; k++)
+        wm_plan_add(&copy, (enum wm_plan_section)k, f->b.section[k].p, 1, f->b.section[k].n);
+    f->plan.head = wm_plan_finish(&copy, &size);
     f->err.status = WM_OK;
     f->err.msg[0] = '\0';
     f->o = NULL;
