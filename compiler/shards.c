@@ -69,7 +69,8 @@ static int
 by_file_and_name(const void *x, const void *y, void *list)
 {
     const struct wm_wtensor *a = x, *b = y;
-    int c = natural(file_of(list, a), file_of(list, b));
+    struct wm_str fa = file_of(list, a), fb = file_of(list, b);
+    int c = fa.p == fb.p && fa.n == fb.n ? 0 : natural(fa, fb);
 
     return c ? c : natural(a->name, b->name);
 }

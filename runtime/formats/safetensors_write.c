@@ -173,6 +173,12 @@ wm_safetensors_layout(struct wm_arena *a, struct wm_wtensor *t, uint32_t n,
     return WM_OK;
 }
 
+static bool
+is_plain(char c)
+{
+    return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+}
+
 /* A string as Python's json writes it: everything outside of printable ASCII is escaped. */
 static void
 put_ascii(struct wm_buf *b, struct wm_str s)
@@ -180,17 +186,22 @@ put_ascii(struct wm_buf *b, struct wm_str s)
     static const char shorts[] = "\b\f\n\r\t\"\\", letters[] = "bfnrt\"\\";
 
     wm_buf_putc(b, '"');
-    for (size_t at = 0; at < s.n;) {
+    for (size_t at = 0, plain; at < s.n;) {
         uint32_t c = 0xfffd;
-        size_t len = wm_utf8_next(s.p + at, s.n - at, &c);
-        const char *hit = c && c < 0x80 ? strchr(shorts, (int)c) : NULL;
+        const char *hit;
+        size_t len;
 
+        for (plain = at; plain < s.n && is_plain(s.p[plain]); plain++)
+            ;
+        wm_buf_puts(b, (struct wm_str){s.p + at, plain - at});
+        if ((at = plain) == s.n)
+            break;
+        len = wm_utf8_next(s.p + at, s.n - at, &c);
+        hit = c && c < 0x80 ? strchr(shorts, (int)c) : NULL;
         at += len ? len : 1;
         if (hit) {
             wm_buf_putc(b, '\\');
             wm_buf_putc(b, letters[hit - shorts]);
-        } else if (c >= ' ' && c <= '~') {
-            wm_buf_putc(b, (char)c);
         } else if (c < 0x10000) {
             wm_buf_printf(b, "\\u%04" PRIx32, c);
         } else {

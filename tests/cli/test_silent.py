@@ -52,7 +52,7 @@ CASES = {
         '"a" <-> "x"\n"b" <-> "x"', check=["E0311"], run=["E0311"]),
     "a destination twice, one-way": Case(
         {"a": 1, "b": 2}, [("a", "x"), ("b", "x")], {"x": 2},
-        '"a" -> "x"\n"b" -> "x"', run=["E0614"]),
+        '"a" -> "x"\n"b" -> "x"', check=["E0614"], run=["E0614"]),
     "a destination twice, by a condition": Case(
         {"a": 1, "b": 2}, [("a", "x"), ("b", "x")], {"x": 2},
         'param both = true\n"a" -> "x"\n"b" -> "x" when both', run=["E0614"]),
