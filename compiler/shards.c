@@ -3,19 +3,31 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "compiler/bind.h"
 
 #define WM_SHARD_SIZE UINT64_C(5000000000)
 
+/* Bytes that both begin with. */
+static size_t
+common(struct wm_str a, struct wm_str b)
+{
+    size_t n = a.n < b.n ? a.n : b.n, i = 0;
+
+    while (n - i >= 8 && memcmp(a.p + i, b.p + i, 8) == 0)
+        i += 8;
+    while (i < n && a.p[i] == b.p[i])
+        i++;
+    return i;
+}
+
 /* "layers.2.x" before "layers.10.x". */
 static int
 natural(struct wm_str a, struct wm_str b)
 {
-    size_t i = 0, j = 0;
+    size_t i = common(a, b), j;
 
-    while (i < a.n && i < b.n && a.p[i] == b.p[i])
-        i++;
     while (i > 0 && isdigit((unsigned char)a.p[i - 1])) /* a number is compared as a whole */
         i--;
     j = i;
