@@ -230,7 +230,7 @@ add_file(struct wm_build *b, struct wm_arena *tmp, struct wm_shard_file *f, uint
     const struct wm_wopts opts = {.name = f->name,
                                   .root = b->g->out_root,
                                   .layout = b->o->layout,
-                                  .room = head_room(b->g->manifest),
+                                  .room = b->o->layout == WM_LAYOUT_IN_PLACE ? head_room(b->g->manifest) : 0,
                                   .like = b->o->like};
     struct wm_plan_outfile rec = {.order = order, .format = b->fmt_id};
     struct wm_wfile w = {.size = 0};
