@@ -91,7 +91,7 @@ def test_a_damaged_rest_is_not_taken(model):
     want = contents(model.path("plain.safetensors"))
     for damage in range(3):
         out, tries = "d.safetensors", 0
-        while len(rest(model)) < 3:
+        while len(rest(model)) != 3:  # more: data of an earlier try, which are not what the journal is of
             killed(model, out, 0.02 + 0.01 * (tries % 12))
             tries += 1
         files = sorted((p for p in model.cwd.iterdir() if p.name.startswith(".") and "lock" not in p.name),
