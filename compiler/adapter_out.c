@@ -202,6 +202,18 @@ count_lines(const struct wm_lora_pair *p, int side)
     return n;
 }
 
+/* The *n lines of a side of pair i; behind the pairs, those of the rest. */
+static const struct wm_lines_of *
+lines(const struct wm_adapted *w, int side, uint32_t i, uint32_t *n)
+{
+    if (i == w->product.n) {
+        *n = w->rest[side].n;
+        return w->rest[side].item;
+    }
+    *n = w->product.item[i].line[side].n;
+    return w->product.item[i].line[side].item;
+}
+
 /* The lines of a side of all pairs and of the rest, each once: together they must be all of the side. */
 static bool
 check_side(struct wm_adapter_out *x, const struct wm_adapted *w, int side)
@@ -210,11 +222,11 @@ check_side(struct wm_adapter_out *x, const struct wm_adapted *w, int side)
     int64_t n = 0;
 
     for (uint32_t i = 0; i <= w->product.n; i++) {
-        uint32_t count = i < w->product.n ? w->product.item[i].line[side].n : w->rest[side].n;
+        uint32_t count;
+        const struct wm_lines_of *line = lines(w, side, i, &count);
 
         for (uint32_t k = 0; k < count; k++) {
-            const struct wm_lines_of *l = i < w->product.n ? &w->product.item[i].line[side].item[k]
-                                                           : &w->rest[side].item[k];
+            const struct wm_lines_of *l = &line[k];
             bool again = false;
 
             for (uint32_t j = 0; j < seen.n; j++)
@@ -302,11 +314,11 @@ add_zeros(struct wm_adapter_out *x, const struct wm_adapted *w, int side, struct
         for (uint32_t k = 0; k < p->line[side].n; k++)
             *WM_PUSH(x->b->cc->a, &done) = p->line[side].item[k];
         for (uint32_t j = 0; j <= w->product.n; j++) {
-            uint32_t n = j < w->product.n ? w->product.item[j].line[side].n : w->rest[side].n;
+            uint32_t n;
+            const struct wm_lines_of *line = lines(w, side, j, &n);
 
             for (uint32_t k = 0; k < n; k++) {
-                const struct wm_lines_of *l = j < w->product.n ? &w->product.item[j].line[side].item[k]
-                                                               : &w->rest[side].item[k];
+                const struct wm_lines_of *l = &line[k];
                 bool again = false;
 
                 for (uint32_t d = 0; d < done.n; d++)

@@ -81,16 +81,6 @@ show(struct wm_arena *a, const struct job *j)
     return wm_buf_str(&b);
 }
 
-static const int64_t *
-copy_dims(struct wm_arena *a, const int64_t *dim, uint32_t n)
-{
-    int64_t *p = WM_NEW_N(a, int64_t, n);
-
-    if (n)
-        memcpy(p, dim, n * sizeof(*p));
-    return p;
-}
-
 /* The tensor that the file has, against what the metadata say. */
 static enum wm_status
 check_item(struct reader *r, const struct job *j, const char *what, const struct wm_mtensor *x)
@@ -119,7 +109,7 @@ read_chunk(struct reader *r, const struct job *j, uint32_t file, int fd)
     if (st == WM_OK)
         st = check_item(r, j, item.what, &j->part->t);
     if (st == WM_OK)
-        j->part->at = copy_dims(r->m->a, j->c->at, j->part->t.rank);
+        j->part->at = wm_manifest_shape(r->m, j->c->at, j->part->t.rank);
     return st;
 }
 
@@ -184,7 +174,7 @@ add_tensor(struct reader *r, const struct wm_dcp_tensor *t, uint32_t file)
     *x = (struct wm_mtensor){.file = file, .dtype = t->dtype, .nbytes = t->nbytes, .rank = t->rank};
     x->store = wm_mstore_keep(a, &(struct wm_mstore){.npart = t->nchunk, .part = part});
     x->name = wm_arena_str(a, (struct wm_str){t->name.p + t->skip, t->name.n - t->skip});
-    x->shape = copy_dims(a, t->shape, t->rank);
+    x->shape = wm_manifest_shape(r->m, t->shape, t->rank);
     return part;
 }
 

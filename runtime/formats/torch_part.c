@@ -4,16 +4,6 @@
  * needed for it is given back at once, since there may be a hundred thousand of them. */
 #include "runtime/formats/torch.h"
 
-static const int64_t *
-copy_dims(struct wm_arena *a, const int64_t *dim, uint32_t n)
-{
-    int64_t *p = WM_NEW_N(a, int64_t, n);
-
-    if (n)
-        memcpy(p, dim, n * sizeof(*p));
-    return p;
-}
-
 static void
 keep(struct wm_manifest *m, const struct wm_manifest *scratch, const struct wm_torch_item *item, struct wm_mpart *part)
 {
@@ -21,11 +11,11 @@ keep(struct wm_manifest *m, const struct wm_manifest *scratch, const struct wm_t
 
     part->t = *x;
     part->t.name = WM_STR("");
-    part->t.shape = copy_dims(m->a, x->shape, x->rank);
+    part->t.shape = wm_manifest_shape(m, x->shape, x->rank);
     if (x->store != &wm_mstore_plain) {
         struct wm_mstore store = *x->store;
 
-        store.stride = store.stride ? copy_dims(m->a, store.stride, x->rank) : NULL;
+        store.stride = store.stride ? wm_manifest_shape(m, store.stride, x->rank) : NULL;
         part->t.store = wm_mstore_keep(m->a, &store);
     }
     part->at = WM_NEW_N(m->a, int64_t, x->rank);

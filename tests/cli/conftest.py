@@ -50,6 +50,13 @@ class Wmap:
         return self.cwd / name
 
 
+def contents(path):
+    """Of a file, or of all files of a directory."""
+    if path.is_file():
+        return path.read_bytes()
+    return {p.name: p.read_bytes() for p in sorted(path.iterdir())}
+
+
 @pytest.fixture
 def wmap(tmp_path):
     return Wmap(tmp_path)

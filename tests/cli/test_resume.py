@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import BIN, ENV, Wmap
+from conftest import BIN, ENV, Wmap, contents
 
 LESS = ["--threads", "2", "--max-memory", "2MiB", "--progress", "never"]
 
@@ -23,12 +23,6 @@ def model(tmp_path_factory):
     w.path("sums").mkdir()
     w.ok("run", "olmo_core/llama", "-i", "hf", "-o", "sums/b.pth")
     return w
-
-
-def contents(path):
-    if path.is_file():
-        return path.read_bytes()
-    return {p.name: p.read_bytes() for p in sorted(path.iterdir())}
 
 
 def rest(w):

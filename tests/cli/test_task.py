@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from conftest import BIN, ENV, Wmap, write_safetensors
+from conftest import BIN, ENV, Wmap, contents, write_safetensors
 
 RUN = ["run", "litgpt/llama", "-i", "hf", "--progress", "never"]
 OUTPUTS = ["plain.safetensors", "sharded", "plain.pth"]
@@ -26,12 +26,6 @@ def model(tmp_path_factory):
     for out in OUTPUTS:
         w.ok(*RUN, "-o", out, *MORE.get(out, []))
     return w
-
-
-def contents(path):
-    if path.is_file():
-        return path.read_bytes()
-    return {p.name: p.read_bytes() for p in sorted(path.iterdir())}
 
 
 def rest(w):
