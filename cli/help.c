@@ -15,7 +15,7 @@ print_help(void)
     for (int k = 0; k < NCOMMAND; k++)
         printf("  %-9s %s\n", commands[k].name, commands[k].what);
     puts("\n  --help, --version, --man, --completions bash|zsh|fish\n\n"
-         "MAP is a file (ends in .wmap, or begins with ./ or /), a name in the library "
+         "MAP is a file or a pipe (ends in .wmap, or begins with ./ or /), a name in the library "
          "(litgpt/llama; `wmap maps`),\n"
          "or an expression: '~litgpt/llama >> olmo_core/llama', 'm(tp = 8)'.\n"
          "Exit status: 0 yes or done; 1 no (wrong map, differences, a checkpoint that does not "

@@ -69,7 +69,7 @@ print_man(void)
          ".B wmap\nderives both directions, proves that nothing is lost or written twice, and "
          "copies the bytes in\n"
          "bounded memory.\n.PP\n"
-         "\\fIMAP\\fR is a file (ends in .wmap, or begins with ./ or /), a name in the library "
+         "\\fIMAP\\fR is a file or a pipe (ends in .wmap, or begins with ./ or /), a name in the library "
          "(litgpt/llama), or an\n"
          "expression over those: ~a >> b(tp = 8).\n.SH COMMANDS");
     for (int k = 0; k < NCOMMAND; k++)

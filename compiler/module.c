@@ -333,11 +333,16 @@ struct wm_module *
 wm_module_load(struct wm_cc *cc, struct wm_str path, struct wm_err *err)
 {
     struct wm_str text;
+    enum wm_status st;
 
     for (uint32_t i = 0; i < cc->module.n; i++)
         if (wm_str_eq(cc->module.item[i]->path, path))
             return cc->module.item[i];
-    if (wm_read_file(cc->a, cc->sys, path, WM_MAP_MAX_BYTES, &text, err) != WM_OK)
+    if (cc->loading.n == 0) /* named by the user; what a map imports is a file */
+        st = wm_read_text(cc->a, cc->sys, path, WM_MAP_MAX_BYTES, &text, err);
+    else
+        st = wm_read_file(cc->a, cc->sys, path, WM_MAP_MAX_BYTES, &text, err);
+    if (st != WM_OK)
         return NULL;
     return wm_module_of_text(cc, path, text, err);
 }

@@ -1,11 +1,13 @@
 /* runtime/files.c -- small files whole, names in a directory, names that may not leave one.
  *
  * In: paths that the user named, and names from index files.  Out: texts and sorted lists in the
- * arena.  Only regular files are read, and only to their limit. */
+ * arena.  Only regular files are read, and pipes where the user may have named one; both only to their limit. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/buf.h"
 #include "runtime/io.h"
 #include "runtime/manifest.h"
 
@@ -52,6 +54,53 @@ wm_read_file(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path, u
     if (rc == WM_OK)
         *out = (struct wm_str){p, (size_t)st.st_size};
     return rc;
+}
+
+/* All that a pipe gives.  It is opened as `cat` does: that waits for somebody to write. */
+static enum wm_status
+read_pipe(struct wm_arena *a, const struct wm_sys *sys, const char *file, uint64_t max, struct wm_str *out,
+          struct wm_err *err)
+{
+    enum wm_status rc = WM_OK;
+    struct wm_buf b;
+    int fd;
+
+    do
+        fd = sys->open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY, 0);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        return wm_fail_sys(err, errno, file, "cannot open");
+    wm_buf_init(&b, a);
+    for (;;) {
+        char piece[16384];
+        ssize_t got = sys->read(fd, piece, sizeof(piece));
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            rc = wm_fail_sys(err, errno, file, "cannot read");
+        else if (b.n + (uint64_t)got > max)
+            rc = wm_fail(err, WM_ELIMIT, file, "more than %" PRIu64 " bytes come from it; that is the limit", max);
+        if (got <= 0 || rc != WM_OK)
+            break;
+        wm_buf_puts(&b, (struct wm_str){piece, (size_t)got});
+    }
+    sys->close(fd);
+    if (rc == WM_OK)
+        *out = wm_buf_str(&b);
+    return rc;
+}
+
+enum wm_status
+wm_read_text(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path, uint64_t max,
+             struct wm_str *out, struct wm_err *err)
+{
+    const char *file = wm_arena_cstr(a, path);
+    struct stat st;
+
+    if (sys->stat(file, &st) == 0 && S_ISFIFO(st.st_mode))
+        return read_pipe(a, sys, file, max, out, err);
+    return wm_read_file(a, sys, path, max, out, err);
 }
 
 static int

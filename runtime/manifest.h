@@ -146,6 +146,10 @@ enum wm_status wm_list_tree(struct wm_arena *a, const struct wm_sys *sys, struct
 enum wm_status wm_read_file(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
                             uint64_t max, struct wm_str *out, struct wm_err *err);
 
+/* The same for a text that the user named himself: also a pipe (`<(...)`, /dev/stdin), which is read to its end. */
+enum wm_status wm_read_text(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
+                            uint64_t max, struct wm_str *out, struct wm_err *err);
+
 /* A safe relative name: no empty, "." or ".." component, no NUL, not absolute. */
 bool wm_path_is_inside(struct wm_str name);
 
