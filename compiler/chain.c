@@ -138,6 +138,15 @@ add_module(struct build *x, struct wm_module *m, const struct wm_mapx *e, bool i
     return false;
 }
 
+/* Under which name a file is asked for: that of its rules, else of what its last `map n = ...` says. */
+static struct wm_str
+own_name(const struct wm_module *m)
+{
+    if (m->name.n)
+        return m->name;
+    return !m->has_rules && m->mapdef.n ? m->mapdef.item[m->mapdef.n - 1]->name : m->path;
+}
+
 /* A name inside of a file. */
 static bool
 add_local(struct build *x, struct wm_module *m, const struct wm_mapx *e, bool inverse,
@@ -188,6 +197,8 @@ add_global(struct build *x, const struct wm_mapx *e, bool inverse, const struct 
     m = find_module(x, &file);
     if (!m || (m->ok && !check_named(x, m)))
         return false;
+    if (x->depth == 1) /* not inside of an expression */
+        x->chain->name = colon ? local.name : own_name(m);
     return colon ? m->ok && add_local(x, m, &local, inverse, outer) : add_module(x, m, e, inverse, outer);
 }
 
@@ -248,7 +259,7 @@ wm_load_map(struct wm_cc *cc, struct wm_str spec, struct wm_chain **out, struct 
                                                                               WM_STR("command line"), spec),
                                             &cc->diags);
 
-    x.chain->spec = spec;
+    x.chain->spec = x.chain->name = spec;
     if (!e || !add(&x, NULL, e, false, NULL) || cc->diags.nerror != before)
         return err->status ? err->status : WM_NO;
     *out = x.chain;
@@ -264,6 +275,7 @@ wm_load_text(struct wm_cc *cc, struct wm_str name, struct wm_str text, struct wm
     struct wm_mapx whole = {.kind = WM_MX_NAME, .span = m->ast->version_span};
 
     x.chain->spec = name;
+    x.chain->name = own_name(m);
     if (!add_module(&x, m, &whole, false, NULL))
         return err->status ? err->status : WM_NO;
     *out = x.chain;
@@ -273,15 +285,13 @@ wm_load_text(struct wm_cc *cc, struct wm_str name, struct wm_str text, struct wm
 struct wm_str
 wm_chain_name(const struct wm_chain *c)
 {
-    if (c->link.n == 0)
-        return c->spec;
-    return c->link.item[0].module->name.n ? c->link.item[0].module->name : c->link.item[0].module->path;
+    return c->name;
 }
 
 struct wm_str
 wm_chain_doc(const struct wm_chain *c)
 {
-    return c->link.n ? c->link.item[0].module->doc : WM_STR("");
+    return c->link.n == 1 ? c->link.item[0].module->doc : WM_STR(""); /* a composition has none of its own */
 }
 
 /* ---- texts ---- */

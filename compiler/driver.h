@@ -48,7 +48,7 @@ enum wm_status wm_chain_invert(struct wm_cc *cc, struct wm_chain *c, struct wm_b
 /* Stages "ast" and "checked". */
 enum wm_status wm_chain_dump(struct wm_cc *cc, struct wm_chain *c, struct wm_str stage,
                              struct wm_buf *out, struct wm_err *err);
-/* Of the first map of the chain: its name and what it says of itself. */
+/* The name of the map that was asked for (an expression is its own name), and what it says of itself. */
 struct wm_str wm_chain_name(const struct wm_chain *c);
 struct wm_str wm_chain_doc(const struct wm_chain *c);
 

@@ -246,6 +246,7 @@ struct wm_chain_link {
 
 struct wm_chain {
     struct wm_str spec;
+    struct wm_str name;              /* of the map that was asked for; of an expression, its text */
     WM_VEC(struct wm_chain_link) link;
 };
 
