@@ -65,9 +65,8 @@ find_parts(const struct wm_chain *c, const struct wm_bind_opts *o, bool *reads, 
                    "%.*s has none", WM_STR_ARG(c->spec));
 }
 
-/* Every -D must be a parameter of some map of the chain. */
-static void
-check_defines(struct wm_cc *cc, const struct wm_chain *c, const struct wm_bind_opts *o)
+void
+wm_check_defines(struct wm_cc *cc, const struct wm_chain *c, const struct wm_bind_opts *o)
 {
     for (uint32_t i = 0; i < o->ndefine; i++) {
         struct wm_str d = o->define[i];
@@ -343,7 +342,7 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
     }
     *WM_PUSH(cc->a, &g->elem) = (struct wm_elem){.kind = WM_EL_COPY};
     *WM_PUSH(cc->a, &g->geom) = (struct wm_geom){.nslot = 1};
-    check_defines(cc, c, o);
+    wm_check_defines(cc, c, o);
     for (uint32_t i = 0; i < c->link.n && cc->diags.nerror == before; i++) {
         const struct wm_chain_link *l = &c->link.item[o->reverse ? c->link.n - 1 - i : i];
         struct wm_bind *b = WM_NEW(cc->a, struct wm_bind);

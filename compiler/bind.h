@@ -64,6 +64,9 @@ struct wm_bind {
     struct wm_lint *lint;        /* NULL: no warnings of what may be meant otherwise */
 };
 
+/* Every -D of the options must be a parameter of some map. */
+void wm_check_defines(struct wm_cc *cc, const struct wm_chain *c, const struct wm_bind_opts *o);
+
 enum wm_use { WM_USE_NONE, WM_USE_READ, WM_USE_IGNORED, WM_USE_NOT_CARRIED };
 
 /* Values of a rule's variables in one instance. */
@@ -88,6 +91,8 @@ bool wm_inst_set(struct wm_bind *b, struct wm_inst *x, uint32_t var, int64_t val
 void wm_inst_forget(struct wm_inst *x);
 /* Do the rule's conditions hold?  false in *ok: an error was reported. */
 bool wm_inst_holds(struct wm_bind *b, const struct wm_inst *x, bool *ok);
+/* May all its tensors be absent?  false in *ok: an error was reported. */
+bool wm_inst_optional(struct wm_bind *b, const struct wm_inst *x, bool *ok);
 /* Print a key, with its place, into b->key. */
 bool wm_inst_key(struct wm_bind *b, const struct wm_inst *x, const struct wm_rterm *t, struct wm_str *out);
 /* "layer 3, expert 5" of the variables of a key. */

@@ -320,8 +320,8 @@ is_left_out(struct wm_bind *b, struct wm_inst *x, const struct wm_sizes *z, cons
     return false;
 }
 
-static bool
-is_optional(struct wm_bind *b, const struct wm_inst *x, bool *ok)
+bool
+wm_inst_optional(struct wm_bind *b, const struct wm_inst *x, bool *ok)
 {
     bool yes = x->rule->optional;
 
@@ -504,7 +504,7 @@ wm_bind_instance(struct wm_bind *b, struct wm_inst *x, struct wm_rule_cache *cac
     if (f.present < f.tensor.n) {
         if (b->need_claims && !r->captures)
             claim_outputs(b, x, &z);
-        if (!is_left_out(b, x, &z, &f) && (f.present > 0 || !is_optional(b, x, &ok)))
+        if (!is_left_out(b, x, &z, &f) && (f.present > 0 || !wm_inst_optional(b, x, &ok)))
             report_absent(b, x, &z, &f);
         return ok;
     }

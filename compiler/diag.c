@@ -53,6 +53,13 @@ format(struct wm_arena *a, const char *fmt, va_list ap)
     return wm_buf_str(&b);
 }
 
+void
+wm_diag_add(struct wm_diags *ds, struct wm_diag *d)
+{
+    *WM_PUSH(ds->a, &ds->list) = d;
+    *(d->severity == WM_SEV_ERROR ? &ds->nerror : &ds->nwarning) += 1;
+}
+
 static struct wm_diag *
 add(struct wm_diags *ds, enum wm_code code, struct wm_span span, struct wm_str where)
 {
@@ -63,8 +70,7 @@ add(struct wm_diags *ds, enum wm_code code, struct wm_span span, struct wm_str w
     d->severity = info ? info->severity : WM_SEV_ERROR;
     d->span = span;
     d->where = wm_arena_str(ds->a, where);
-    *WM_PUSH(ds->a, &ds->list) = d;
-    *(d->severity == WM_SEV_ERROR ? &ds->nerror : &ds->nwarning) += 1;
+    wm_diag_add(ds, d);
     return d;
 }
 

@@ -52,6 +52,8 @@ struct wm_diag *wm_report(struct wm_diags *ds, enum wm_code code, struct wm_span
 /* The same for what has no place in a map. */
 struct wm_diag *wm_report_at(struct wm_diags *ds, enum wm_code code, struct wm_str where,
                              const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* One of another list. */
+void wm_diag_add(struct wm_diags *ds, struct wm_diag *d);
 /* A diagnostic whose row says error, reported as a warning (--allow-unmapped and the like). */
 void wm_diag_demote(struct wm_diags *ds, struct wm_diag *d);
 void wm_label(struct wm_diags *ds, struct wm_diag *d, struct wm_span span, const char *fmt, ...)

@@ -162,12 +162,12 @@ make_by_operations(struct wm_invent *v, struct wm_inst *x, struct wm_sizes *z)
     return true;
 }
 
-/* An instance that the next link has nothing for, or whose keys are left aside. */
+/* An instance that may be absent and that the next link has nothing for, or whose keys are left aside. */
 static bool
 unwanted(struct wm_invent *v, struct wm_inst *x, const struct wm_sizes *z)
 {
     const struct wm_rule *r = x->rule;
-    bool wanted = v->next == NULL || !r->optional;
+    bool ok = true, wanted = v->next == NULL || !wm_inst_optional(&v->b, x, &ok);
 
     for (int s = 0; s < 2; s++)
         for (uint32_t t = 0; t < r->side[s].nterm; t++) {
