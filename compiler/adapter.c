@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "compiler/driver.h"
+#include "compiler/json_tree.h"
 #include "compiler/value.h"
 
 enum { YAML_MAX = 1 << 20 };
@@ -29,14 +30,23 @@ trimmed(struct wm_str s)
     return s;
 }
 
+/* As in YAML, where a point may stand first or last.  No number: 0x10, inf, 1_000. */
+static bool
+is_number(struct wm_str s)
+{
+    char *end;
+
+    strtod(s.p, &end);
+    return end == s.p + s.n && strspn(s.p, "0123456789+-.eE") == s.n;
+}
+
 /* `name: value` of the outermost level: what a trainer's settings are.  Others are passed over. */
 static bool
 add_setting(struct wm_cc *cc, cJSON *to, struct wm_str line)
 {
     const char *colon = line.n ? memchr(line.p, ':', line.n) : NULL;
     struct wm_str name, value;
-    char *end;
-    double number;
+    cJSON *number;
 
     if (!colon || line.p[0] == ' ' || line.p[0] == '#' || line.p[0] == '-')
         return true;
@@ -46,10 +56,12 @@ add_setting(struct wm_cc *cc, cJSON *to, struct wm_str line)
         return true;
     if (wm_str_eq(value, WM_STR("true")) || wm_str_eq(value, WM_STR("false")))
         return cJSON_AddBoolToObject(to, name.p, value.p[0] == 't') != NULL;
-    number = strtod(value.p, &end);
-    if (*end == 0)
-        return cJSON_AddNumberToObject(to, name.p, number) != NULL;
-    return cJSON_AddStringToObject(to, name.p, value.p) != NULL;
+    if (!is_number(value))
+        return cJSON_AddStringToObject(to, name.p, value.p) != NULL;
+    if (value.p[0] < '1' || value.p[0] > '9' || strspn(value.p, "0123456789") != value.n)
+        return cJSON_AddNumberToObject(to, name.p, strtod(value.p, NULL)) != NULL;
+    number = wm_json_number(cc->a, value); /* to its last digit */
+    return number && cJSON_AddItemToObject(to, name.p, number);
 }
 
 static enum wm_status

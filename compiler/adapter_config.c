@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "compiler/adapter_out.h"
+#include "compiler/json_tree.h"
 
 /* The alpha that gives the scale back, to the bit; false: there is none. */
 static bool
@@ -214,7 +215,7 @@ wm_adapter_config_peft(struct wm_adapter_out *x)
     cJSON *o = x->ad->kind == WM_ADAPTER_PEFT ? cJSON_Duplicate(x->ad->config, true) : cJSON_CreateObject();
     cJSON *targets = cJSON_CreateArray();
     bool slow = cJSON_IsTrue(was(x, "use_rslora")) && all_have_alpha(x, true);
-    char *text;
+    struct wm_str text;
 
     wm_cc_own_json(x->b->cc, o);
     if (!o || !targets) {
@@ -242,11 +243,10 @@ wm_adapter_config_peft(struct wm_adapter_out *x)
     clear(o, "layers_to_transform"); /* target_modules says it all */
     clear(o, "layers_pattern");
     clear(o, "exclude_modules");
-    text = cJSON_Print(o);
-    if (!text)
+    text = wm_json_print(a, o, true);
+    if (text.n == 0)
         return wm_adapter_fail(x, WM_STR("adapter_config.json"), "out of memory");
-    add_small(x, "adapter_config.json", wm_arena_printf(a, "%s\n", text));
-    cJSON_free(text);
+    add_small(x, "adapter_config.json", wm_arena_printf(a, "%.*s\n", WM_STR_ARG(text)));
     return true;
 }
 

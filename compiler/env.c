@@ -28,8 +28,9 @@ define_value(struct wm_arena *a, struct wm_str text)
         return v;
     errno = 0;
     i = strtoll(s, &end, 10);
-    if (end != s && *end == '\0' && errno == 0)
-        return (struct wm_value){.kind = WM_V_INT, .u.i = i};
+    if (end != s && *end == '\0')
+        return errno ? (struct wm_value){.kind = WM_V_HUGE, .u.s = text}
+                     : (struct wm_value){.kind = WM_V_INT, .u.i = i};
     f = strtod(s, &end);
     if (end != s && *end == '\0' && strpbrk(s, ".eE"))
         return (struct wm_value){.kind = WM_V_FLOAT, .u.f = f};

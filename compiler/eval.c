@@ -3,6 +3,7 @@
  * Enters: an expression, the values of its module and of the rule's variables.  Leaves: a value, or WM_V_ERROR after
  * one diagnostic, which then spreads silently. */
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ const char *
 wm_vkind_name(enum wm_vkind k)
 {
     static const char *const name[] = {"an error", "null", "an integer", "a float", "a boolean",
-                                       "a string", "a list", "an object"};
+                                       "a string", "a list", "an object", "a number that does not fit in 64 bits"};
 
     return name[k];
 }
@@ -47,7 +48,24 @@ float_value(double f)
     return (struct wm_value){.kind = WM_V_FLOAT, .u.f = f};
 }
 
-/* Integral numbers up to 2^53 are integers: JSON itself does not tell 4096 from 4096.0. */
+/* Integers are exact; other integral numbers up to 2^53 are integers, too: 4096.0, 4e3. */
+static struct wm_value
+of_number(const struct cJSON *j)
+{
+    double d = j->valuedouble;
+    const char *s = j->valuestring; /* see compiler/json_tree.h */
+    long long i;
+
+    if (s && !strpbrk(s, ".eE")) {
+        errno = 0;
+        i = strtoll(s, NULL, 10);
+        return errno ? (struct wm_value){.kind = WM_V_HUGE, .u.s = wm_str_c(s)} : int_value(i);
+    }
+    if (s && !isfinite(d))
+        return (struct wm_value){.kind = WM_V_HUGE, .u.s = wm_str_c(s)};
+    return d == floor(d) && fabs(d) <= 9007199254740992.0 ? int_value((int64_t)d) : float_value(d);
+}
+
 static struct wm_value
 of_json(struct wm_arena *a, const struct cJSON *j)
 {
@@ -55,15 +73,8 @@ of_json(struct wm_arena *a, const struct cJSON *j)
         return (struct wm_value){.kind = WM_V_NULL};
     if (cJSON_IsBool(j))
         return bool_value(cJSON_IsTrue(j));
-    if (cJSON_IsNumber(j)) {
-        double d = j->valuedouble;
-
-        return d == floor(d) && fabs(d) <= 9007199254740992.0 ? int_value((int64_t)d) : float_value(d);
-    }
-    if (cJSON_IsRaw(j))
-        /* of wm_value_json */
-        return strpbrk(j->valuestring, ".e") ? float_value(strtod(j->valuestring, NULL))
-                                             : int_value(strtoll(j->valuestring, NULL, 10));
+    if (cJSON_IsNumber(j))
+        return of_number(j);
     if (cJSON_IsString(j))
         return (struct wm_value){.kind = WM_V_STR, .u.s = wm_str_c(j->valuestring)};
     if (cJSON_IsArray(j)) {
@@ -223,6 +234,7 @@ equal(struct wm_value a, struct wm_value b)
     case WM_V_BOOL:
         return a.u.b == b.u.b;
     case WM_V_STR:
+    case WM_V_HUGE:
         return wm_str_eq(a.u.s, b.u.s);
     case WM_V_LIST:
         if (a.u.list.n != b.u.list.n)
@@ -825,6 +837,9 @@ wm_value_print(struct wm_value v, struct wm_buf *out)
         break;
     case WM_V_STR:
         wm_buf_json(out, v.u.s);
+        break;
+    case WM_V_HUGE:
+        wm_buf_puts(out, v.u.s);
         break;
     case WM_V_LIST:
         wm_buf_putc(out, '[');

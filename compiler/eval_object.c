@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "compiler/json_tree.h"
 #include "compiler/value.h"
 
 static const struct wm_value error_value = {.kind = WM_V_ERROR};
@@ -33,7 +34,7 @@ number(struct wm_arena *a, double f)
     e = memchr(s.p, 'e', s.n);
     if (e && !memchr(s.p, '.', s.n))
         s = wm_arena_printf(a, "%.*s.0%s", (int)(e - s.p), s.p, e);
-    return cJSON_CreateRaw(s.p);
+    return wm_json_number(a, s);
 }
 
 cJSON *
@@ -43,10 +44,9 @@ wm_value_json(struct wm_arena *a, struct wm_value v)
 
     switch (v.kind) {
     case WM_V_INT:
-        /* cJSON holds numbers as doubles and prints small ones as integers; others are printed here */
-        if (v.u.i >= INT32_MIN && v.u.i <= INT32_MAX)
-            return cJSON_CreateNumber((double)v.u.i);
-        return cJSON_CreateRaw(wm_arena_printf(a, "%lld", (long long)v.u.i).p);
+        return wm_json_number(a, wm_arena_printf(a, "%lld", (long long)v.u.i));
+    case WM_V_HUGE:
+        return wm_json_number(a, v.u.s);
     case WM_V_FLOAT:
         return number(a, v.u.f);
     case WM_V_BOOL:

@@ -5,6 +5,7 @@
  * many.  Every trial invents tensors and binds the map to their headers, in memory of its own. */
 #include <cjson/cJSON.h>
 
+#include "compiler/json_tree.h"
 #include "compiler/mini.h"
 
 enum {
@@ -84,10 +85,8 @@ realize(struct find *f, const wm_settings *set, struct wm_mini *out)
     memcpy(out->set.item, set->item, set->n * sizeof(*set->item));
     out->set.cap = set->n;
     out->config = wm_settings_config(cc->a, set, f->base);
-    config = cJSON_ParseWithLength(out->config.p, out->config.n);
-    if (!config)
-        return wm_fail(f->err, WM_ELIMIT, NULL, "the configuration can't be made");
-    wm_cc_own_json(cc, config);
+    if (wm_json_tree(cc, "the configuration", out->config, &config, f->err) != WM_OK)
+        return f->err->status;
     out->opts.config_tree = config;
     wm_settings_define(cc->a, set, f->o->define, f->o->ndefine, &define, &out->opts.ndefine);
     out->opts.define = define;
@@ -258,6 +257,31 @@ read_base(struct find *f)
     return st;
 }
 
+/* What the user gave and no choice of other settings makes right; then nothing is searched for. */
+static enum wm_status
+check_given(struct find *f)
+{
+    struct wm_cc *cc = f->cc;
+    uint32_t before = cc->diags.nerror;
+
+    wm_check_defines(cc, f->chain, f->o);
+    for (uint32_t i = 0; i < f->chain->link.n; i++) {
+        const struct wm_chain_link *l = &f->chain->link.item[i];
+        struct wm_benv be = {.cc = cc, .config = f->base, .define = f->o->define, .ndefine = f->o->ndefine};
+        struct wm_diags all = cc->diags, found;
+
+        wm_diags_init(&cc->diags, cc->a, &cc->sources);
+        wm_benv_enter(&be, l);
+        wm_params_get(&be, wm_menv_of(&be, l->module));
+        found = cc->diags;
+        cc->diags = all;
+        for (uint32_t k = 0; k < found.list.n; k++)
+            if (found.list.item[k]->code == WM_E_PARAM_TYPE)
+                wm_diag_add(&cc->diags, found.list.item[k]);
+    }
+    return cc->diags.nerror == before ? WM_OK : WM_NO;
+}
+
 enum wm_status
 wm_mini_find(struct wm_cc *cc, struct wm_chain *c, const struct wm_bind_opts *o, uint32_t max,
              struct wm_mini **out, uint32_t *n, struct wm_err *err)
@@ -268,7 +292,7 @@ wm_mini_find(struct wm_cc *cc, struct wm_chain *c, const struct wm_bind_opts *o,
     wm_settings set;
     enum wm_status st = read_base(&f);
 
-    if (st != WM_OK)
+    if (st != WM_OK || (st = check_given(&f)) != WM_OK)
         return st;
     if (max == 0)
         max = WM_FIND_SETS;

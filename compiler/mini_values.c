@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 
+#include "compiler/json_tree.h"
 #include "compiler/mini_priv.h"
 
 enum { WM_LIST_LEN = 24, WM_SHOWN = 60 };
@@ -195,20 +196,17 @@ struct wm_str
 wm_settings_config(struct wm_arena *a, const wm_settings *s, const struct cJSON *base)
 {
     struct cJSON *root = base ? cJSON_Duplicate(base, true) : cJSON_CreateObject();
-    struct wm_str text = WM_STR("{}");
-    char *print;
+    struct wm_str text = WM_STR("");
 
     if (root && !cJSON_GetObjectItemCaseSensitive(root, "model_type"))
         cJSON_AddStringToObject(root, "model_type", "mini");
     for (uint32_t i = 0; root && i < s->n; i++)
         if (s->item[i].kind == WM_SET_CONFIG && chosen(&s->item[i]).n)
             put(root, a, s->item[i].name, chosen(&s->item[i]));
-    print = root ? cJSON_Print(root) : NULL;
-    if (print)
-        text = wm_arena_str(a, wm_str_c(print));
-    cJSON_free(print);
+    if (root)
+        text = wm_json_print(a, root, true);
     cJSON_Delete(root);
-    return text;
+    return text.n ? text : WM_STR("{}");
 }
 
 static struct wm_str

@@ -12,7 +12,8 @@ struct cJSON;
 enum { WM_MAX_INDEX = 1 << 24 }; /* values of one index */
 
 enum wm_vkind {
-    WM_V_ERROR, WM_V_NULL, WM_V_INT, WM_V_FLOAT, WM_V_BOOL, WM_V_STR, WM_V_LIST, WM_V_OBJECT
+    WM_V_ERROR, WM_V_NULL, WM_V_INT, WM_V_FLOAT, WM_V_BOOL, WM_V_STR, WM_V_LIST, WM_V_OBJECT,
+    WM_V_HUGE                       /* a number of a configuration that 64 bits do not hold: to be copied, not used */
 };
 
 struct wm_value {
@@ -21,7 +22,7 @@ struct wm_value {
         int64_t i;
         double f;
         bool b;
-        struct wm_str s;
+        struct wm_str s;            /* STR; HUGE: its text */
         struct {
             const struct wm_value *item;
             uint32_t n;

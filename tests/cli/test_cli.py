@@ -1,5 +1,6 @@
 """Statuses, messages, help, options: what is promised about the command line as such."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -191,6 +192,32 @@ def test_map_lookup(wmap):
     wmap.path("mine/litgpt/llama.wmap").write_text('wmap 1\nmap other\n"a" <-> "b"\n')
     assert wmap.ok("check", "litgpt/llama", env=env).out.startswith("other")
     assert len(re.findall(r"^litgpt/llama ", wmap.ok("maps", env=env).out, re.M)) == 1
+
+
+def test_maps_through_pipes(wmap):
+    """What the user names may be a pipe; what a map imports is a file, and nothing waits for a pipe there."""
+    text = b'wmap 1\nmap piped\n"a" <-> "b"\n'
+    assert wmap.ok("check", "/dev/stdin", stdin=text).out == "piped: sound\n"
+    assert wmap.ok("check", "/dev/stdin >> ~/dev/stdin", stdin=text).out.endswith(": sound\n")
+    r = wmap("check", "/dev/stdin", stdin=b"#" * (65 << 20))
+    assert r.status == 2 and "67108864 bytes" in r.err, r
+    assert "E0101" in wmap("check", "/dev/stdin", stdin=b"").err
+    os.mkfifo(wmap.path("pipe.wmap"))
+    wmap.path("m.wmap").write_text('wmap 1\nimport "pipe.wmap" as p\nuse p\n')
+    r = wmap("check", "m.wmap")
+    assert r.status == 1 and "pipe.wmap: is not a regular file" in r.err, r
+    wmap.ok("gen", "--family", "llama", "-o", "tiny")
+    r = wmap("run", "litgpt/llama", "-i", "/dev/stdin", "-o", "out", stdin=wmap.path("tiny/model.safetensors").read_bytes())
+    assert r.status == 2 and "not a regular file" in r.err, r
+
+
+@pytest.mark.parametrize("spec, name", [("neuron/granite", "neuron_granite"), ("neuron/llama", "neuron_llama"),
+                                        ("sepweight/llama:dumped", "dumped"), ("~meta/llama", "~meta/llama"),
+                                        ("meta/llama(tp = 2)", "meta/llama(tp = 2)")])
+def test_names_of_maps(wmap, spec, name):
+    """A map is called what it was asked for as."""
+    assert wmap.ok("check", spec).out == f"{name}: sound\n"
+    assert wmap.ok("check", spec, "--json").json()["map"] == name
 
 
 @pytest.mark.parametrize("command", ["check", "invert", "dump", "plan", "run", "verify", "trace"])

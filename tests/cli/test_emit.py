@@ -1,6 +1,7 @@
 """emit: small JSON files that go with the output."""
 
 import json
+import shutil
 
 import pytest
 
@@ -56,6 +57,39 @@ def test_fields(emit, fields, want):
     assert got == want and text.endswith("}\n")
     # true is no 1; an integral float may be written as an integer
     assert {k for k, v in got.items() if isinstance(v, bool)} == {k for k, v in want.items() if isinstance(v, bool)}
+
+
+BIG = ["9007199254740993", "-9007199254740993", "9223372036854775807", "-9223372036854775808"]
+ODD = ["1000000000000000019884624838656", "-18446744073709551616", "1e400", "0.1000", "1E-7", "4096.0", "-0.0"]
+
+
+def test_numbers_are_copied_as_written(emit, wmap):
+    """Integers of 64 bits are exact, as values and inside of what is copied whole; what 64 bits do not hold is copied,
+    and an error where it is used."""
+    raw = ", ".join(BIG + ODD)
+    wmap.path("c.json").write_text('{"model_type": "example", "big": [%s], "all": {"list": [%s]}, "huge": %s, "odd": 1e400}'
+                                   % (", ".join(BIG), raw, ODD[0]))
+    _, out = emit('emit "p.json" { big = config.big, next = config.big[0] + 1, all = config.all, huge = config.huge, '
+                  'same = config.big[0] == 9007199254740993, other = config.big[0] == 9007199254740992 }',
+                  "--config", "c.json")
+    text = (out / "p.json").read_text()
+    got = json.loads(text, parse_int=str, parse_float=str)
+    assert got == {"big": BIG, "next": "9007199254740994", "all": {"list": BIG + ODD}, "huge": ODD[0], "same": True,
+                   "other": False}
+    shutil.rmtree(out)
+    for use in ("config.huge + 1", "config.odd * 2", "config.huge < 3", "max(config.odd, 1)"):
+        r, _ = emit(f'emit "p.json" {{ a = {use} }}', "--config", "c.json", status=1)
+        assert "E0217" in r.err and "a number that does not fit in 64 bits" in r.err, r
+
+
+def test_large_integers_are_checked_to_the_last_digit(emit, wmap):
+    emit('emit "p.json" { a = 9007199254740993, b = 0.5 } checked')
+    wmap.ok("run", "--reverse", "m.wmap", "-i", "out", "-o", "back")
+    wmap.path("out/p.json").write_text('{"a": 9007199254740993, "b": 5e-1}')
+    wmap.ok("run", "--reverse", "m.wmap", "-i", "out", "-o", "again")
+    wmap.path("out/p.json").write_text('{"a": 9007199254740992, "b": 0.5}')
+    r = wmap("run", "--reverse", "m.wmap", "-i", "out", "-o", "bad")
+    assert r.status == 1 and "a is 9007199254740992, but by the map it is 9007199254740993" in r.err, r
 
 
 @pytest.mark.parametrize("name", ["../p.json", "/p.json", "", ".", "..", "a/../../p.json", "a//b.json"])

@@ -239,6 +239,30 @@ def test_compositions(wmap):
         assert got["unused"] == [] and all(s["equal"] == s["input"] for s in got["sets"]), got
 
 
+@pytest.mark.parametrize("spec", ["~litgpt/llama >> sepweight/llama", "~meta/llama >> sepweight/llama",
+                                  "~litgpt/llama >> neuron/llama"])
+def test_compositions_with_captures_and_stages(wmap, spec):
+    """What the second map takes under any name, the first one makes where its rules are not optional; more stages than
+    layers."""
+    got = wmap.ok("mini", spec, "--json").json()
+    assert got["sets"] and all(s["equal"] == s["input"] > 0 and s["way_back"] for s in got["sets"]), got
+
+
+def test_stages_without_layers_tell_what_they_are(wmap):
+    """Ranks and layout are read from the metadata of a stage that has a layer."""
+    wmap.ok("gen", "--family", "llama", "-o", "in")
+    wmap.ok("run", "neuron/llama", "-i", "in", "-o", "shards", "-D", "pp=5", "-D", "tp=4", "-D", "fuse_qkv=true")
+    wmap.ok("run", "~neuron/llama", "-i", "shards", "-o", "back", "--config", "in/config.json")
+    wmap.ok("diff", "in", "back")
+
+
+@pytest.mark.parametrize("given, code", [("tp=two", "E0234"), ("pt=2", "E0241"), ("tp=99999999999999999999", "E0234")])
+def test_what_is_given_wrong_is_not_searched_for(wmap, given, code):
+    for command in ("mini", "check"):
+        r = wmap(command, "meta/llama", "-D", given)
+        assert r.status == 1 and f"error[{code}]" in r.err and r.err.count("error[") == 1, r
+
+
 def test_unused_rules_are_told_and_their_mutants_survive(wmap):
     m = write_map(wmap, '"a" <-> "b"\nif config.x > 3 && config.x < 3 { "c" [n k] <-> "d" [k n] }')
     r = wmap.ok("mini", m)
