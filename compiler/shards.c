@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "compiler/bind.h"
 
 #define WM_SHARD_SIZE UINT64_C(5000000000)
@@ -66,6 +67,8 @@ struct list {
     const struct wm_graph *g;
     struct wm_wtensor *t;
     struct wm_str *own; /* [number of the output tensor] files of containers of one tensor, or NULL */
+    uint64_t nbytes;
+    bool named; /* some are in files that are named */
 };
 
 /* The file that a tensor's side, or its container, names; or empty. */
@@ -100,6 +103,7 @@ own_file(struct wm_arena *arena, const struct wm_format *fmt, const struct wm_wt
     return WM_OK;
 }
 
+/* The tensors as the checkpoint's side has them. */
 static enum wm_status
 collect(struct wm_arena *arena, const struct wm_format *fmt, bool apart, struct list *l, struct wm_err *err)
 {
@@ -116,13 +120,26 @@ collect(struct wm_arena *arena, const struct wm_format *fmt, bool apart, struct 
                            wm_place_show(arena, gt->key).p);
         if (apart && gt->file.n == 0 && own_file(arena, fmt, &l->t[i], &l->own[i], err) != WM_OK)
             return err->status;
+        if (!wm_ck_uadd(l->nbytes, l->t[i].nbytes, &l->nbytes))
+            return wm_fail(err, WM_ELIMIT, NULL, "the tensors are larger than 2^64 bytes in all");
+        l->named = l->named || apart || gt->file.n > 0;
     }
-    for (uint32_t i = 1; i < out->t.n; i++)
+    return WM_OK;
+}
+
+/* By files and names.  A single file whose container has an order of its own does without. */
+static void
+sort(const struct wm_format *fmt, uint64_t limit, struct list *l)
+{
+    uint32_t n = l->g->stage->out->t.n;
+
+    if (fmt->orders && !l->named && l->nbytes <= limit)
+        return;
+    for (uint32_t i = 1; i < n; i++)
         if (by_file_and_name(&l->t[i - 1], &l->t[i], l) > 0) { /* often they are in order */
-            qsort_r(l->t, out->t.n, sizeof(*l->t), by_file_and_name, l);
+            qsort_r(l->t, n, sizeof(*l->t), by_file_and_name, l);
             break;
         }
-    return WM_OK;
 }
 
 /* Where does the file that begins at tensor i end? */
@@ -217,15 +234,16 @@ wm_shard_files(struct wm_arena *arena, const struct wm_graph *g, const struct wm
     uint64_t limit = o->out_is_file ? UINT64_MAX : o->max_shard_size ? o->max_shard_size : WM_SHARD_SIZE;
     enum wm_status st = collect(arena, fmt, fmt->single && !o->out_is_file, &l, err);
 
+    if (st == WM_OK)
+        sort(fmt, limit, &l);
     for (uint32_t i = 0; st == WM_OK && i < n; i = file_end(&l, i, n, limit))
         nfile++;
     *out = (struct wm_shard_list){.file = WM_NEW_N(arena, struct wm_shard_file, nfile + g->out_files.n + 1),
-                                  .ntensor = n};
+                                  .ntensor = n,
+                                  .nbytes = l.nbytes};
     for (uint32_t i = 0, end; st == WM_OK && i < n; i = end) {
         end = file_end(&l, i, n, limit);
         out->file[out->n++] = (struct wm_shard_file){.name = file_of(&l, &l.t[i]), .tensor = l.t + i, .n = end - i};
-        for (uint32_t k = i; k < end; k++)
-            out->nbytes += l.t[k].nbytes;
     }
     if (st == WM_OK && g->out_files.n > 0)
         add_empty_files(arena, g, out, out->n);

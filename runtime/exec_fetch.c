@@ -177,13 +177,20 @@ fetch_block(struct wm_worker *w, const struct wm_fetch *f, const struct wm_block
     return WM_OK;
 }
 
+/* Of one whose dims are merged. */
+static bool
+is_direct(const struct wm_fetch *f)
+{
+    return f->rank == 0 || (f->dim[f->rank - 1].src != 0 && f->run >= SCATTER_MIN);
+}
+
 bool
 wm_fetch_is_direct(const struct wm_fetch *f)
 {
     struct wm_fetch g = *f;
 
     merge_dims(&g);
-    return g.rank == 0 || (g.dim[g.rank - 1].src != 0 && g.run >= SCATTER_MIN);
+    return is_direct(&g);
 }
 
 /* Should this block be read in two parts? */
@@ -208,7 +215,7 @@ fetch(struct wm_worker *w, struct wm_fetch *f)
     uint32_t split = 0;
     enum wm_status st;
 
-    if (wm_fetch_is_direct(f))
+    if (is_direct(f))
         return fetch_runs(w, f);
     if (wm_block_choose(f, room, &b) && !is_better_halved(f, &b))
         return fetch_block(w, f, &b);
@@ -261,12 +268,13 @@ wm_fetch_piece(struct wm_worker *w, const struct wm_plan_out *out, const struct 
     const struct wm_plan_in *in = &w->x->in[w->x->slot[out->slot + box->slot[s]]];
     uint32_t unit = wm_plan_src_unit(&w->x->elem[box->elem], w->x->geom[out->geom].unit, s);
     uint32_t order[WM_PLAN_RANK];
-    struct wm_fetch f = {.file = in->file,
-                         .off = in->off + (uint64_t)piece->src[s] * unit,
-                         .to = to,
-                         .run = unit,
-                         .rank = piece->rank};
+    struct wm_fetch f; /* not zeroed: it has room for many dims */
 
+    f.file = in->file;
+    f.off = in->off + (uint64_t)piece->src[s] * unit;
+    f.to = to;
+    f.run = unit;
+    f.rank = piece->rank;
     for (uint32_t k = 0; k < piece->rank; k++)
         f.dim[k] = (struct wm_kdim){piece->dim[k].extent, dst[k], piece->dim[k].src[s] * unit};
     source_forward(&f);

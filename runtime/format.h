@@ -94,6 +94,7 @@ struct wm_format {
      * NULL where the container can't be written. */
     enum wm_status (*layout)(struct wm_arena *a, struct wm_wtensor *t, uint32_t n,
                              const struct wm_wopts *o, struct wm_wfile *out, struct wm_err *err);
+    bool orders;              /* layout gives the same file in whatever order they come */
     bool shares;              /* layout looks at wm_wtensor.same */
     bool templates;           /* layout can take wopts.like */
     /* Puts the text of the index, piece by piece: weight_map of (tensor name -> file name).  Orders x.  NULL where there

@@ -367,6 +367,7 @@ const struct wm_format wm_format_safetensors = {
     .probe = probe,
     .read = read,
     .layout = wm_safetensors_layout,
+    .orders = true,
     .index = wm_safetensors_index,
     .shard_name = wm_safetensors_shard_name,
 };
