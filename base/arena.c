@@ -3,8 +3,9 @@
  * In: sizes, often derived from a file's contents, so sums and products are checked.  Out: memory
  * that lives until wm_arena_fini(), zeroed where that is asked for.  Large objects get a block of their
  * own behind the newest one, whose free part stays in use; growing arrays of that size move with their
- * block, and pages of them that nothing was written to take no memory.  With WM_ARENA_DEBUG every
- * object has its own block. */
+ * block, and pages of them that nothing was written to take no memory.  Large blocks that many objects share
+ * are mapped in large pages: the first touch of a small one costs more than what is done with it.  With
+ * WM_ARENA_DEBUG every object has its own block. */
 #include "base/arena.h"
 
 #include <stdarg.h>
@@ -18,11 +19,13 @@
 #define MAX_BLOCK ((size_t)4 << 20)
 #define GROW_ALONE ((size_t)32 << 10) /* a growing array of that size has a block of its own */
 #define PAGED      ((size_t)256 << 10) /* and of that size, pages of its own */
+#define MAPPED     ((size_t)2 << 20)   /* a shared block of that size is mapped in large pages */
 
 struct wm_arena_block {
     struct wm_arena_block *next;
     size_t alone; /* bytes of the one large object in it; 0: shared by many */
     size_t pages; /* bytes of its pages; 0: it was allocated */
+    bool mapped;  /* they are from sys.map, which does not enlarge them */
     max_align_t mem[];
 };
 
@@ -44,7 +47,9 @@ wm_arena_init(struct wm_arena *a, const struct wm_sys *sys, void (*oom)(void *),
 static void
 release(struct wm_arena *a, struct wm_arena_block *b)
 {
-    if (b->pages)
+    if (b->mapped)
+        a->sys->unmap(b, b->pages);
+    else if (b->pages)
         a->sys->pages(b, b->pages, 0);
     else
         a->sys->free(b);
@@ -98,15 +103,24 @@ static struct wm_arena_block *
 block_new(struct wm_arena *a, size_t n, bool paged)
 {
     struct wm_arena_block *b;
+    bool mapped = false;
+    size_t size;
 
     if (n > SIZE_MAX - sizeof(*b))
         out_of_memory(a);
-    b = paged ? a->sys->pages(NULL, 0, sizeof(*b) + n) : a->sys->malloc(sizeof(*b) + n);
+    size = sizeof(*b) + n;
+    if (paged)
+        b = a->sys->pages(NULL, 0, size);
+    else if (size >= MAPPED && (b = a->sys->map(size)))
+        mapped = true;
+    else
+        b = a->sys->malloc(size);
     if (!b)
         out_of_memory(a);
-    a->total += sizeof(*b) + n;
+    a->total += size;
     b->alone = 0;
-    b->pages = paged ? sizeof(*b) + n : 0;
+    b->pages = paged || mapped ? size : 0;
+    b->mapped = mapped;
     return b;
 }
 

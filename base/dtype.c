@@ -47,8 +47,8 @@ same_name(struct wm_str s, const char *name)
 enum wm_dtype
 wm_dtype_by_safetensors(struct wm_str s)
 {
-    for (int t = 0; t < WM_DT_N; t++)
-        if (wm_str_eq(s, wm_str_c(wm_dtype_info[t].name)))
+    for (int t = 0; s.n > 0 && t < WM_DT_N; t++)
+        if (wm_dtype_info[t].name[0] == s.p[0] && wm_str_eq(s, wm_str_c(wm_dtype_info[t].name)))
             return (enum wm_dtype)t;
     return WM_DT_N;
 }
