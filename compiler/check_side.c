@@ -159,6 +159,15 @@ add_file(struct wm_module *m, int side, const struct wm_side_item *it)
     *WM_PUSH(m->cc->a, &m->side[side].file) = f;
 }
 
+/* What goes along lies beside the input: a path would match no name there, and leave a directory's bounds. */
+static void
+check_carry(struct wm_module *m, const struct wm_template *t)
+{
+    if (t->npart == 1 && memchr(t->part[0].text.p, '/', t->part[0].text.n))
+        wm_report(&m->cc->diags, WM_E_OUTPUT_NAME, t->span,
+                  "`carry` takes the names of files in the directory of the input itself, without `/`");
+}
+
 /* Alias and ignore templates only need to resolve; the rest is done when they are bound. */
 static void
 check_item(struct wm_module *m, const struct wm_side_item *it)
@@ -173,6 +182,8 @@ check_item(struct wm_module *m, const struct wm_side_item *it)
             it->kind == WM_SI_ALIAS && k.has_capture)
             wm_report(&m->cc->diags, WM_E_KEY_CAPTURE, it->tmpl[i]->span, "an alias names its keys in full");
     }
+    for (uint32_t i = 0; i < it->ntmpl && it->kind == WM_SI_CARRY; i++)
+        check_carry(m, it->tmpl[i]);
     if (it->kind == WM_SI_EMIT)
         wm_check_emit(m, it);
     else if (it->when)

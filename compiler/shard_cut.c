@@ -4,14 +4,20 @@
 #include "base/checked.h"
 #include "compiler/shard.h"
 
+enum { MOST_PARTS = 1 << 16 }; /* so that a number in a map can't make the work endless */
+
+struct part {
+    int64_t size, groups;
+    const struct wm_expr *width;
+};
+
 /* What a line says, evaluated. */
 struct terms {
     int64_t size, pad;           /* size N pad M; -1: not said */
     int64_t unit;                /* 1: not said */
     int64_t groups;              /* -1 */
     int64_t nparts;              /* equal parts; 0: sized parts */
-    int64_t part[WM_MAX_RANK], part_groups[WM_MAX_RANK];
-    const struct wm_expr *part_width[WM_MAX_RANK];
+    struct part *part;
     uint32_t npart;
 };
 
@@ -55,25 +61,27 @@ evaluate(struct cutter *c)
     t->nparts = s->npart ? 0 : 1;
     if (s->parts) {
         v = wm_eval(&c->b->be, c->l->inst.me, &c->l->inst.scope, s->parts);
-        if (v.kind == WM_V_LIST) {
+        if (v.kind == WM_V_LIST && v.u.list.n <= MOST_PARTS) {
             t->nparts = 0;
-            for (uint32_t i = 0; i < v.u.list.n && i < WM_MAX_RANK; i++) {
-                t->part[t->npart] = v.u.list.item[i].kind == WM_V_INT ? v.u.list.item[i].u.i : -1;
-                t->part_width[t->npart] = s->width;
-                t->part_groups[t->npart++] = t->groups;
-            }
-        } else if (v.kind == WM_V_INT && v.u.i > 0 && v.u.i <= WM_MAX_RANK) {
+            t->npart = v.u.list.n;
+            t->part = WM_NEW_N(c->b->cc->a, struct part, t->npart);
+            for (uint32_t i = 0; i < t->npart; i++)
+                t->part[i] = (struct part){v.u.list.item[i].kind == WM_V_INT ? v.u.list.item[i].u.i : -1, t->groups, s->width};
+        } else if (v.kind == WM_V_INT && v.u.i > 0 && v.u.i <= MOST_PARTS) {
             t->nparts = v.u.i;
         } else {
-            return v.kind != WM_V_ERROR && fail(c, "parts must be a number from 1 to %lld or a list", WM_MAX_RANK, 0);
+            return v.kind != WM_V_ERROR && fail(c, "parts must be a number from 1 to %lld, or a list of no more", MOST_PARTS, 0);
         }
     }
-    for (uint32_t i = 0; i < s->npart && i < WM_MAX_RANK; i++) {
-        if (!value(c, s->part[i].size, -1, "the size of a part", &t->part[i]) ||
-            !value(c, s->part[i].groups, s->part[i].width ? -1 : t->groups, "groups", &t->part_groups[i]))
+    if (s->npart) {
+        t->npart = s->npart;
+        t->part = WM_NEW_N(c->b->cc->a, struct part, t->npart);
+    }
+    for (uint32_t i = 0; i < s->npart; i++) {
+        if (!value(c, s->part[i].size, -1, "the size of a part", &t->part[i].size) ||
+            !value(c, s->part[i].groups, s->part[i].width ? -1 : t->groups, "groups", &t->part[i].groups))
             return false;
-        t->part_width[i] = s->part[i].width ? s->part[i].width : s->part[i].groups ? NULL : s->width;
-        t->npart++;
+        t->part[i].width = s->part[i].width ? s->part[i].width : s->part[i].groups ? NULL : s->width;
     }
     return t->unit > 0 || fail(c, "the unit is %lld", t->unit, 0);
 }
@@ -176,16 +184,16 @@ cut_parts(struct cutter *c, int64_t total)
         return true;
     }
     for (uint32_t i = 0; i < c->t.npart; i++) {
-        if (c->t.part[i] < 0 || !wm_ck_add(from, c->t.part[i], &from))
-            return fail(c, "a part has the size %lld", c->t.part[i], 0);
+        if (c->t.part[i].size < 0 || !wm_ck_add(from, c->t.part[i].size, &from))
+            return fail(c, "a part has the size %lld", c->t.part[i].size, 0);
     }
     if (from != total)
         return fail(c, "the parts add up to %lld, but the dimension has %lld", from, total);
     from = 0;
     for (uint32_t i = 0; i < c->t.npart; i++) {
-        if (!cut_part(c, from, c->t.part[i], c->t.part_groups[i], c->t.part_width[i]))
+        if (!cut_part(c, from, c->t.part[i].size, c->t.part[i].groups, c->t.part[i].width))
             return false;
-        from += c->t.part[i];
+        from += c->t.part[i].size;
     }
     return true;
 }
@@ -200,7 +208,7 @@ whole_of(struct cutter *c, const int64_t *have, int64_t *out)
         return *out = c->t.size, true;
     if (c->t.npart > 0) {
         for (uint32_t i = 0; i < c->t.npart; i++)
-            if (!wm_ck_add(sum, c->t.part[i], &sum))
+            if (!wm_ck_add(sum, c->t.part[i].size, &sum))
                 return fail(c, "the parts are too large", 0, 0);
         return *out = sum, true;
     }
@@ -225,7 +233,7 @@ wm_cut_size(struct wm_bind *b, const struct wm_cut_line *l, int64_t *size)
         return true;
     *size = 0;
     for (uint32_t i = 0; i < c.t.npart; i++)
-        if (c.t.part[i] < 0 || !wm_ck_add(*size, c.t.part[i], size))
+        if (c.t.part[i].size < 0 || !wm_ck_add(*size, c.t.part[i].size, size))
             return false;
     return true;
 }

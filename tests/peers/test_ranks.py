@@ -394,3 +394,22 @@ def test_megatron_to_neuron(wmap, sharded, tmp_path, a, b):
     wmap("run", f"~{neuron} >> megatron/llama(tp = {a})", "-i", tmp_path / "out", "-o", tmp_path / "back")
     c = json.loads((sharded / "llama/hf/config.json").read_text())
     assert_ranks(tmp_path / "back", megatron(whole(c), c, a))
+
+
+def test_more_parts_than_a_tensor_may_have_dimensions(wmap, tmp_path):
+    """A list of 70 sizes counts to its end: the first 64 alone would add up, too, where the rest is nothing."""
+    def cut(parts, status=0):
+        (tmp_path / "m.wmap").write_text(f'wmap 1\nlet p = {parts}\nindex rank < 2\ntarget {{ file "r{{rank}}.safetensors" }}\n'
+                                         'shard rank on target { "{rest*}" split 0 parts p }\n"{rest*}" <-> "{rest}"\n')
+        return wmap("run", tmp_path / "m.wmap", "-i", tmp_path / "w.safetensors", "-o", tmp_path / "o", status=status).stderr
+
+    w = torch.arange(140.0)
+    save_file({"w": w}, tmp_path / "w.safetensors")
+    for parts, total in ([2] * 69, 138), ([78] + [0] * 9 + [1] * 62 + [2], 142), ([140] + [0] * 63 + [2], 142):
+        assert f"the parts add up to {total}, but the dimension has 140" in cut(parts, status=1)
+    assert "parts must be a number from 1 to 65536" in cut(1 << 20, status=1)
+    cut([2] * 70)
+    for r in range(2):
+        assert_same(load_file(tmp_path / f"o/r{r}.safetensors"), {"w": w[r::2]})
+    wmap("run", "--reverse", tmp_path / "m.wmap", "-i", tmp_path / "o", "-o", tmp_path / "b.safetensors")
+    assert_same(load_file(tmp_path / "b.safetensors"), {"w": w})
