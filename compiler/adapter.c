@@ -90,24 +90,45 @@ read_settings(struct wm_cc *cc, struct wm_str path, const struct cJSON **out, st
     return st;
 }
 
+/* Is there a value, and is it neither false nor empty? */
 static bool
-is_true(const struct cJSON *c, const char *name)
+is_said(const struct cJSON *c, const char *name)
 {
-    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(c, name));
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(c, name);
+
+    return v && !cJSON_IsNull(v) && !cJSON_IsFalse(v) && !((cJSON_IsArray(v) || cJSON_IsObject(v)) && !v->child);
 }
 
 /* What PEFT can say that a sum of low rank does not carry. */
 static enum wm_status
 check_peft(const struct wm_adapter *ad, struct wm_str path, struct wm_err *err)
 {
+    static const struct {
+        const char *name, *why;
+    } other[] = {
+        {"use_dora", "a weight that is also divided by its norm is no low-rank sum"},
+        {"lora_bias", "the bias of a factor is not merged"},
+        {"alora_invocation_tokens", "an adapter that works from some token on cannot be merged"},
+        {"arrow_config", "adapters that are chosen between at run time cannot be merged"},
+        {"kasa_config", "the weight is truncated by its singular values, which is no low-rank sum"},
+        {"layer_replication", "the model has more layers than the base"},
+        {"use_bdlora", "its factors are cut into blocks, which is not read"},
+    };
+    /* these take their first factors out of the base, and PEFT does so again when it loads them */
+    static const char *const start[] = {"pissa", "olora", "corda", "loftq", "lora_ga"};
     const struct cJSON *type = cJSON_GetObjectItemCaseSensitive(ad->config, "peft_type");
+    const struct cJSON *init = cJSON_GetObjectItemCaseSensitive(ad->config, "init_lora_weights");
 
     if (cJSON_IsString(type) && strcmp(type->valuestring, "LORA") != 0)
         return wm_fail(err, WM_ESUPPORT, path.p, "an adapter of the type %s: only LORA can be merged", type->valuestring);
-    if (is_true(ad->config, "use_dora"))
-        return wm_fail(err, WM_ESUPPORT, path.p, "use_dora: a weight that is also divided by its norm is no low-rank sum");
-    if (is_true(ad->config, "lora_bias"))
-        return wm_fail(err, WM_ESUPPORT, path.p, "lora_bias: the bias of a factor is not merged");
+    for (size_t i = 0; i < WM_COUNTOF(other); i++)
+        if (is_said(ad->config, other[i].name))
+            return wm_fail(err, WM_ESUPPORT, path.p, "%s: %s", other[i].name, other[i].why);
+    for (size_t i = 0; i < WM_COUNTOF(start) && cJSON_IsString(init); i++)
+        if (strncmp(init->valuestring, start[i], strlen(start[i])) == 0)
+            return wm_fail(err, WM_ESUPPORT, path.p, "init_lora_weights \"%s\": it changes the base, too; PEFT makes a plain "
+                           "adapter of it by save_pretrained(path_initial_model_for_weight_conversion=...)",
+                           init->valuestring);
     return WM_OK;
 }
 

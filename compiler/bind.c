@@ -337,7 +337,8 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
     g->cc = cc;
     g->manifest = o->adapter ? with_adapter(cc, in, o->adapter) : in;
     if (o->adapter) {
-        lora = wm_lora_module(cc, o->adapter->kind);
+        if (!wm_lora_module(cc, o->adapter, &lora))
+            return WM_NO;
         config.adapter = o->adapter->config;
     }
     *WM_PUSH(cc->a, &g->elem) = (struct wm_elem){.kind = WM_EL_COPY};

@@ -138,8 +138,9 @@ bool wm_check_scales_kept(struct wm_bind *b, const struct wm_stage *st);
 /* To a diagnostic about a tensor of scales: whose they are, and in which blocks. */
 void wm_note_scales(struct wm_bind *b, struct wm_diag *d, struct wm_str key);
 
-/* The lines that an adapter of that kind is read by where a side has none of its own; NULL: there are none. */
-struct wm_module *wm_lora_module(struct wm_cc *cc, enum wm_adapter_kind kind);
+/* The lines that an adapter is read by where a side has none of its own; *out is NULL where there are none.  False:
+ * diagnostics. */
+bool wm_lora_module(struct wm_cc *cc, const struct wm_adapter *ad, const struct wm_module **out);
 /* The adapter of the options goes into what was read (compiler/bind_lora.c).  `read` may be NULL: the logical tensors
  * are those of `placed`.  The result's outputs have their by_key filled.  NULL: diagnostics. */
 struct wm_stage *wm_bind_adapter(struct wm_bind *b, struct wm_stage *read, struct wm_tset *placed);

@@ -160,3 +160,109 @@ def test_every_family_takes_an_adapter(wmap):
         wmap.ok("run", m, "-i", "tiny", "-o", name, "--adapter", "ad")
         wmap.ok("run", m, "-i", "merged", "-o", name + "2", "--config", "tiny/config.json")
         assert "are equal" in wmap.ok("diff", name, name + "2").out
+
+
+# ---- what PEFT's configuration says ----
+
+PATTERNS = {  # Python's syntax, for `layers.11.attn.q`
+    r"q": 1, r"attn.q": 1, r"tn.q": 0, r"layers\.\d+\.attn\.q": 1, r"layers\.\d\.attn\.q": 0, r"layers\.[\d]{2}.*?q": 1,
+    r"(?:k|q)": 1, r"[^.]+\.q": 1, r".*\.(\w+)\.q": 1, r"^layers.11.attn.q": 1, r"^11.attn.q": 0, r"layers\.(0|11)\.[a-z]+\.q$": 1,
+    r"\_q": 0, r"(?!k).*": None, r"\bq": None, r"q++": None, r"(q": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_alpha_pattern(small, pattern):
+    fits = PATTERNS[pattern]
+    write_safetensors(small.path("base.safetensors"), {"layers.11.attn.q.weight": floats(small.w)})
+    peft(small, "named", {"layers.11.attn.q.lora_A.weight": small.a, "layers.11.attn.q.lora_B.weight": small.b}, lora_alpha=3,
+         r=3, alpha_pattern={"other": 1, pattern: 6})  # fmt: skip
+    r = run(small, "named")
+    if fits is None:
+        assert r.status == 1 and "E0651" in r.err and "regular expression" in r.err, r
+        return
+    got = values(read_safetensors(small.path("out.safetensors"))["layers.11.attn.q.weight"])
+    assert np.array_equal(got, (small.w + (2 if fits else 1) * (small.b @ small.a)).astype("f4"))
+
+
+def test_what_was_wrapped(small):
+    """PEFT stores an embedding's own weight below its factors, and biases that were trained, as X.base_layer."""
+    under = (small.w * 2).astype("f4").astype("f8")
+    bias = small.w[:, 0]
+    write_safetensors(small.path("base.safetensors"), {"x.weight": floats(small.w), "x.bias": floats(bias),
+                                                       "y.weight": floats(small.w)})  # fmt: skip
+    peft(small, "under", {"x.lora_A.weight": small.a, "x.lora_B.weight": small.b, "x.base_layer.weight": under,
+                          "x.base_layer.bias": bias * 3}, lora_alpha=3, r=3, bias="all")  # fmt: skip
+    assert run(small, "under").status == 0
+    got = {k: values(v) for k, v in read_safetensors(small.path("out.safetensors")).items()}
+    assert np.array_equal(got["x.weight"], (under + small.b @ small.a).astype("f4"))
+    assert np.array_equal(got["x.bias"], (bias * 3).astype("f4")) and np.array_equal(got["y.weight"], small.w.astype("f4"))
+    peft(small, "wrong", {"x.lora_A.weight": small.a, "x.lora_B.weight": small.b, "x.base_layer.weight": under[1:]},
+         lora_alpha=3, r=3)  # fmt: skip
+    r = run(small, "wrong", out="w.safetensors")
+    assert r.status == 1 and "another shape or type" in r.err, r
+
+
+def test_tied(small):
+    """What PEFT replaces is tied no more: the base's other half would silently become the new one."""
+    small.path("config.json").write_text(json.dumps({"model_type": "llama", "tie_word_embeddings": True}))
+    write_safetensors(small.path("base.safetensors"), {"embed_tokens.weight": floats(small.w), "x.weight": floats(small.w)})
+    tensors = {"x.lora_A.weight": small.a, "x.lora_B.weight": small.b, "embed_tokens.weight": small.w * 2}
+    peft(small, "half", tensors, lora_alpha=3, r=3, modules_to_save=["embed_tokens"])
+    r = run(small, "half", "--config", "config.json")
+    assert r.status == 1 and "E0651" in r.err and "tie_word_embeddings" in r.err, r
+    peft(small, "both", tensors, lora_alpha=3, r=3, modules_to_save=["embed_tokens"], ensure_weight_tying=True)
+    assert run(small, "both", "--config", "config.json").status == 0
+
+
+def test_conv1d(small):
+    """In GPT-2's family the names tell which weights have the inputs first; fan_in_fan_out is that of one module."""
+    square = small.w[:5]
+    f = {"h.c_proj.lora_A.weight": small.a, "h.c_proj.lora_B.weight": small.b[:5], "head.lora_A.weight": small.a,
+         "head.lora_B.weight": small.b}  # fmt: skip
+    write_safetensors(small.path("base.safetensors"), {"h.c_proj.weight": floats(square), "head.weight": floats(small.w)})
+    small.path("config.json").write_text('{"model_type": "gpt2"}')
+    for name, flag in (("no", False), ("yes", True)):
+        peft(small, name, f, lora_alpha=3, r=3, fan_in_fan_out=flag)
+        assert run(small, name, "--config", "config.json", out=name + ".safetensors").status == 0
+        got = {k: values(v) for k, v in read_safetensors(small.path(name + ".safetensors")).items()}
+        assert np.array_equal(got["h.c_proj.weight"], (square + (small.b[:5] @ small.a).T).astype("f4"))
+        assert np.array_equal(got["head.weight"], (small.w + small.b @ small.a).astype("f4"))
+
+
+@pytest.mark.parametrize("model, turned", [("mixtral", False), ("gpt_oss", True)])
+def test_target_parameters(small, model, turned):
+    """Packed experts, square, so that no shape tells which way round they are."""
+    e, n, r = 3, 4, 2
+    rng = np.random.default_rng(2)
+    up, down = rng.integers(-9, 9, (2, e, n, n)).astype("f8")
+    f = {k: rng.integers(-9, 9, s).astype("f8") for k, s in (("ua", (e * r, n)), ("ub", (n, r * e)), ("da", (e * r, n)),
+                                                               ("db", (n, r * e)))}  # fmt: skip
+    write_safetensors(small.path("base.safetensors"), {"h.mlp.experts.gate_up_proj": floats(up),
+                                                       "h.mlp.experts.down_proj": floats(down)})  # fmt: skip
+    small.path("config.json").write_text(json.dumps({"model_type": model}))
+    at = "h.mlp.experts."
+    peft(small, "packed", {at + "base_layer.lora_A.weight": f["ua"], at + "base_layer.lora_B.weight": f["ub"],
+                           at + "lora_A.weight": f["da"], at + "lora_B.weight": f["db"]}, lora_alpha=4, r=r,
+         target_parameters=["mlp.experts.gate_up_proj", "mlp.experts.down_proj"])  # fmt: skip
+    assert run(small, "packed", "--config", "config.json").status == 0
+    got = {k: values(v) for k, v in read_safetensors(small.path("out.safetensors")).items()}
+    for key, w, a, b in (("gate_up_proj", up, f["ua"], f["ub"]), ("down_proj", down, f["da"], f["db"])):
+        delta = np.einsum("ore,eri->eio" if turned else "ore,eri->eoi", b.reshape(n, r, e), a.reshape(e, r, n))
+        assert np.array_equal(got[at + key], w + 2 * delta), key
+    for entry in ("a.b", "a.c"), ("a..b",), ('x"',), (3,):
+        config = json.loads(small.path("packed/adapter_config.json").read_text())
+        small.path("packed/adapter_config.json").write_text(json.dumps({**config, "target_parameters": entry}))
+        r = run(small, "packed", "--config", "config.json", out="n.safetensors")
+        assert r.status == 1 and "E0651" in r.err and "target_parameters" in r.err, r
+
+
+def test_not_merged_by_peft_either(small):
+    for key, value in (("init_lora_weights", "pissa_niter_4"), ("init_lora_weights", "olora"), ("kasa_config", {"beta": 1}),
+                       ("alora_invocation_tokens", [1]), ("layer_replication", [[0, 1]])):  # fmt: skip
+        small.path("ad/adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "lora_alpha": 7, key: value}))
+        r = run(small, "ad")
+        assert r.status == 2 and key in r.err, r
+    for key, value in (("init_lora_weights", True), ("init_lora_weights", "eva"), ("kasa_config", None), ("use_bdlora", False)):
+        small.path("ad/adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "lora_alpha": 7, key: value}))
+        assert run(small, "ad").status == 0
