@@ -21,11 +21,13 @@ struct trace {
     int64_t index[WM_MAX_RANK];
     uint32_t nindex;
     uint64_t found; /* tensors of that name, either side */
+    bool many_in, many_out; /* tensors of that side lie in several files, so that a name alone says too little */
     /* while the boxes of one output tensor are asked */
     const struct wm_plan_out *out;
     const struct wm_view_tensor *as; /* the name by which it is asked; NULL: a check */
     const struct wm_plan_geom *geom;
     const struct wm_plan_box *box;
+    uint32_t operand; /* of the box: the input that is asked about */
     uint64_t ngoal; /* places an input element goes to */
     uint64_t part;  /* byte of the element inside its unit */
 };
@@ -112,6 +114,39 @@ into_part(struct trace *t, const int64_t *origin, const int64_t *shape, uint32_t
     return true;
 }
 
+/* The file of an input; of what is decoded first, the file that it is decoded from.  Empty: constants of the plan. */
+static struct wm_str
+file_of_in(const struct wm_view *v, const struct wm_plan_in *in)
+{
+    const struct wm_plan_infile *f = &v->infile[in->file];
+
+    if (f->codec != WM_CODEC_RAW && f->codec != WM_CODEC_BLOB)
+        f = &v->infile[f->of];
+    return f->codec == WM_CODEC_RAW ? wm_plan_str(v->p, f->path) : WM_STR("");
+}
+
+static struct wm_str
+file_of_out(const struct wm_view *v, const struct wm_view_tensor *as)
+{
+    return wm_plan_str(v->p, v->outfile[v->out[as->out].file].name);
+}
+
+static void
+count_files(struct trace *t)
+{
+    const struct wm_view *v = &t->v;
+    struct wm_str first = WM_STR("");
+
+    for (uint64_t k = 0; k < v->nin && !t->many_in; k++) {
+        struct wm_str f = v->in[k].name.len ? file_of_in(v, &v->in[k]) : WM_STR("");
+
+        t->many_in = f.n && first.n && !wm_str_eq(f, first);
+        first = f.n ? f : first;
+    }
+    for (uint64_t k = 0, n = 0; k < v->noutfile; k++)
+        t->many_out |= v->outfile[k].ntensor > 0 && ++n > 1;
+}
+
 /* NAME[3, 5] of a tensor, the element at byte offset `byte`. */
 static struct wm_str
 place(struct trace *t, struct wm_str name, uint32_t dtype, const int64_t *shape, uint32_t rank,
@@ -166,16 +201,32 @@ how(const struct wm_plan_elem *e)
 }
 
 static void
-head(struct trace *t, const char *side, struct wm_str element)
+put_place(struct trace *t, struct wm_str element, struct wm_str file, bool many)
+{
+    if (t->json) {
+        wm_js_str(&t->o, "element", element);
+        if (file.n)
+            wm_js_str(&t->o, "file", file);
+        return;
+    }
+    wm_buf_puts(&t->o.b, element);
+    if (many && file.n) {
+        wm_buf_putz(&t->o.b, " in ");
+        wm_buf_safe(&t->o.b, file, 400);
+    }
+}
+
+static void
+head(struct trace *t, const char *side, struct wm_str element, struct wm_str file, bool many)
 {
     if (t->json) {
         wm_js_object(&t->o, NULL);
         wm_js_str(&t->o, "side", wm_str_c(side));
-        wm_js_str(&t->o, "element", element);
+        put_place(t, element, file, many);
         wm_js_array(&t->o, strcmp(side, "output") == 0 ? "from" : "to");
     } else {
         wm_buf_printf(&t->o.b, "%s ", side);
-        wm_buf_puts(&t->o.b, element);
+        put_place(t, element, file, many);
         wm_buf_putc(&t->o.b, '\n');
     }
 }
@@ -190,20 +241,20 @@ tail(struct trace *t)
 }
 
 static void
-line(struct trace *t, const char *arrow, struct wm_str element, const struct wm_plan_elem *e)
+line(struct trace *t, const char *arrow, struct wm_str element, struct wm_str file, bool many, const struct wm_plan_elem *e)
 {
     struct wm_str rule = t->as ? t->as->where : wm_plan_str(t->v.p, t->out->where);
 
     if (t->json) {
         wm_js_object(&t->o, NULL);
-        wm_js_str(&t->o, "element", element);
+        put_place(t, element, file, many);
         wm_js_str(&t->o, "how", wm_str_c(how(e)));
         wm_js_str(&t->o, "rule", rule);
         wm_js_close(&t->o);
         return;
     }
     wm_buf_printf(&t->o.b, "  %s ", arrow);
-    wm_buf_puts(&t->o.b, element);
+    put_place(t, element, file, many);
     if (e->kind != WM_EL_COPY && element.n)
         wm_buf_printf(&t->o.b, " (%s)", how(e));
     else if (e->kind != WM_EL_COPY)
@@ -226,14 +277,14 @@ sources_of_unit(struct trace *t, int64_t dst)
         if (!wm_box_source(v, b, 0, dst, &src))
             continue;
         if (b->nsrc == 0)
-            line(t, "<-", WM_STR(""), e);
+            line(t, "<-", WM_STR(""), WM_STR(""), false, e);
         for (uint32_t s = 0; s < b->nsrc; s++) {
             const struct wm_plan_in *in = &v->in[v->slot[t->out->slot + b->slot[s]]];
             unsigned unit = wm_plan_src_unit(e, t->geom->unit, s);
             uint64_t part = e->kind != WM_EL_LOWRANK && e->kind != WM_EL_SCALED && unit == t->geom->unit ? t->part : 0;
 
             wm_box_source(v, b, s, dst, &src);
-            line(t, "<-", in_place(t, in, (uint64_t)src * unit + part), e);
+            line(t, "<-", in_place(t, in, (uint64_t)src * unit + part), file_of_in(v, in), t->many_in, e);
         }
     }
 }
@@ -251,7 +302,7 @@ trace_output(struct trace *t, const struct wm_view_tensor *as)
     t->out = &t->v.out[as->out];
     t->geom = &t->v.geom[t->out->geom];
     t->part = byte % t->geom->unit;
-    head(t, "output", place(t, as->name, as->dtype, as->shape, as->rank, byte));
+    head(t, "output", place(t, as->name, as->dtype, as->shape, as->rank, byte), file_of_out(&t->v, as), t->many_out);
     sources_of_unit(t, (int64_t)(byte / t->geom->unit));
     tail(t);
     return WM_OK;
@@ -259,21 +310,37 @@ trace_output(struct trace *t, const struct wm_view_tensor *as)
 
 /* ---- forwards: from the input ---- */
 
+/* A check: what has to be equal, or else what the check is called. */
+static void
+line_check(struct trace *t, const struct wm_plan_elem *e, int64_t dst)
+{
+    const struct wm_view *v = &t->v;
+    const struct wm_plan_in *other = NULL;
+    int64_t src;
+
+    if (t->box->nsrc == 2 && wm_box_source(v, t->box, 1 - t->operand, dst, &src))
+        other = &v->in[v->slot[t->out->slot + t->box->slot[1 - t->operand]]];
+    if (other)
+        line(t, "==", in_place(t, other, (uint64_t)src * t->geom->unit + t->part), file_of_in(v, other), t->many_in, e);
+    else
+        line(t, "->", wm_plan_str(v->p, t->out->name), WM_STR(""), false, e);
+}
+
 static bool
 goal(void *user, int64_t dst)
 {
     struct trace *t = user;
-    const struct wm_plan_out *out = t->out;
     const struct wm_plan_elem *e = &t->v.elem[t->box->elem];
 
-    if (t->ngoal++ < SHOW) {
+    if (t->ngoal++ >= SHOW)
+        return t->ngoal < COUNT_TO;
+    if (t->as) {
         uint64_t part = wm_plan_src_unit(e, t->geom->unit, 0) == t->geom->unit ? t->part : 0;
-        struct wm_str where = !t->as
-                                  ? wm_plan_str(t->v.p, out->name)
-                                  : place(t, t->as->name, t->as->dtype, t->as->shape, t->as->rank,
-                                          (uint64_t)dst * t->geom->unit + part);
 
-        line(t, "->", where, e);
+        line(t, "->", place(t, t->as->name, t->as->dtype, t->as->shape, t->as->rank, (uint64_t)dst * t->geom->unit + part),
+             file_of_out(&t->v, t->as), t->many_out, e);
+    } else {
+        line_check(t, e, dst);
     }
     return t->ngoal < COUNT_TO;
 }
@@ -297,6 +364,7 @@ goals_in(struct trace *t, const struct wm_plan_out *out, const struct wm_view_te
                 bool factor = e->kind == WM_EL_LOWRANK && s > 0;
 
                 t->box = b;
+                t->operand = s;
                 t->part = factor || e->kind == WM_EL_SCALED ? 0 : byte % unit;
                 for (uint32_t r = 0; r < (factor ? e->rank : 1); r++)
                     wm_box_targets(v, b, s, (int64_t)(byte / unit) - (factor ? r * e->stride[s - 1] : 0), goal, t);
@@ -323,7 +391,7 @@ trace_input(struct trace *t, uint32_t id)
         return st;
     t->found++;
     t->ngoal = 0;
-    head(t, "input", in_place(t, in, byte));
+    head(t, "input", in_place(t, in, byte), file_of_in(v, in), t->many_in);
     for (uint64_t k = 0; k < v->ntensor + v->ncheck && t->ngoal < COUNT_TO; k++) {
         const struct wm_view_tensor tensor = k < v->ntensor ? wm_view_tensor(v, k) : (struct wm_view_tensor){.out = 0};
         const struct wm_view_tensor *as = k < v->ntensor ? &tensor : NULL;
@@ -345,8 +413,6 @@ trace_input(struct trace *t, uint32_t id)
     tail(t);
     return WM_OK;
 }
-
-/* ---- */
 
 static enum wm_status
 not_found(struct trace *t, struct wmap_plan *p)
@@ -393,13 +459,15 @@ trace_all(struct trace *t, struct wmap_plan *p, struct wm_str element)
     for (uint64_t k = 0; k < t->v.ntensor; k++) {
         const struct wm_view_tensor as = wm_view_tensor(&t->v, k);
 
-        if (wm_str_eq(as.name, t->key) && (st = trace_output(t, &as)) != WM_OK)
-            return st;
+        if (wm_str_eq(as.name, t->key) && trace_output(t, &as) != WM_OK)
+            st = t->ctx->err.status;
     }
     for (uint64_t k = 0; k < t->v.nin; k++)
-        if (wm_str_eq(wm_plan_str(t->v.p, t->v.in[k].name), t->key) &&
-            (st = trace_input(t, (uint32_t)k)) != WM_OK)
-            return st;
+        if (wm_str_eq(wm_plan_str(t->v.p, t->v.in[k].name), t->key) && trace_input(t, (uint32_t)k) != WM_OK)
+            st = t->ctx->err.status;
+    if (t->found == 0 && st != WM_OK)
+        return st;
+    t->ctx->err = (struct wm_err){0}; /* tensors of one name may differ in shape: a rank's and the whole */
     if (t->found == 0)
         return not_found(t, p);
     if (t->json) {
@@ -421,6 +489,7 @@ wmap_plan_trace(wmap_plan *p, const char *element, wmap_style style, wmap_sink s
     wm_ctx_arena(t.ctx, &a);
     wm_view_init(&t.v, &a, &p->plan);
     wm_out_init(&t.o, &a, sink);
+    count_files(&t);
     st = trace_all(&t, p, wm_str_c(element));
     if (st == WM_OK && !wm_out_end(&t.o))
         st = wm_fail(&t.ctx->err, WM_EIO, NULL, "writing the result failed");

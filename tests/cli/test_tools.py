@@ -190,6 +190,38 @@ def test_trace_agrees_with_the_bytes(models):
         assert back["side"] == "input" and [g["element"] for g in back["to"]] == [element]
 
 
+def test_trace_names_the_file_of_a_rank(copy):
+    """There and back: the element of the file that is named has the value; copies name each other."""
+    copy.ok("run", "vllm/llama", "-i", "tiny", "-o", "v", "-D", "tp=4")
+    whole = read_safetensors(copy.path("tiny") / FILE)
+    ranks = {f"model-rank-{r}-part-0.safetensors": None for r in range(4)}
+    for name in ranks:
+        ranks[name] = read_safetensors(copy.path("v") / name)
+
+    def value(tensors, element):
+        name, index = element[:-1].split("[")
+        _, shape, data = tensors[name]
+        at = 0
+        for size, i in zip(shape, map(int, index.split(","))):
+            at = at * size + i
+        return data[2 * at:2 * at + 2]
+
+    for element, n in (("model.layers.1.self_attn.k_proj.weight[3, 5]", 2), ("model.layers.0.mlp.up_proj.weight[100, 1]", 1),
+                       ("model.layers.0.self_attn.o_proj.weight[7, 63]", 1), ("model.norm.weight[9]", 4)):
+        traces = copy.ok("trace", "vllm/llama", "-i", "tiny", "-D", "tp=4", element, "--json").json()["traces"]
+        to = next(t for t in traces if t["side"] == "input")["to"]
+        assert len(to) == n == len({t["file"] for t in to}) and to[0]["file"] in ranks
+        assert {value(ranks[t["file"]], t["element"]) for t in to} == {value(whole, element)}
+        back = copy.ok("trace", "~vllm/llama", "-i", "v", "-D", "tp=4", to[0]["element"], "--json").json()["traces"]
+        mine = next(t for t in back if t["side"] == "input" and t["file"] == "v/" + to[0]["file"])
+        assert [t["element"] for t in mine["to"] if t["how"] == "copy"] == [element]
+        assert {t["file"] for t in mine["to"] if t["how"] == "must be equal"} <= {"v/" + t["file"] for t in to[1:]}
+        assert len(mine["to"]) == n
+    text = copy.ok("trace", "vllm/llama", "-i", "tiny", "-D", "tp=4", "model.layers.1.self_attn.k_proj.weight[3, 5]").out
+    assert text.splitlines()[0] == "input model.layers.1.self_attn.k_proj.weight[3, 5]"
+    assert "-> model.layers.1.self_attn.qkv_proj.weight[19, 5] in model-rank-0-part-0.safetensors " in text
+
+
 def test_trace_errors(models):
     for element, part in [("lm_head.weight", "no element"), ("lm_head.weight[1]", "2 dimensions"),
                           ("lm_head.weight[320, 0]", "320"), ("lm_head.wight[0, 0]", "did you mean"),
