@@ -287,7 +287,7 @@ enum wm_stmt_kind {
     WM_ST_ERROR,
     WM_ST_MAP,    /* map NAME "doc" */
     WM_ST_MAPDEF, /* map NAME = mapx */
-    WM_ST_PARAM,  /* param NAME = expr "doc" */
+    WM_ST_PARAM,  /* param NAME = expr [where expr] "doc" */
     WM_ST_LET,    /* let NAME = expr */
     WM_ST_INDEX,  /* index NAME < expr | in expr | in keys | = (a b) [< ...] [where expr] */
     WM_ST_SIDE,   /* source NAME? { } / target NAME? { } */
@@ -321,7 +321,7 @@ struct wm_stmt {
     struct wm_str doc_text; /* as written, with quotes */
     struct wm_expr *expr;   /* param, let: value; index `in`: domain (RANGE, LIST, KEYS, any) */
     struct wm_expr *bound;  /* index `< e` (also the bound of a composite) */
-    struct wm_expr *where;  /* index filter */
+    struct wm_expr *where;  /* filter of an index; what a param must be */
     struct wm_binding *component; /* composite index: names; expr NULL */
     uint32_t ncomponent;
     struct wm_mapx *mapx; /* mapdef */

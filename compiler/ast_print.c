@@ -85,6 +85,15 @@ row_class(const struct wm_stmt *s)
 }
 
 static void
+put_where(const struct wm_stmt *s, struct wm_buf *b)
+{
+    if (!s->where)
+        return;
+    wm_buf_putz(b, " where ");
+    wm_print_expr(s->where, b);
+}
+
+static void
 put_index(const struct wm_stmt *s, struct wm_buf *b)
 {
     if (s->bound) {
@@ -102,10 +111,7 @@ put_index(const struct wm_stmt *s, struct wm_buf *b)
                       WM_STR_ARG(s->component[k].name));
     if (s->ncomponent > 0)
         wm_buf_putc(b, ')');
-    if (s->where) {
-        wm_buf_putz(b, " where ");
-        wm_print_expr(s->where, b);
-    }
+    put_where(s, b);
 }
 
 static void
@@ -136,6 +142,7 @@ row_of_stmt(struct printer *p, const struct wm_stmt *s, struct wm_row *row)
     if (s->kind == WM_ST_PARAM || s->kind == WM_ST_LET) {
         wm_buf_putz(&right, "= ");
         wm_print_expr(s->expr, &right);
+        put_where(s, &right);
     }
     if (s->kind == WM_ST_MAPDEF) {
         wm_buf_putz(&right, "= ");

@@ -477,17 +477,17 @@ wm_check_names(struct wm_module *m)
         }
         if (nm->kind == WM_NM_PARAM)
             check(&x, nm->stmt->expr);
+        if (nm->stmt->where && nm->kind != WM_NM_LET) {
+            /* a filter may use the index itself, and what a param must be, the param */
+            wm_check_bool(m, nm->stmt->where, NULL);
+            nm->used = used;
+        }
         if (nm->kind != WM_NM_INDEX)
             continue;
         if (nm->stmt->bound)
             want(&x, nm->stmt->bound, T_NUMBER, "the bound of an index");
         if (nm->stmt->expr && nm->stmt->expr->kind != WM_EX_KEYS)
             want(&x, nm->stmt->expr, T_LIST, "the domain of an index");
-        if (nm->stmt->where) {
-            /* the filter may use the index itself */
-            wm_check_bool(m, nm->stmt->where, NULL);
-            nm->used = used;
-        }
     }
 }
 

@@ -60,12 +60,12 @@ note_define(struct wm_benv *be, struct wm_str name, struct wm_value v, struct wm
                             WM_STR_ARG(wm_buf_str(&is)), WM_STR_ARG(wm_buf_str(&was)));
 }
 
+/* *from is the place that says it. */
 static struct wm_value
-param_value(struct wm_benv *be, struct wm_menv *me, const struct wm_stmt *st)
+param_value(struct wm_benv *be, struct wm_menv *me, const struct wm_stmt *st, struct wm_span *from)
 {
     struct wm_diags *ds = &be->cc->diags;
     struct wm_value def = wm_eval(be, me, NULL, st->expr), v = def;
-    struct wm_span span = st->span;
 
     for (uint32_t i = 0; i < be->ndefine; i++) {
         struct wm_str d = be->define[i];
@@ -81,24 +81,50 @@ param_value(struct wm_benv *be, struct wm_menv *me, const struct wm_stmt *st)
         if (wm_str_eq(be->arg[i].name, st->name) &&
             wm_module_of_param(be->root, st->name) == me->mod) {
             v = wm_eval(be, be->arg_env ? be->arg_env : me, NULL, be->arg[i].expr);
-            span = be->arg[i].span;
+            *from = be->arg[i].span;
         }
     if (v.kind == WM_V_ERROR || def.kind == WM_V_ERROR || same_type(v, def))
         return v;
-    wm_report(ds, WM_E_PARAM_TYPE, span, "parameter `%.*s` is %s, but its default is %s",
+    wm_report(ds, WM_E_PARAM_TYPE, *from, "parameter `%.*s` is %s, but its default is %s",
               WM_STR_ARG(st->name), wm_vkind_name(v.kind), wm_vkind_name(def.kind));
     return (struct wm_value){.kind = WM_V_ERROR};
+}
+
+/* Is it what the map says that it must be? */
+static bool
+is_taken(struct wm_benv *be, struct wm_menv *me, const struct wm_stmt *st, struct wm_value v, struct wm_span from)
+{
+    struct wm_buf is, must;
+    bool yes;
+
+    if (v.kind == WM_V_ERROR || !st->where)
+        return true;
+    if (!wm_eval_bool(be, me, NULL, st->where, &yes))
+        return false;
+    if (yes)
+        return true;
+    wm_buf_init(&is, be->cc->a);
+    wm_buf_init(&must, be->cc->a);
+    wm_value_print(v, &is);
+    wm_print_expr(st->where, &must);
+    wm_report(&be->cc->diags, WM_E_PARAM_VALUE, from, "parameter `%.*s` is %.*s, but the map takes `%.*s`",
+              WM_STR_ARG(st->name), WM_STR_ARG(wm_buf_str(&is)), WM_STR_ARG(wm_buf_str(&must)));
+    return false;
 }
 
 struct wm_value
 wm_param_get(struct wm_benv *be, struct wm_menv *me, const struct wm_name *nm)
 {
+    struct wm_span from = nm->stmt->span;
+
     if (me->param_state[nm->id] == 1)
         return (struct wm_value){.kind = WM_V_ERROR}; /* a cycle; the check reported it */
     if (me->param_state[nm->id] == 0) {
         me->param_state[nm->id] = 1;
-        me->param[nm->id] = param_value(be, me, nm->stmt);
-        me->param_state[nm->id] = 2;
+        me->param[nm->id] = param_value(be, me, nm->stmt, &from);
+        me->param_state[nm->id] = 2; /* what it must be may name it */
+        if (!is_taken(be, me, nm->stmt, me->param[nm->id], from))
+            me->param[nm->id] = (struct wm_value){.kind = WM_V_ERROR};
     }
     return me->param[nm->id];
 }

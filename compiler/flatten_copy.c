@@ -21,6 +21,7 @@ wm_flat_def(struct wm_flat *f, struct wm_part_of *p, const struct wm_stmt *st)
         if (wm_str_eq(p->link->arg.item[i].name, st->name)) {
             out->kind = WM_ST_LET;
             out->expr = wm_flat_expr(f, from, p->link->arg.item[i].expr);
+            out->where = NULL;
             out->doc = out->doc_text = WM_STR("");
         }
     return out;

@@ -13,7 +13,8 @@ enum {
     WM_FIND_SETS = 8,
     WM_FIND_LEAPS = 200,
     WM_FIND_TRIES = 200000,
-    WM_FIND_LARGE = 2000 /* tensors */
+    WM_FIND_LARGE = 2000, /* tensors */
+    WM_FIND_NEVER = 10000 /* errors: it hides all others, and must not look better for it */
 };
 
 struct score {
@@ -104,6 +105,13 @@ realize(struct find *f, const wm_settings *set, struct wm_mini *out)
                : WM_NO;
 }
 
+/* A value that a parameter can't have. */
+static bool
+is_of_param(const struct wm_diag *d)
+{
+    return d->code == WM_E_PARAM_TYPE || d->code == WM_E_PARAM_VALUE;
+}
+
 /* The same in memory that is given back; only the score remains. */
 static struct score
 try_set(struct find *f, const wm_settings *set)
@@ -120,6 +128,8 @@ try_set(struct find *f, const wm_settings *set)
     wm_diags_init(&cc->diags, &scratch, &cc->sources);
     realize(f, set, &m);
     s.nerror = cc->diags.nerror + (m.graph == NULL);
+    for (uint32_t i = 0; i < cc->diags.list.n; i++)
+        s.nerror += is_of_param(cc->diags.list.item[i]) ? WM_FIND_NEVER : 0;
     s.nequal = m.in.nequal;
     s.ntensor = m.manifest ? m.manifest->tensor.n : 0;
     for (uint32_t i = 0; i < f->nitem && m.in.covered; i++) {
@@ -276,7 +286,7 @@ check_given(struct find *f)
         found = cc->diags;
         cc->diags = all;
         for (uint32_t k = 0; k < found.list.n; k++)
-            if (found.list.item[k]->code == WM_E_PARAM_TYPE)
+            if (is_of_param(found.list.item[k]))
                 wm_diag_add(&cc->diags, found.list.item[k]);
     }
     return cc->diags.nerror == before ? WM_OK : WM_NO;

@@ -416,6 +416,9 @@ visit_stmts(struct collect *x, struct wm_module *m, struct wm_stmt *const *list,
         const struct wm_name *nm;
 
         switch (st->kind) {
+        case WM_ST_PARAM:
+            visit(x, m, st->where, WM_USE_BOOL); /* the values that it may have */
+            break;
         case WM_ST_INDEX:
             visit(x, m, st->bound, WM_USE_NUMBER);
             if (st->expr && st->expr->kind != WM_EX_KEYS)

@@ -164,13 +164,15 @@ stmt:
         $$ = wm_make_named_stmt(ps, WM_ST_MAPDEF, @n, @$);
         $$->mapx = $mapx;
     }
-  | PARAM name[n] "=" expr              {
+  | PARAM name[n] "=" expr opt_filter   {
         $$ = wm_make_named_stmt(ps, WM_ST_PARAM, @n, @$);
         $$->expr = $expr;
+        $$->where = $opt_filter;
     }
-  | PARAM name[n] "=" expr DOC          {
+  | PARAM name[n] "=" expr opt_filter DOC {
         $$ = wm_make_named_stmt(ps, WM_ST_PARAM, @n, @$);
         $$->expr = $expr;
+        $$->where = $opt_filter;
         wm_stmt_doc(ps, $$, @DOC);
     }
   | LET name[n] "=" value               {

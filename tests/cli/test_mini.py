@@ -239,11 +239,9 @@ def test_compositions(wmap):
         assert got["unused"] == [] and all(s["equal"] == s["input"] for s in got["sets"]), got
 
 
-@pytest.mark.parametrize("spec", ["~litgpt/llama >> sepweight/llama", "~meta/llama >> sepweight/llama",
-                                  "~litgpt/llama >> neuron/llama"])
-def test_compositions_with_captures_and_stages(wmap, spec):
-    """What the second map takes under any name, the first one makes where its rules are not optional; more stages than
-    layers."""
+@pytest.mark.parametrize("spec", ["~litgpt/llama >> sepweight/llama", "~meta/llama >> sepweight/llama"])
+def test_compositions_with_captures(wmap, spec):
+    """What the second map takes under any name, the first one makes where its rules are not optional."""
     got = wmap.ok("mini", spec, "--json").json()
     assert got["sets"] and all(s["equal"] == s["input"] > 0 and s["way_back"] for s in got["sets"]), got
 
@@ -254,6 +252,32 @@ def test_stages_without_layers_tell_what_they_are(wmap):
     wmap.ok("run", "neuron/llama", "-i", "in", "-o", "shards", "-D", "pp=5", "-D", "tp=4", "-D", "fuse_qkv=true")
     wmap.ok("run", "~neuron/llama", "-i", "shards", "-o", "back", "--config", "in/config.json")
     wmap.ok("diff", "in", "back")
+
+
+PARAMS = [("meta/llama", "version=9", "version in [1, 2, 3]"), ("meta/llama", "tp=0", "tp >= 1"),
+          ("neuron/llama", "kv_size_multiplier=-1", "kv_size_multiplier >= 0"),
+          ("tt_train/llama", "weight_tying=yes", '["as config", "enabled", "disabled"]'),
+          ("megatron/mixtral_stages", "ep=0", "ep >= 1"), ("vllm/llama", "tp=-2", "tp >= 1")]
+
+
+@pytest.mark.parametrize("name, given, takes", PARAMS)
+def test_parameters_of_shipped_maps_say_what_they_take(wmap, name, given, takes):
+    for args in ([name, "-D", given], [f"{name}({given.replace('yes', chr(34) + 'yes' + chr(34))})", "-D", "no=1"]):
+        r = wmap("check", *args)
+        assert r.status == 1 and "error[E0239]" in r.err and takes in r.err and "E0647" not in r.err, r
+
+
+def test_choices_of_parameters_are_searched(wmap):
+    """mini takes values that a parameter may have, all of them where rules hang on them."""
+    m = write_map(wmap, """
+        param kind = "one" where kind in ["one", "two", "three"] "of what"
+        param n = 2 where n % 2 == 0 && n > 0
+        "a.{k}" [(n e)] <-> "x.{k}" [n e] when kind == "one"
+        "b.{k}" [(n e)] <-> "x.{k}" [n e] when kind != "one"
+        index k < 2""")
+    got = wmap.ok("mini", m, "--json").json()
+    assert got["unused"] == [] and not any('"other"' in s["settings"] for s in got["sets"]), got
+    assert "where kind in" in wmap.ok("invert", m).out and "let kind" in wmap.ok("invert", f'{m}(kind = "two")').out
 
 
 @pytest.mark.parametrize("given, code", [("tp=two", "E0234"), ("pt=2", "E0241"), ("tp=99999999999999999999", "E0234")])
