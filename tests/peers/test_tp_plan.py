@@ -1,4 +1,4 @@
-"""Ranks as transformers cuts them: its own code applies a model's tp_plan in a process group that never talks."""
+"""Ranks as transformers cuts them: its own code applies a model's tp_plan, or ep_plan, in a process group that never talks."""
 
 import json
 
@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch.distributed.device_mesh import init_device_mesh
 from torch.testing._internal.distributed.fake_pg import FakeStore
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+from transformers.distributed import DistributedConfig
 from transformers.distributed.sharding_utils import DtensorShardOperation
 from transformers.distributed.tensor_parallel import apply_tensor_parallelism
 
@@ -22,6 +23,18 @@ EXPERTS = {"mixtral": {"num_local_experts": 3}, "olmoe": {"num_experts": 3, "num
            "deepseek_v3": {"n_routed_experts": 4, "q_lora_rank": 8, "kv_lora_rank": 8, "qk_rope_head_dim": 4, "v_head_dim": 4,
                            "qk_nope_head_dim": 4, "moe_intermediate_size": 10, "n_group": 1, "topk_group": 1,
                            "first_k_dense_replace": 1, "num_experts_per_tok": 2}}
+MOE = {"n_routed_experts": 4, "moe_intermediate_size": 10, "first_k_dense_replace": 1}
+SIZED = {"afmoe": {"num_experts": 4, "moe_intermediate_size": 10, "num_dense_layers": 1}, "deepseek_v2": EXPERTS["deepseek_v3"],
+         "deepseek_v3": EXPERTS["deepseek_v3"],
+         "dots1": MOE | {"n_group": 1, "topk_group": 1, "n_shared_experts": 1, "num_experts_per_tok": 2},
+         "ernie4_5_moe": {"moe_num_experts": 4, "moe_intermediate_size": 10, "moe_layer_start_index": 1},
+         "flex_olmo": {"num_experts": 4, "num_experts_per_tok": 2}, "glm4_moe": MOE,
+         "gpt_oss": {"num_local_experts": 4, "head_dim": 6}, "hunyuan_v1_moe": {"num_experts": 4, "moe_topk": 2, "head_dim": 6},
+         "minimax": {"num_local_experts": 4}, "mixtral": {"num_local_experts": 4}, "phimoe": {"num_local_experts": 4},
+         "olmoe": {"num_experts": 4, "num_experts_per_tok": 2}, "qwen2_moe": EXPERTS["qwen2_moe"] | {"num_experts": 4},
+         "qwen3_moe": EXPERTS["qwen3_moe"] | {"num_experts": 4},
+         "qwen3_next": {"num_experts": 4, "moe_intermediate_size": 10, "shared_expert_intermediate_size": 14, "linear_num_key_heads": 2,
+                        "linear_num_value_heads": 4, "linear_key_head_dim": 4, "linear_value_head_dim": 4}}
 KINDS = ["llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "granite", "cohere", "olmo2", "olmo3", "phi3",
          "glm4", *EXPERTS]
 
@@ -100,3 +113,29 @@ def test_a_model_without_a_known_plan_is_refused(wmap, tmp_path):
     said = wmap("run", "transformers5/tp_plan", "-i", tmp_path / "hf", "-o", tmp_path / "out", "-D", "tp=2", status=1).stderr
     assert "no line of the shard block matches" in said
     wmap("run", "transformers5/tp_plan", "-i", tmp_path / "hf", "-o", tmp_path / "out", "-D", "tp=2", "-D", "plan=llama")
+
+
+@pytest.mark.parametrize("kind", SIZED)
+def test_experts_by_rank(wmap, tmp_path, kind):
+    config = CONFIG_MAPPING[kind](**SIZES, **SIZED[kind])
+    config.distributed_config = DistributedConfig(enable_expert_parallel=True)
+    full = whole(config, kind, tmp_path / "hf")
+    wmap("run", "transformers5/ep_plan", "-i", tmp_path / "hf", "-o", tmp_path / "ep", "-D", "ep=2")
+    for r, tensors in enumerate(want := ranks(config, full, 2)):
+        assert_same(load_file(tmp_path / f"ep/ep_rank_{r:02}.safetensors"), tensors)
+    cut = {k for k in full if want[0][k].shape != full[k].shape}
+    assert cut and all(".mlp.experts." in k for k in cut)
+    wmap("run", "--reverse", "transformers5/ep_plan", "-i", tmp_path / "ep", "-o", tmp_path / "b")
+    assert (tmp_path / "b/model.safetensors").read_bytes() == (tmp_path / "hf/model.safetensors").read_bytes()
+
+
+def test_experts_that_do_not_divide(wmap, tmp_path):
+    """An error there, too; and a model without such a plan."""
+    config = CONFIG_MAPPING["mixtral"](**SIZES, **EXPERTS["mixtral"])
+    config.distributed_config = DistributedConfig(enable_expert_parallel=True)
+    full = whole(config, "mixtral", tmp_path / "hf")
+    with pytest.raises(ValueError, match="evenly shard 3 experts"):
+        ranks(config, full, 2)
+    run = ("run", "transformers5/ep_plan", "-i", tmp_path / "hf", "-o", tmp_path / "out", "-D", "ep=2")
+    assert "3 does not divide among 2 ranks" in wmap(*run, status=1).stderr
+    assert "no line of the shard block matches" in wmap(*run, "-D", "plan=llama", status=1).stderr
