@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "api/ctx.h"
+#include "api/cost.h"
 #include "api/fold.h"
 #include "api/table.h"
 #include "api/view.h"
@@ -24,6 +24,8 @@ struct facts {
     uint64_t in_bytes, out_bytes, file_bytes;
     uint64_t run[NRUN]; /* output bytes by length of their pieces */
     uint64_t buffers;
+    struct wm_cost cost;
+    bool is_cost_known;
     uint64_t shareable; /* bytes in whole blocks that need no copy where the file system shares blocks */
 };
 
@@ -295,6 +297,8 @@ describe_text(struct facts *f, struct wm_out *o)
     wm_buf_printf(&o->b, "\n%-8sat most ", "memory");
     wm_out_size(&o->b, f->buffers);
     wm_buf_putz(&o->b, " of buffers\n");
+    if (f->is_cost_known)
+        wm_cost_text(&f->cost, o);
     if (f->p->bind.layout == WM_LAYOUT_KEEP) {
         wm_buf_printf(&o->b, "%-8skeep: tensors in the input's order, not the reference writer's; ", "layout");
         wm_out_size(&o->b, f->shareable);
@@ -391,6 +395,7 @@ describe_json(struct facts *f, struct wm_out *o)
     wm_js_uint(o, "checks", f->ncheck);
     wm_js_uint(o, "plan_bytes", f->p->size);
     wm_js_uint(o, "buffer_bytes", f->buffers);
+    wm_cost_json(&f->cost, f->is_cost_known, o);
     wm_js_str(o, "layout", f->p->bind.layout == WM_LAYOUT_KEEP ? WM_STR("keep") : WM_STR("reference"));
     wm_js_uint(o, "nbytes_shareable", f->shareable);
     wm_js_bool(o, "identity", is_identity(f));
@@ -417,6 +422,8 @@ wmap_plan_describe(wmap_plan *p, const wmap_work *work, wmap_style style, wmap_s
         wm_jit_open(ctx->sys, WM_ENGINE_JIT, &jit, &ctx->err) != WM_OK)
         return wm_ctx_end(ctx, ctx->err.status); /* as a run would say */
     wm_jit_close(jit);
+    if (wm_plan_cost(p, work, &f.cost, &f.is_cost_known, &ctx->err) != WM_OK)
+        return wm_ctx_end(ctx, ctx->err.status);
     wm_ctx_arena(ctx, &a);
     wm_out_init(&o, &a, sink);
     f.a = &a;

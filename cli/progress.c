@@ -122,6 +122,7 @@ result_json(struct cli *c, const wmap_run_result *r)
           (unsigned long long)r->nfile);
     print(c, "  \"bytes_written\": %llu,\n  \"bytes_read\": %llu,\n",
           (unsigned long long)r->bytes_written, (unsigned long long)r->bytes_read);
+    print(c, "  \"calls\": %llu,\n", (unsigned long long)r->calls);
     if (r->ntask)
         print(c, "  \"tasks_left\": %u,\n", r->tasks_left);
     print(c, "  \"bytes_kept\": %llu,\n  \"bytes_shared\": %llu,\n", (unsigned long long)r->bytes_kept,

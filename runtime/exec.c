@@ -55,7 +55,7 @@ take(char **at, uint64_t n)
 }
 
 enum wm_status
-wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget, struct wm_worker *w,
+wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget, bool is_dry, struct wm_worker *w,
                struct wm_err *err)
 {
     uint64_t rest;
@@ -84,7 +84,7 @@ wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget, struct wm_wo
     w->scratch_n = rest < MOST_SCRATCH ? rest / PAGE * PAGE : MOST_SCRATCH;
     rest = fixed_bytes(x) + w->stage_n + 2 * w->pair_n + 3 * w->factor_n + w->scratch_n;
     w->mapped = rest;
-    at = w->memory = x->sys->map(rest);
+    at = w->memory = is_dry ? NULL : x->sys->map(rest); /* next to nothing of it is touched: not in large pages */
     if (!at) {
         w->mapped = 0;
         at = w->memory = x->sys->malloc(rest);
@@ -234,7 +234,7 @@ own_worker(struct wm_exec *x, struct wm_err *err)
     x->own = x->sys->malloc(sizeof(*x->own));
     if (!x->own)
         return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
-    st = wm_worker_open(x, 1, budget, x->own, err);
+    st = wm_worker_open(x, 1, budget, false, x->own, err);
     if (st != WM_OK) {
         x->sys->free(x->own);
         x->own = NULL;

@@ -12,6 +12,7 @@
 struct places {
     struct iovec *iov;
     uint64_t n; /* bytes that are left in all */
+    bool is_dry; /* nothing is put there */
 };
 
 static void
@@ -37,7 +38,8 @@ put(struct places *to, const void *from, uint64_t n)
     while (n > 0) {
         uint64_t m = n < to->iov->iov_len ? n : to->iov->iov_len;
 
-        memcpy(to->iov->iov_base, p, m);
+        if (!to->is_dry)
+            memcpy(to->iov->iov_base, p, m);
         p += m;
         n -= m;
         advance(to, m);
@@ -114,7 +116,11 @@ read_fixed(struct wm_worker *w, uint32_t file, uint64_t off, struct places *to)
             w->block_file = WM_NONE;
         if ((st = read_stretch(w, f, e * c->raw, n * c->raw)) != WM_OK)
             return st;
-        good = wm_codec_decode(f->codec, at, w->raw, n);
+        good = n;
+        if (w->tally)
+            w->tally->n[WM_T_MEMORY] += n * WM_COST_DECODE;
+        else
+            good = wm_codec_decode(f->codec, at, w->raw, n);
         if (good < n)
             return malformed(w, file, e + good, why(f->codec, w->raw + good * c->raw));
         if (at == w->plain)
@@ -145,6 +151,12 @@ decode_block(struct wm_worker *w, uint32_t file, uint64_t k)
     }
     if ((st = read_stretch(w, f, lo, hi - lo)) != WM_OK)
         return st;
+    if (w->tally) {
+        w->tally->n[WM_T_MEMORY] += n * WM_COST_DECODE_MIXED;
+        w->block_file = file;
+        w->block = k;
+        return WM_OK;
+    }
     good = wm_codec_decode_mixed(f->codec, w->plain, w->raw, hi - lo, n, &used);
     if (good < n)
         return malformed(w, file, k * WM_CODEC_INDEX_STEP + good,
@@ -177,7 +189,7 @@ enum wm_status
 wm_read_virtual(struct wm_worker *w, uint32_t file, uint64_t off, struct iovec *iov, int n)
 {
     const struct wm_plan_infile *f = &w->x->infile[file];
-    struct places to = {.iov = iov};
+    struct places to = {.iov = iov, .is_dry = w->tally};
 
     for (int i = 0; i < n; i++)
         to.n += iov[i].iov_len;

@@ -35,8 +35,10 @@ operand_to(const struct job *j, const struct wm_piece *p, uint32_t s, const int6
         return wm_fetch_piece(j->w, j->out, j->box, p, s, dst, to);
     for (uint32_t k = 0; k < p->rank; k++)
         dim[k] = (struct wm_kdim){p->dim[k].extent, dst[k], p->dim[k].src[0]};
-    wm_jit_permute(j->w->x->jit, to, j->held + p->src[0], dim, p->rank,
-                   wm_plan_src_unit(j->elem, j->unit, s));
+    if (j->w->tally)
+        wm_tally_permute(j->w, dim, p->rank, wm_plan_src_unit(j->elem, j->unit, s));
+    else
+        wm_jit_permute(j->w->x->jit, to, j->held + p->src[0], dim, p->rank, wm_plan_src_unit(j->elem, j->unit, s));
     return WM_OK;
 }
 
@@ -70,6 +72,10 @@ fill(const struct job *j, const struct wm_piece *p)
     struct wm_kdim dim[WM_PLAN_RANK];
     uint32_t n = 0;
 
+    if (j->w->tally) {
+        j->w->tally->n[WM_T_FILLED] += (uint64_t)wm_piece_count(p) * j->unit;
+        return;
+    }
     for (uint32_t k = 0; k < p->rank; k++) {
         struct wm_kdim d = {p->dim[k].extent, p->dim[k].dst * j->unit, 0};
 
@@ -185,6 +191,10 @@ chain_packed(const struct job *j, const struct wm_piece *p)
         dim[k] = (struct wm_kdim){p->dim[k].extent, p->dim[k].dst * j->unit, stride[k]};
         straight = straight && (dim[k].dst == dim[k].src || dim[k].n == 1);
     }
+    if (j->w->tally) {
+        wm_tally_chain(j->w, dim, p->rank, j->elem, straight);
+        return WM_OK;
+    }
     for (uint32_t i = 0; i < j->elem->nstep; i++) {
         bool last = i + 1 == j->elem->nstep;
         char *to = last && straight ? place(j, p) : j->w->pair[!from];
@@ -246,6 +256,14 @@ scaled(const struct job *j, const struct wm_piece *p)
 
 /* ---- checks ---- */
 
+/* So many units, in a dry run. */
+static void
+compared(const struct job *j, int64_t n)
+{
+    j->w->tally->n[WM_T_COMPARED] += (uint64_t)n * j->unit;
+    j->w->tally->n[WM_T_MEMORY] += (uint64_t)n * j->unit * WM_COST_COMPARE;
+}
+
 static enum wm_status
 equal(const struct job *j, const struct wm_piece *p)
 {
@@ -262,7 +280,9 @@ equal(const struct job *j, const struct wm_piece *p)
             return st;
     if ((st = wm_reads_flush(j->w)) != WM_OK)
         return st;
-    if (memcmp(a, b, (size_t)n * j->unit) == 0)
+    if (j->w->tally)
+        compared(j, n);
+    if (j->w->tally || memcmp(a, b, (size_t)n * j->unit) == 0)
         return WM_OK;
     while (memcmp(a + i * j->unit, b + i * j->unit, j->unit) == 0)
         i++;
@@ -287,6 +307,10 @@ is_fill(const struct job *j, const struct wm_piece *p)
     if ((st = fetch_packed(j, p, 0, j->unit, j->w->pair[0])) != WM_OK ||
         (st = wm_reads_flush(j->w)) != WM_OK)
         return st;
+    if (j->w->tally) {
+        compared(j, n);
+        return WM_OK;
+    }
     i = (int64_t)wm_fill_differs(j->w->pair[0], (uint64_t)n, j->elem->pattern, j->unit);
     if (i == n)
         return WM_OK;

@@ -8,9 +8,7 @@
 
 #include "runtime/exec_priv.h"
 
-/* Measured on page cache: a call costs as much as copying so many bytes; below this run length,
- * permuting a block in memory is faster than scattering reads. */
-enum { CALL_BYTES = 4096, SCATTER_MIN = 512, LINE = 64, PAGE = 4096 };
+enum { LINE = 64, PAGE = 4096 };
 /* Blocks are kept in the L2 cache where that needs no more reading: halves of a block cost as much
  * as the block. */
 enum { CACHED = 512 << 10 };
@@ -127,7 +125,7 @@ wm_block_choose(const struct wm_fetch *f, uint64_t room, struct wm_block *best)
             b.stride += b.stride % PAGE == 0 ? LINE : 0;
         }
         b.bytes = count * b.stride;
-        b.cost = count * (b.span + CALL_BYTES);
+        b.cost = count * (b.span + WM_COST_CALL_BYTES);
         if (b.bytes <= room && b.cost < best->cost)
             *best = b;
     }
@@ -173,7 +171,10 @@ fetch_block(struct wm_worker *w, const struct wm_fetch *f, const struct wm_block
             dim[k].src = -dim[k].src;
         }
     }
-    wm_jit_permute(w->x->jit, to, from, dim, f->rank, f->run);
+    if (w->tally)
+        wm_tally_permute(w, dim, f->rank, f->run);
+    else
+        wm_jit_permute(w->x->jit, to, from, dim, f->rank, f->run);
     return WM_OK;
 }
 
@@ -181,7 +182,7 @@ fetch_block(struct wm_worker *w, const struct wm_fetch *f, const struct wm_block
 static bool
 is_direct(const struct wm_fetch *f)
 {
-    return f->rank == 0 || (f->dim[f->rank - 1].src != 0 && f->run >= SCATTER_MIN);
+    return f->rank == 0 || (f->dim[f->rank - 1].src != 0 && f->run >= WM_COST_SCATTER_MIN);
 }
 
 bool
@@ -206,6 +207,18 @@ is_better_halved(const struct wm_fetch *f, const struct wm_block *b)
     return wm_block_choose(&half, b->bytes, &part) && 2 * part.cost <= b->cost + b->cost / 16;
 }
 
+/* Its bytes go this way. */
+static void
+count(struct wm_worker *w, const struct wm_fetch *f, enum wm_tally_id way)
+{
+    uint64_t n = f->run;
+
+    for (uint32_t k = 0; k < f->rank; k++)
+        n *= (uint64_t)f->dim[k].n;
+    if (w->tally)
+        w->tally->n[way] += n;
+}
+
 static enum wm_status
 fetch(struct wm_worker *w, struct wm_fetch *f)
 {
@@ -215,10 +228,14 @@ fetch(struct wm_worker *w, struct wm_fetch *f)
     uint32_t split = 0;
     enum wm_status st;
 
-    if (is_direct(f))
+    if (is_direct(f)) {
+        count(w, f, f->rank ? WM_T_SCATTERED : WM_T_STRAIGHT);
         return fetch_runs(w, f);
-    if (wm_block_choose(f, room, &b) && !is_better_halved(f, &b))
+    }
+    if (wm_block_choose(f, room, &b) && !is_better_halved(f, &b)) {
+        count(w, f, WM_T_BLOCKS);
         return fetch_block(w, f, &b);
+    }
     while (split < f->rank && f->dim[split].n < 2)
         split++;
     half = *f;

@@ -4,7 +4,7 @@
  * needs are read as tiles of float32 or float64, with the whole rank; a piece whose tiles do not fit is halved.  Which
  * factor the innermost dimension runs along does not matter: that one is laid out with the rank outside, so that runs of
  * elements are made at once, and the other with the rank inside. */
-#include "runtime/exec_priv.h"
+#include "runtime/piece.h"
 
 struct low {
     struct wm_worker *w;
@@ -68,7 +68,10 @@ load(const struct low *l, const struct wm_piece *p, uint32_t s, uint32_t first, 
     if ((st = wm_fetch_piece(l->w, l->out, l->box, &q, s, raw, l->w->factor[2])) != WM_OK ||
         (st = wm_reads_flush(l->w)) != WM_OK)
         return st;
-    wm_cast(t->at, to, l->w->factor[2], from, (uint64_t)n, &count);
+    if (l->w->tally)
+        wm_tally_cast(l->w, from, to, (uint64_t)n);
+    else
+        wm_cast(t->at, to, l->w->factor[2], from, (uint64_t)n, &count);
     return WM_OK;
 }
 
@@ -129,6 +132,13 @@ tile(const struct low *l, const struct wm_piece *p, char *to)
 
     if ((st = load(l, p, xs, run, true, &x)) != WM_OK || (st = load(l, p, 3 - xs, p->rank, false, &y)) != WM_OK)
         return st;
+    if (l->w->tally) {
+        uint64_t units = (uint64_t)wm_piece_count(p);
+
+        l->w->tally->n[WM_T_COMPUTED] += units * wm_dtype_info[l->op.dtype].bits / 8;
+        l->w->tally->n[WM_T_MEMORY] += units * l->elem->rank * (l->op.wide ? WM_COST_PRODUCT_WIDE : WM_COST_PRODUCT);
+        return WM_OK;
+    }
     for (int64_t from = 0; from < n; from += WM_LOWRANK_RUN)
         runs(l, p, run, from, &x, &y, to);
     return WM_OK;

@@ -1,7 +1,7 @@
 /* runtime/exec_priv.h -- the parts of the executor among themselves.
  *
  *   exec.c         handles, memory, input files
- *   exec_run.c     windows and slabs of the output, threads
+ *   exec_run.c     windows and slabs of the output, threads (exec_run.h)
  *   exec_window.c  which boxes a range of an output touches, cut to it: pieces
  *   exec_slab.c    blocks of input that are held while several windows are made of them
  *   exec_elem.c    a piece by its element operation: copies, fills, chains, checks
@@ -19,6 +19,7 @@
 #define WM_RUNTIME_EXEC_PRIV_H
 
 #include "base/nest.h"
+#include "runtime/cost.h"
 #include "runtime/exec.h"
 #include "runtime/kernels/kernel.h"
 #include "runtime/sums.h"
@@ -125,6 +126,7 @@ struct wm_worker {
     struct wm_exec *x;
     struct wm_err *err;
     struct wm_exec_stats stats;
+    struct wm_tally *tally; /* of a dry run, which counts here what it would do, and reads and moves nothing; else NULL */
     struct wm_reads reads;
     char *stage; /* one window */
     uint64_t stage_n;
@@ -148,11 +150,19 @@ struct wm_worker {
     uint64_t mapped;           /* bytes of memory that were mapped; 0: from malloc */
 };
 
+/* ---- exec_dry.c ---- */
+
+/* Count a movement in memory; n casts; a chain of steps from a packed piece, to its place (`straight`: at once). */
+void wm_tally_permute(struct wm_worker *w, const struct wm_kdim *dim, uint32_t rank, uint32_t run);
+void wm_tally_cast(struct wm_worker *w, enum wm_dtype from, enum wm_dtype to, uint64_t n);
+void wm_tally_chain(struct wm_worker *w, const struct wm_kdim *dim, uint32_t rank, const struct wm_plan_elem *elem,
+                    bool straight);
+
 /* ---- exec.c ---- */
 
 /* Bytes of buffers that a worker can do with at least. */
 uint64_t wm_worker_least(const struct wm_exec *x, uint64_t window);
-enum wm_status wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget,
+enum wm_status wm_worker_open(struct wm_exec *x, uint64_t window, uint64_t budget, bool is_dry,
                               struct wm_worker *w, struct wm_err *err);
 void wm_worker_close(struct wm_worker *w);
 /* ---- exec_input.c ---- */

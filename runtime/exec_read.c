@@ -23,15 +23,29 @@ wm_input_name(const struct wm_exec *x, uint32_t file, char *buf, size_t n)
     return buf;
 }
 
+/* A call of a dry run. */
+static void
+count(struct wm_tally *t, const struct iovec *iov, int n)
+{
+    t->n[WM_T_READS]++;
+    t->n[WM_T_PLACES] += (uint64_t)n;
+    for (int i = 0; i < n; i++)
+        t->n[WM_T_READ] += iov[i].iov_len;
+}
+
 enum wm_status
 wm_read_raw(struct wm_worker *w, uint32_t file, uint64_t off, struct iovec *iov, int n)
 {
     const struct wm_sys *sys = w->x->sys;
     char path[1024];
     int fd;
-    enum wm_status st = wm_input_fd(w, file, &fd);
+    enum wm_status st;
 
-    if (st != WM_OK)
+    if (w->tally) {
+        count(w->tally, iov, n);
+        return WM_OK;
+    }
+    if ((st = wm_input_fd(w, file, &fd)) != WM_OK)
         return st;
     while (n > 0) {
         ssize_t got = n == 1 ? sys->pread(fd, iov->iov_base, iov->iov_len, (off_t)off)
@@ -104,8 +118,13 @@ wm_reads_flush(struct wm_worker *w)
     uint32_t i = 0;
     enum wm_status st;
 
-    if (r->n > 8 && jumps(r) > r->n / 8)
+    if (w->tally)
+        w->tally->n[WM_T_WORK] += 1 + r->n;
+    if (r->n > 8 && jumps(r) > r->n / 8) {
         qsort(r->item, r->n, sizeof(r->item[0]), by_place);
+        if (w->tally)
+            w->tally->n[WM_T_WORK] += 4 * r->n;
+    }
     while (i < r->n) {
         const struct wm_read *first = &r->item[i];
         uint64_t end = first->off + first->len, total = first->len;

@@ -36,7 +36,8 @@ load(struct wm_worker *w, const struct wm_plan_out *out, const struct wm_plan_bo
     }
     if ((st = wm_fetch_piece(w, out, box, &q, 1, raw, at)) != WM_OK || (st = wm_reads_flush(w)) != WM_OK)
         return st;
-    wm_cast(to, WM_DT_F32, at, from, (uint64_t)n, &count);
+    if (!w->tally)
+        wm_cast(to, WM_DT_F32, at, from, (uint64_t)n, &count);
     t->at = (const float *)(const void *)to;
     return WM_OK;
 }
@@ -92,6 +93,11 @@ wm_scale_piece(struct wm_worker *w, const struct wm_plan_out *out, const struct 
         return st;
     for (uint32_t k = 0; k < piece->rank; k++)
         n *= piece->dim[k].extent;
+    if (w->tally) {
+        wm_tally_cast(w, from, WM_DT_F32, (uint64_t)n);
+        w->tally->n[WM_T_MEMORY] += (uint64_t)n * WM_COST_SCALE;
+        return WM_OK;
+    }
     wm_cast(w->pair[0], WM_DT_F32, w->pair[1], from, (uint64_t)n, &count);
     runs((float *)(void *)w->pair[0], piece, &t);
     return WM_OK;

@@ -6,7 +6,7 @@
  * in runs as long as the slab is wide, and then makes window after window of it. */
 #include <string.h>
 
-#include "runtime/exec_priv.h"
+#include "runtime/piece.h"
 
 /* A slab must beat single windows by this much, in percent of their cost, and a longer one a
  * shorter one. */
@@ -248,6 +248,8 @@ hold_piece(void *user, struct wm_piece *piece)
         }
     }
     w->nheld++;
+    if (w->tally)
+        w->tally->n[WM_T_SLABS] += (uint64_t)wm_piece_count(piece) * f.run;
     w->scratch_used += (b.bytes + 63) / 64 * 64;
     w->scratch_used = w->scratch_used < w->scratch_n ? w->scratch_used : w->scratch_n;
     return wm_block_read(w, &f, &b, from);

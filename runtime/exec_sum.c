@@ -14,6 +14,10 @@ wm_insum_part(struct wm_worker *w, const struct wm_plan_insum *s, uint64_t lo, u
     enum wm_status st = WM_OK;
 
     *part = 0;
+    if (w->tally) {
+        w->tally->n[WM_T_SUMMED] += hi - lo;
+        w->tally->n[WM_T_MEMORY] += (hi - lo) * WM_COST_SUM;
+    }
     wm_slab_end(w); /* the scratch memory is taken */
     while (lo < hi && st == WM_OK) {
         uint64_t n = hi - lo < PART ? hi - lo : PART;
@@ -21,7 +25,7 @@ wm_insum_part(struct wm_worker *w, const struct wm_plan_insum *s, uint64_t lo, u
 
         n = n < w->scratch_n ? n : w->scratch_n;
         iov = (struct iovec){w->scratch, n};
-        if ((st = wm_read_raw(w, s->file, lo, &iov, 1)) == WM_OK)
+        if ((st = wm_read_raw(w, s->file, lo, &iov, 1)) == WM_OK && !w->tally)
             *part ^= wm_crc32_part(w->scratch, n, s->hi - lo - n);
         lo += n;
     }

@@ -155,7 +155,7 @@ part_of_unit(struct wm_worker *w, const struct wm_plan_out *out, uint64_t off, u
 
     if (st == WM_OK)
         st = wm_reads_flush(w);
-    if (st == WM_OK)
+    if (st == WM_OK && !w->tally)
         memcpy(to, whole + off % unit, n);
     return st;
 }
@@ -205,7 +205,9 @@ encode_units(struct wm_worker *w, const struct wm_plan_out *out, int64_t lo, int
 
     if (st == WM_OK)
         st = wm_reads_flush(w);
-    if (st == WM_OK)
+    if (w->tally)
+        w->tally->n[WM_T_MEMORY] += n * WM_COST_ENCODE;
+    else if (st == WM_OK)
         wm_codec_encode(out->codec, to, plain, n);
     return st;
 }
@@ -229,7 +231,7 @@ wm_window_encoded(struct wm_worker *w, const struct wm_plan_out *out, uint64_t o
         } else {
             m = unit - skip < n ? unit - skip : n;
             st = encode_units(w, out, at, at + 1, whole);
-            if (st == WM_OK)
+            if (st == WM_OK && !w->tally)
                 memcpy(to, whole + skip, m);
         }
         off += m;

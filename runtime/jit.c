@@ -5,17 +5,14 @@
  * loading and compiling cost, it is compiled: a run loses at most as much as that again.  A compiled
  * kernel that turns out slower than the interpreter is put aside.  One lock; with AUTO nobody waits
  * for it, the interpreter does such a movement. */
-#include "runtime/jit.h"
+#include "runtime/cost.h"
 
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
 
-/* Kernels in a table; of those, compiled; smaller movements are not looked at by AUTO. */
-enum { SLOTS = 1024, MOST = 768, MOST_COMPILED = 256, SMALL = 8 << 10, TRIALS = 8 };
-
-/* Measured (bench/jit_bench): loading LLVM and making an engine, compiling a kernel; ns. */
-enum { LOAD_NS = 40 * 1000 * 1000, COMPILE_NS = 30 * 1000 * 1000 };
+/* Kernels in a table; of those, compiled; how often a compiled one is timed. */
+enum { SLOTS = 1024, MOST = 768, MOST_COMPILED = 256, TRIALS = 8 };
 
 enum state { INTERPRETED, COMPILED, ASIDE };
 
@@ -142,7 +139,7 @@ is_worth_it(const struct wm_jit *j, const struct wm_jit_kernel *k)
 {
     if (j->engine == WM_ENGINE_JIT)
         return true;
-    return k->saved > COMPILE_NS && (j->lib.engine || j->saved > LOAD_NS + COMPILE_NS);
+    return k->saved > WM_COST_JIT_COMPILE && (j->lib.engine || j->saved > WM_COST_JIT_LOAD + WM_COST_JIT_COMPILE);
 }
 
 static void
@@ -181,7 +178,7 @@ wm_jit_begin(struct wm_jit *j, struct wm_jit_use *use, const struct wm_kdim *dim
         return;
     for (uint32_t i = 0; i < rank; i++)
         n *= (uint64_t)dim[i].n;
-    if (n == 0 || n >> 31 || (j->engine == WM_ENGINE_AUTO && n * out < SMALL) ||
+    if (n == 0 || n >> 31 || (j->engine == WM_ENGINE_AUTO && n * out < WM_COST_JIT_SMALL) ||
         !wm_jit_nest_of(&nest, &use->n, dim, rank, in, out, step, nstep) || !lock(j))
         return;
     k = find(j, &nest);

@@ -237,9 +237,23 @@ typedef struct {
 WMAP_API wmap_status wmap_bind_stream(wmap_map *map, wmap_source in, const wmap_bind_options *o, wmap_plan **out);
 /* The same of the input of a plan. */
 WMAP_API const char *wmap_plan_note(wmap_plan *p);
-/* What a run would do, with these options: files, tensors, bytes, memory. */
+/* What a run would do, with these options: files, tensors, bytes, memory, calls, time. */
 WMAP_API wmap_status wmap_plan_describe(wmap_plan *p, const wmap_work *work, wmap_style style,
                                         wmap_sink out);
+/* What a run would take: the calls that read and write tensors (as in wmap_run_result), bytes by the way that they are
+ * read, and seconds on a machine like that of docs/performance.md, with the input in the page cache. */
+typedef struct {
+    uint64_t reads, writes; /* calls */
+    uint64_t bytes_read, bytes_written;
+    uint64_t bytes_straight, bytes_scattered, bytes_in_blocks; /* of what is read: in one run, in several long ones, in
+                                                                  blocks that are permuted in memory */
+    uint64_t bytes_computed; /* of the output: by casts and arithmetic */
+    bool exact;              /* the numbers are; else they are those of a sample */
+    unsigned threads;
+    double seconds, seconds_alone; /* with so many threads, with one */
+} wmap_cost;
+/* WMAP_ERROR: the input comes as a stream or is pushed, or max_memory is too small for a run. */
+WMAP_API wmap_status wmap_plan_cost(wmap_plan *p, const wmap_work *work, wmap_cost *cost);
 /* Stages "graph" (tensors and how they are made), "plan" (the plan's records) and "llvm" (the
  * kernels that can be compiled for its boxes). */
 WMAP_API wmap_status wmap_plan_dump(wmap_plan *p, const char *stage, wmap_sink out);

@@ -41,6 +41,16 @@ extern const struct wm_kernel_info wm_kernel_table[WM_K_N];
  * anything.  rank <= WM_PLAN_RANK. */
 void wm_permute(char *dst, const char *src, const struct wm_kdim *dim, uint32_t rank, uint32_t run);
 
+/* How it does that: `times` calls of a kernel for outer.n by inner.n runs of `run` bytes; kernel WM_K_N: one copy of
+ * `run` bytes. */
+struct wm_permute_way {
+    enum wm_kernel_id kernel;
+    struct wm_kdim outer, inner;
+    uint64_t times;
+    uint32_t run;
+};
+void wm_permute_choose(const struct wm_kdim *dim, uint32_t rank, uint32_t run, struct wm_permute_way *way);
+
 /* Fill a nest with a pattern of `unit` bytes. */
 void wm_fill(char *dst, const struct wm_kdim *dim, uint32_t rank, const uint8_t *pattern,
              uint32_t unit);

@@ -148,6 +148,24 @@ choose(struct nest *x, struct wm_kdim *outer, struct wm_kdim *inner)
 }
 
 void
+wm_permute_choose(const struct wm_kdim *dim, uint32_t rank, uint32_t run, struct wm_permute_way *way)
+{
+    struct nest x = {.run = run};
+
+    *way = (struct wm_permute_way){.kernel = WM_K_N, .times = 1};
+    for (uint32_t k = 0; k < rank; k++)
+        if (dim[k].n == 0)
+            way->times = 0;
+    simplify(&x, dim, rank);
+    if (x.rank > 0)
+        way->kernel = choose(&x, &way->outer, &way->inner);
+    way->run = x.run;
+    if (way->kernel != WM_K_N)
+        for (uint32_t k = 0; k < x.rank; k++)
+            way->times *= (uint64_t)x.dim[k].n;
+}
+
+void
 wm_permute(char *dst, const char *src, const struct wm_kdim *dim, uint32_t rank, uint32_t run)
 {
     struct nest x = {.run = run};
