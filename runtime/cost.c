@@ -7,9 +7,9 @@
 
 #include "runtime/pool.h"
 
-/* Of system calls: ns a call; ps a byte and a place in memory (docs/performance.md, "What a plan will cost").  Writes to
- * one file wait for each other. */
-enum { READ_NS = 500, PLACE_PS = 12000, READ_PS = 55, WRITE_NS = 1500, WRITE_PS = 170, SMALL_NS = 1500 };
+/* Of system calls: ns a call; ps a byte and a place in memory (bench/cost_bench).  Writes to one file wait for each
+ * other. */
+enum { READ_NS = 550, PLACE_PS = 15000, READ_PS = 80, WRITE_NS = 2000, WRITE_PS = 160, SMALL_NS = 2000 };
 /* Of files: an output is created, reserved and renamed; an input is opened by each thread. */
 enum { OUTPUT_NS = 120 * 1000, INPUT_NS = 15 * 1000 };
 
