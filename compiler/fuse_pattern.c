@@ -210,6 +210,10 @@ enter_member(struct star *s, struct member *m, struct wm_expr **only, bool *opti
         return wm_fuse_fail(s->x, s->at.item[0].h, m->h, "they go in different directions");
     if (r->side[0].fill || r->side[1].fill || r->ast->nop > 0 || r->pipeline)
         return wm_fuse_fail(s->x, s->at.item[0].h, m->h, "both change the tensor between them");
+    for (uint32_t v = 0; v < r->var.n; v++)
+        if (r->var.item[v].kind == WM_VAR_COMPOSITE)
+            return wm_fuse_fail(s->x, s->at.item[0].h, m->h, "both change the tensor between them, and one has a composite "
+                                "index");
     wm_fuse_enter(s->x, m->h, m->guest);
     wm_fuse_conditions(&s->o, m->h);
     *optional = wm_fuse_optional(&s->o, m->h, only) && *optional;

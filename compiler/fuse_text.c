@@ -118,6 +118,17 @@ other_words(const struct wm_var *v)
     return false;
 }
 
+/* Does the variable stand in a key of the middle? */
+static bool
+stands_in_middle(const struct wm_half *h, uint32_t var)
+{
+    for (uint32_t t = 0; t < h->r->side[h->mid].nterm; t++)
+        for (uint32_t i = 0; i < h->key[h->mid][t].at.n; i++)
+            if (h->key[h->mid][t].at.item[i].kind != WM_KP_TEXT && h->key[h->mid][t].at.item[i].var == var)
+                return true;
+    return false;
+}
+
 static bool
 add_halves(struct wm_fuse *x, int which, const struct wm_module *m)
 {
@@ -131,8 +142,8 @@ add_halves(struct wm_fuse *x, int which, const struct wm_module *m)
             if (r->side[h->mid].term[t].nplace > 0)
                 return wm_fuse_fail(x, h, NULL, "the files of the middle have an index");
         for (uint32_t v = 0; v < r->var.n; v++)
-            if (r->var.item[v].kind == WM_VAR_COMPOSITE)
-                return wm_fuse_fail(x, h, NULL, "it has a composite index");
+            if (r->var.item[v].kind == WM_VAR_COMPOSITE && stands_in_middle(h, v))
+                return wm_fuse_fail(x, h, NULL, "a key in the middle has a composite index");
     }
     for (uint32_t i = 0; i < x->half[which].n; i++) {
         struct wm_half *h = x->half[which].item[i];
@@ -426,7 +437,10 @@ check_middle(struct wm_fuse *x)
     for (int w = 0; w < 2; w++) {
         for (uint32_t i = 0; i < x->part[w]->m->shard.n; i++)
             if (x->part[w]->m->shard.item[i]->side == 1 - w)
-                return fail_side(x, "the middle is sharded");
+                return fail_side(x, wm_arena_printf(x->cc->a, "the tensors between them are sharded, by `shard %.*s on %s` "
+                                 "of the %s, and a fused rule has no ranks in the middle",
+                                 WM_STR_ARG(x->part[w]->m->shard.item[i]->name), w ? "source" : "target",
+                                 w ? "second" : "first").p);
         for (uint32_t i = 0; i < s[w]->item.n; i++) {
             bool found = false;
 
@@ -441,9 +455,8 @@ check_middle(struct wm_fuse *x)
                 found |= s[1 - w]->item.item[k]->kind == WM_SI_ALIAS &&
                          wm_str_eq(item_text(x, w, s[w]->item.item[i]), item_text(x, 1 - w, s[1 - w]->item.item[k]));
             if (!found)
-                return fail_side(x, wm_arena_cstr(x->cc->a, wm_arena_printf(x->cc->a,
-                                 "only one of the two maps has, in the middle, %.*s",
-                                 WM_STR_ARG(item_text(x, w, s[w]->item.item[i])))));
+                return fail_side(x, wm_arena_printf(x->cc->a, "only the %s has, in the middle, %.*s",
+                                 w ? "second" : "first", WM_STR_ARG(item_text(x, w, s[w]->item.item[i]))).p);
         }
     }
     return true;

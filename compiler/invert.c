@@ -277,11 +277,30 @@ reread(struct wm_cc *cc, struct wm_str name, const struct wm_file_ast *f, struct
     return m->ok ? m : NULL;
 }
 
-static enum wm_status
-not_one_text(struct wm_chain *c, struct wm_str why, struct wm_err *err)
+/* "~neuron_llama" of the map that is number i on the way. */
+static struct wm_str
+stage_name(struct wm_cc *cc, const struct wm_chain *c, bool back, uint32_t i)
 {
-    return wm_fail(err, WM_ESUPPORT, NULL, "%.*s can't be said as one map: %.*s; run it as it is, it is one plan too",
-                   WM_STR_ARG(c->spec), WM_STR_ARG(why));
+    const struct wm_chain_link *l = &c->link.item[back ? c->link.n - 1 - i : i];
+    struct wm_str name = l->module->name.n ? l->module->name : l->module->path;
+
+    return wm_arena_printf(cc->a, "%s%.*s", l->inverse != back ? "~" : "", WM_STR_ARG(name));
+}
+
+/* What stands in the way lies between map number i and those before it (`alone`: in itself). */
+static enum wm_status
+not_one_text(struct wm_cc *cc, const struct wm_chain *c, bool back, uint32_t i, bool alone, struct wm_str why,
+             struct wm_err *err)
+{
+    struct wm_str one = stage_name(cc, c, back, i), where = one;
+
+    if (!alone)
+        where = wm_arena_printf(cc->a, "between %.*s%s and %.*s", WM_STR_ARG(stage_name(cc, c, back, i - 1)),
+                                i > 1 ? ", with all before it," : "", WM_STR_ARG(one));
+    else if (c->link.n > 1)
+        where = wm_arena_printf(cc->a, "in %.*s", WM_STR_ARG(one));
+    return wm_fail(err, WM_ESUPPORT, NULL, "%.*s can't be said as one map: %.*s, %.*s; run it as it is, it is one plan too",
+                   WM_STR_ARG(c->spec), WM_STR_ARG(where), WM_STR_ARG(why));
 }
 
 enum wm_status
@@ -295,19 +314,21 @@ wm_print_chain(struct wm_cc *cc, struct wm_chain *c, bool back, struct wm_buf *o
         const struct wm_chain_link *l = &c->link.item[back ? c->link.n - 1 - i : i];
         struct wm_buf text;
         struct wm_module *m;
+        bool alone;
 
         f = link_tree(cc, l, l->inverse != back);
         if (!f)
             return WM_NO;
         wm_buf_init(&text, cc->a);
         m = reread(cc, l->module->path, f, &text, &why);
+        alone = !m;
         if (m && all) {
             f = wm_fuse_text(cc, all, m, &why);
             wm_buf_init(&text, cc->a);
             m = f ? reread(cc, c->spec, f, &text, &why) : NULL;
         }
         if (!m)
-            return not_one_text(c, why, err);
+            return not_one_text(cc, c, back, i, alone, why, err);
         all = m;
     }
     if (back || c->link.n > 1)

@@ -253,11 +253,43 @@ def test_fused_rules(wmap, a, b, fused):
     ('"x" <-> "y"', '"y" <-> "z"\n"w" <-> "v"', "nothing in the first map"),
     ('"x" <-> "y"\n"w" <-> "v"', '"y" <-> "z"', "nothing in the second map"),
     ('"x" -> "y"', '"y" <- "z"', "different directions"),
-    ('target { alias "y" = "u" }\n"x" <-> "y"\n"u" <-> "u"', '"y" <-> "z"\n"u" <-> "u"', "only one of the two maps"),
+    ('target { alias "y" = "u" }\n"x" <-> "y"\n"u" <-> "u"', '"y" <-> "z"\n"u" <-> "u"', "only the first has, in the middle, alias"),
 ])
 def test_refused(wmap, a, b, says):
     r = compose(wmap, a, b)
     assert r.status != 0 and r.out == "" and says in r.err, r
+
+
+COMPOSITE = """wmap 1
+map comp
+index rep < 2
+index place < 3
+index rank = (rep place)
+target { file "r{rank}.safetensors" }
+"w" [(rank f) e] <-> "w" [f e]
+"k" [(place f) e] <-> "k" [f e] broadcast rep
+"""
+
+
+def test_composite_indices_on_the_outside(wmap):
+    """Ranks of several indices stay as they are where the other map only gives other names."""
+    write(wmap, "comp.wmap", COMPOSITE)
+    write(wmap, "names.wmap", 'wmap 1\nmap names\n"{rest*}" <-> "model.{rest*}"\n')
+    write(wmap, "fused.wmap", wmap.ok("invert", "~(~./names.wmap >> ./comp.wmap)").out)
+    assert '"model.w" [(rank f) e]' in wmap.path("fused.wmap").read_text()
+    assert "agree in all elements" in wmap.ok("diff", "--maps", "./fused.wmap", "~./names.wmap >> ./comp.wmap").out
+
+
+@pytest.mark.parametrize("spec, says", [
+    ("~./comp.wmap >> ./comp.wmap", "between ~comp and comp, rules `\"w\" [f e]"),
+    ("~(./names.wmap >> ~./names.wmap >> ./comp.wmap >> ~./comp.wmap)", "between comp, with all before it, and ~comp, rule"),
+    ("meta/llama >> ~meta/llama", "the tensors between them are sharded, by `shard rank on target` of the first"),
+])
+def test_what_stands_in_the_way_and_where(wmap, spec, says):
+    write(wmap, "comp.wmap", COMPOSITE)
+    write(wmap, "names.wmap", 'wmap 1\nmap names\n"{rest*}" <-> "model.{rest*}"\n')
+    r = wmap("invert", spec)
+    assert r.status == 2 and says in r.err and r.err.endswith("run it as it is, it is one plan too\n"), r
 
 
 def test_longer_chain(wmap):
