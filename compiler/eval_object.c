@@ -10,9 +10,7 @@
 #include <sys/stat.h>
 
 #include "compiler/json_tree.h"
-#include "compiler/value.h"
-
-static const struct wm_value error_value = {.kind = WM_V_ERROR};
+#include "compiler/eval_priv.h"
 
 /* ---- values as JSON ---- */
 
@@ -180,11 +178,11 @@ field_value(struct object *o, const struct wm_scope *sc, const struct wm_expr *e
     each.arg = arg;
     each.narg = 1;
     if (!each_begin(o->be, o->me, sc, &each, &x) || !x.iv->known)
-        return error_value;
+        return error_value();
     item = WM_NEW_N(o->be->cc->a, struct wm_value, (size_t)x.iv->n + 1);
     for (int64_t k = 0; k < x.iv->n; k++) {
         if (!each_set(o->be, o->me, &each, &x, k, &yes))
-            return error_value;
+            return error_value();
         item[k] = wm_eval(o->be, o->me, &x.scope, e);
         if (item[k].kind == WM_V_ERROR)
             return item[k];
@@ -252,7 +250,7 @@ wm_eval_object(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc
     wm_cc_own_json(be->cc, o.root);
     wm_map_init(&o.seen, be->cc->a, 16);
     if (!add_members(&o, sc, e))
-        return error_value;
+        return error_value();
     return (struct wm_value){.kind = WM_V_OBJECT, .u.json = o.root};
 }
 
@@ -292,7 +290,7 @@ wm_eval_items(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc,
     values v = {0};
 
     if (!add_items(be, me, sc, e, &v))
-        return error_value;
+        return error_value();
     return (struct wm_value){.kind = WM_V_LIST, .u.list = {v.item, v.n}};
 }
 

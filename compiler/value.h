@@ -133,6 +133,8 @@ wm_index_value(const struct wm_index_values *iv, int64_t ordinal)
 {
     return iv->value ? iv->value[ordinal] : ordinal;
 }
+/* Integers of JSON are exact; null and what is absent are NULL. */
+struct wm_value wm_value_of_json(struct wm_arena *a, const struct cJSON *j);
 void wm_value_print(struct wm_value v, struct wm_buf *out);
 const char *wm_vkind_name(enum wm_vkind k);
 
