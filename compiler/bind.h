@@ -122,6 +122,8 @@ struct wm_stage *wm_bind_read_side(struct wm_bind *b, struct wm_tset *placed);
 struct wm_stage *wm_bind_write_side(struct wm_bind *b, struct wm_stage *rules);
 /* Checks for aliases of which both keys are there, when they are read. */
 void wm_compare_aliases(struct wm_bind *b, struct wm_stage *rules);
+/* What the rules made without the aliases of what is written: those are their sources once more. */
+struct wm_stage *wm_drop_aliases(struct wm_bind *b, struct wm_stage *rules);
 /* Fill b->alias[side] and b->ignore[side]. */
 bool wm_bind_aliases(struct wm_bind *b, int side);
 

@@ -16,7 +16,8 @@ bool wm_check_shift(struct wm_module *m, const struct wm_expr *e, const struct w
 bool wm_expr_has(const struct wm_expr *e, const struct wm_expr *node);
 void wm_check_ambiguous(struct wm_module *m, const struct wm_key *k);
 
-/* Axes of a rule: the one of that name, made where it is new. */
+/* Axes of a rule: the one of that name, or WM_NONE; the same, made where it is new. */
+uint32_t wm_rule_find_axis(const struct wm_rule *r, struct wm_str name);
 uint32_t wm_rule_axis(struct wm_module *m, struct wm_rule *r, struct wm_str name, struct wm_span span);
 
 /* Rules: append one (an override replaces used ones). */

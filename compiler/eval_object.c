@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include "compiler/json_tree.h"
 #include "compiler/eval_priv.h"
+#include "compiler/json_tree.h"
 
 /* ---- values as JSON ---- */
 

@@ -31,6 +31,9 @@ struct wm_cut_line {
     const int64_t *value;        /* [nrank] its value for each rank */
 };
 
+/* The key of a line, in a scope of its own; false: reported. */
+bool wm_cut_line_resolve(struct wm_module *m, const struct wm_shard_line *l, struct wm_cut_line *out);
+
 /* The cut of a dimension of `whole` entries; -1: find it from the ranks' sizes `have` first.  Reports, naming `key`. */
 bool wm_cut_make(struct wm_bind *b, const struct wm_cut_line *l, uint32_t nrank, int64_t whole,
                  const int64_t *have, struct wm_str key, struct wm_cut *out);
