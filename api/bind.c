@@ -101,6 +101,7 @@ copy_options(struct wmap_ctx *ctx, struct wmap_plan *p, const wmap_bind_options 
                                     .lint = o->lint,
                                     .format = wm_ctx_str(ctx, o->format),
                                     .only = only,
+                                    .settled = wm_settled_new(&ctx->arena),
                                     .nonly = (uint32_t)o->nonly,
                                     .max_shard_size = o->max_shard_size};
 }

@@ -3,6 +3,7 @@
 
 #include "api/delta.h"
 #include "api/out.h"
+#include "api/ranks.h"
 #include "base/map.h"
 
 void
@@ -75,6 +76,40 @@ compare(struct wm_delta *d, struct wmap_checkpoint *const c[2], const wmap_work 
     return st;
 }
 
+/* Do the two fall to ranks in the same way, or neither? */
+static bool
+same_ranks(const struct wm_ranks *a, const struct wm_ranks *b)
+{
+    if (!a || !b)
+        return a == b;
+    return a->has == b->has && memcmp(a->count, b->count, sizeof(a->count)) == 0;
+}
+
+static void
+put_ranks(const struct wmap_checkpoint *c, struct wm_arena *a, struct wm_out *o)
+{
+    wm_buf_safe(&o->b, c->m->path, 400);
+    if (c->ranks)
+        wm_buf_printf(&o->b, " is files of ranks (%.*s)",
+                      WM_STR_ARG(wm_rank_show(a, c->ranks, c->ranks->count, 1u << WM_AX_TP | 1u << WM_AX_PP | 1u << WM_AX_EP)));
+    else
+        wm_buf_putz(&o->b, " is not");
+}
+
+/* Parts of other sizes differ, whatever they are parts of. */
+static void
+note_ranks(const struct wm_delta *d, struct wmap_checkpoint *const c[2], struct wm_out *o)
+{
+    if (wm_delta_is_none(d) || same_ranks(c[0]->ranks, c[1]->ranks))
+        return;
+    wm_buf_putz(&o->b, "note: ");
+    put_ranks(c[0], d->a, o);
+    wm_buf_putz(&o->b, ", ");
+    put_ranks(c[1], d->a, o);
+    wm_buf_putz(&o->b, ": with a map from one to the other (MAP, or '~MAP >> MAP(tp = 2)') `wmap verify` tells whether\n"
+                       "they hold the same model\n");
+}
+
 static void
 print(const struct wm_delta *d, struct wmap_checkpoint *const c[2], wmap_style style,
       struct wm_out *o)
@@ -93,6 +128,7 @@ print(const struct wm_delta *d, struct wmap_checkpoint *const c[2], wmap_style s
                   d->atol != 0 || d->rtol != 0 ? "agree" : "are equal");
     wm_out_size(&o->b, d->nbytes);
     wm_buf_putz(&o->b, " compared)\n");
+    note_ranks(d, c, o);
 }
 
 wmap_status

@@ -51,7 +51,7 @@ wm_table_print(const struct wm_table *t, const char *indent, struct wm_out *out)
             struct wm_str s = t->cell.item[r * t->ncol + c];
             size_t w = width(s), fill = w < wide[c] ? wide[c] - w : 0;
 
-            if (c && wide[c])
+            if (c && (wide[c] || s.n)) /* 0: all are too wide to be aligned */
                 owed += 2;
             if (t->align[c] == 'r')
                 owed += fill;

@@ -359,6 +359,7 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
         b->be.user = b;
         b->be.define = o->define;
         b->be.ndefine = o->ndefine;
+        b->be.settled = o->settled;
         b->parts = reads_parts && !o->parts->full ? o->parts : NULL;
         b->first = i == 0;
         b->lora = lora;
@@ -394,6 +395,8 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
     if (g->stage->out->by_key.a)
         wm_map_drop(&g->stage->out->by_key);
     st = wm_select(g, o->only, o->nonly, reads_parts ? NULL : o->parts, err);
+    if (st == WM_OK && o->settled)
+        o->settled->given = true;
     if (st == WM_OK)
         *out = g;
     return st;

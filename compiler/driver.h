@@ -52,6 +52,9 @@ enum wm_status wm_chain_dump(struct wm_cc *cc, struct wm_chain *c, struct wm_str
 struct wm_str wm_chain_name(const struct wm_chain *c);
 struct wm_str wm_chain_doc(const struct wm_chain *c);
 
+struct wm_settled;
+struct wm_settled *wm_settled_new(struct wm_arena *a);
+
 struct wm_bind_opts {
     bool reverse;
     struct wm_str config;            /* path; empty: config.json in the input's directory */
@@ -74,6 +77,8 @@ struct wm_bind_opts {
     int adapter_to;                  /* enum wm_adapter_kind: convert the adapter itself to this form; OTHER: no */
     enum wm_layout layout;           /* of the output's files; others than REFERENCE of safetensors only */
     const struct wm_manifest *like;  /* a template for the output's files (struct wm_wopts), or NULL */
+    struct wm_settled *settled;      /* parameters: the first binding notes what they are, later ones of the same chain, whose
+                                        input may be what it made, take them from here; or NULL */
 };
 
 /* A map bound to the headers of an input: every tensor of both sides, and how they are made (compiler/graph.h). */

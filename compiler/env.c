@@ -90,6 +90,24 @@ param_value(struct wm_benv *be, struct wm_menv *me, const struct wm_stmt *st, st
     return (struct wm_value){.kind = WM_V_ERROR};
 }
 
+/* What an earlier binding found. */
+static const struct wm_value *
+settled_value(const struct wm_benv *be, const struct wm_menv *me, uint32_t id)
+{
+    const struct wm_settled *s = be->settled;
+
+    for (uint32_t i = 0; s && s->given && i < s->param.n; i++)
+        if (s->param.item[i].link == be->link && s->param.item[i].mod == me->mod && s->param.item[i].id == id)
+            return &s->param.item[i].v;
+    return NULL;
+}
+
+struct wm_settled *
+wm_settled_new(struct wm_arena *a)
+{
+    return WM_NEW(a, struct wm_settled);
+}
+
 /* Is it what the map says that it must be? */
 static bool
 is_taken(struct wm_benv *be, struct wm_menv *me, const struct wm_stmt *st, struct wm_value v, struct wm_span from)
@@ -116,12 +134,17 @@ struct wm_value
 wm_param_get(struct wm_benv *be, struct wm_menv *me, const struct wm_name *nm)
 {
     struct wm_span from = nm->stmt->span;
+    const struct wm_value *before;
 
     if (me->param_state[nm->id] == 1)
         return (struct wm_value){.kind = WM_V_ERROR}; /* a cycle; the check reported it */
     if (me->param_state[nm->id] == 0) {
         me->param_state[nm->id] = 1;
-        me->param[nm->id] = param_value(be, me, nm->stmt, &from);
+        before = settled_value(be, me, nm->id);
+        me->param[nm->id] = before ? *before : param_value(be, me, nm->stmt, &from);
+        if (be->settled && !be->settled->given)
+            *WM_PUSH(be->cc->a, &be->settled->param) =
+                (struct wm_settled_param){be->link, me->mod, nm->id, me->param[nm->id]};
         me->param_state[nm->id] = 2; /* what it must be may name it */
         if (!is_taken(be, me, nm->stmt, me->param[nm->id], from))
             me->param[nm->id] = (struct wm_value){.kind = WM_V_ERROR};
@@ -163,6 +186,7 @@ void
 wm_benv_enter(struct wm_benv *be, const struct wm_chain_link *l)
 {
     be->root = l->module;
+    be->link = l;
     be->arg = l->arg.item;
     be->narg = l->arg.n;
     if (l->arg_mod)

@@ -51,6 +51,17 @@ struct wm_menv {
     struct wm_menv **import;        /* by id; made on first use */
 };
 
+/* The values that parameters had at a binding: defaults may depend on what its input says of itself. */
+struct wm_settled {
+    bool given;                     /* a binding has noted them */
+    WM_VEC(struct wm_settled_param {
+        const struct wm_chain_link *link;
+        const struct wm_module *mod;
+        uint32_t id;
+        struct wm_value v;
+    }) param;
+};
+
 /* What all modules of a link share. */
 struct wm_benv {
     struct wm_cc *cc;
@@ -70,6 +81,8 @@ struct wm_benv {
     struct wm_module *root;         /* the map that they are for */
     const struct wm_str *define;    /* "NAME=VALUE" */
     uint32_t ndefine;
+    const struct wm_chain_link *link;
+    struct wm_settled *settled;     /* or NULL */
     WM_VEC(struct wm_str) differs;  /* "tp is 8 by -D, 4 without it": parameters that -D changed */
     /* The input of the first link, for json() and files(): its directory (empty: none, or a later link), its files. */
     struct wm_str dir;

@@ -196,3 +196,32 @@ def test_megatrons_second_number(copy):
     assert (expert["ep_equal"], expert["dimension"]) == (False, 1) and got["decoder.final_layernorm.weight"]["ep_equal"]
     shutil.rmtree(copy.path("e/mp_rank_01_001"))
     refused(copy, "e", "tp 1, pp (or ep) 1", "missing")
+
+
+def test_verify_from_one_degree_to_another(neuron):
+    """Each side's ranks are what its files tell, also on the way back, where they are the output."""
+    neuron.ok("run", "~neuron/llama >> neuron/llama(tp = 2)", "-i", "n", "-o", "two")
+    neuron.ok("run", "~neuron/llama", "-i", "n", "-o", "whole")
+    for args, n, back in ((("~neuron/llama >> neuron/llama(tp = 2)", "-i", "n", "-o", "two"), 38, 76),
+                          (("--reverse", "neuron/llama", "-i", "n", "-o", "whole"), 21, 76),
+                          (("~neuron/llama >> vllm/llama(tp = 2)", "-i", "n", "-o", "v"), 30, 76)):
+        if "v" in args:
+            neuron.ok("run", *args)
+        out = neuron.ok("verify", *args).out
+        assert f"forward: {n} of {n} tensors" in out and f"backward: {back} of {back} tensors" in out and "note" not in out
+
+
+def test_diff_of_different_ranks_says_what_to_do(neuron):
+    neuron.ok("run", "~neuron/llama >> neuron/llama(tp = 2)", "-i", "n", "-o", "two")
+    for a, b, said in (("n", "two", "n is files of ranks (tp 4, pp 2), two is files of ranks (tp 2, pp 1): "),
+                       ("tiny", "two", "tiny is not, two is files of ranks (tp 2, pp 1): ")):
+        r = neuron("diff", a, b)
+        assert r.status == 1 and f"note: {said}with a map from one to the other" in r.out
+    name = "two/" + NEURON.format(1, 0)
+    data = bytearray(neuron.path(name).read_bytes())
+    data[len(data) // 2] ^= 1
+    neuron.ok("run", "~neuron/llama >> neuron/llama(tp = 2)", "-i", "n", "-o", "same")
+    neuron.path(name).write_bytes(data)
+    r = neuron("diff", "same", "two")
+    assert r.status == 1 and "note" not in r.out
+    assert r.out.startswith(f"DIFFERENT  {NEURON.format(1, 0)}: "), r  # a name too wide for its column
