@@ -3,40 +3,21 @@
  * An output element belongs to one product of its term; the partner product says where on the other side it lies.  An
  * axis that is a dimension on both sides becomes a dimension of the box; one that is in a key of the reading side is
  * enumerated, one box each; one that only the output has (broadcast) reads with stride 0. */
-#include "compiler/bind_geom.h"
-
 #include "base/checked.h"
+#include "compiler/bind_geom_priv.h"
 #include "compiler/op.h"
-#include "compiler/pattern.h"
 #include "compiler/scalar.h"
-
-/* One side of one product at known sizes. */
-struct place {
-    const struct wm_rterm *term;
-    const struct wm_product *product;
-    const struct wm_alt *alt;
-    uint32_t first_slot;         /* instance slot of the term's first tensor (reading side) */
-};
-
-struct geom {
-    struct wm_bind *b;
-    const struct wm_inst *x;
-    const struct wm_rule *r;
-    const struct wm_sizes *z;
-    int rs, ws;
-    struct wm_alts *alts[2];     /* by side and term */
-    uint32_t *first_slot;        /* of the reading terms */
-    uint32_t elem;               /* of the copies */
-    enum wm_dtype dtype;         /* of the outputs */
-    struct wm_variant *v;
-};
 
 /* A box under construction: the dimensions, and the axes of keys that have to be enumerated. */
 struct nest {
     struct wm_dim dim[2 * WM_MAX_RANK];
     uint32_t ndim;
     struct wm_box box;
-    struct { uint32_t axis; int64_t extent, dst; int64_t from; } each[WM_MAX_RANK];
+    struct {
+        uint32_t axis;
+        int64_t extent, dst;
+        int64_t from;
+    } each[WM_MAX_RANK];
     uint32_t neach;
 };
 
@@ -68,8 +49,8 @@ wm_term_count(const struct wm_rterm *t, const struct wm_rule *r, const struct wm
 }
 
 void
-wm_term_position(struct wm_bind *b, const struct wm_inst *x, const struct wm_rterm *t,
-                 const struct wm_sizes *z, int64_t n, int64_t *pos)
+wm_term_position(struct wm_bind *b, const struct wm_inst *x, const struct wm_rterm *t, const struct wm_sizes *z,
+                 int64_t n, int64_t *pos)
 {
     for (uint32_t k = t->nkey_axis; k-- > 0;) {
         const struct wm_axis *ax = &x->rule->axis.item[t->key_axis[k]];
@@ -83,37 +64,9 @@ wm_term_position(struct wm_bind *b, const struct wm_inst *x, const struct wm_rte
     }
 }
 
-static int64_t
-stride_of(const struct wm_alt *alt, uint32_t axis)
-{
-    for (uint32_t k = 0; k < alt->naxis; k++)
-        if (alt->axis[k] == axis)
-            return alt->stride[k];
-    return -1;
-}
-
-/* Which key axis of the term is it?  WM_NONE: none. */
-static uint32_t
-key_axis(const struct wm_rterm *t, uint32_t axis)
-{
-    for (uint32_t k = 0; k < t->nkey_axis; k++)
-        if (t->key_axis[k] == axis)
-            return k;
-    return WM_NONE;
-}
-
-static bool
-has_axis(const struct wm_product *p, uint32_t axis)
-{
-    for (uint32_t k = 0; k < p->naxis; k++)
-        if (p->axis[k] == axis)
-            return true;
-    return false;
-}
-
 /* Slot of the reading term's tensor at the given positions of its key axes. */
-static uint32_t
-slot_at(const struct geom *q, const struct place *p, const int64_t *pos)
+uint32_t
+wm_geom_slot(const struct wm_geom_make *q, const struct wm_geom_place *p, const int64_t *pos)
 {
     int64_t n = 0;
 
@@ -125,7 +78,7 @@ slot_at(const struct geom *q, const struct place *p, const int64_t *pos)
 
 /* Emit the box once for each combination of the enumerated axes. */
 static void
-emit(const struct geom *q, struct nest *n, const struct place *src, int64_t *pos, struct wm_imap *map)
+emit(const struct wm_geom_make *q, struct nest *n, const struct wm_geom_place *src, int64_t *pos, struct wm_imap *map)
 {
     int64_t at[WM_MAX_RANK] = {0}, base = n->box.dst_base;
 
@@ -140,7 +93,7 @@ emit(const struct geom *q, struct nest *n, const struct place *src, int64_t *pos
             pos[key_axis(src->term, n->each[k].axis)] = at[k] + n->each[k].from;
             n->box.dst_base += at[k] * n->each[k].dst;
         }
-        n->box.slot[0] = slot_at(q, src, pos);
+        n->box.slot[0] = wm_geom_slot(q, src, pos);
         n->box.rank = (uint16_t)n->ndim;
         wm_imap_add(map, &n->box, n->dim);
         while (i > 0 && ++at[i - 1] == n->each[i - 1].extent)
@@ -150,32 +103,31 @@ emit(const struct geom *q, struct nest *n, const struct place *src, int64_t *pos
     }
 }
 
-static struct place
-place_of(const struct geom *q, int s, uint32_t product)
+struct wm_geom_place
+wm_geom_place_of(const struct wm_geom_make *q, int s, uint32_t product)
 {
     const struct wm_product *p = &q->r->side[s].product[product];
 
-    return (struct place){&q->r->side[s].term[p->term], p, &q->alts[s][p->term].alt.item[p->alt],
-                          s == q->rs ? q->first_slot[p->term] : 0};
+    return (struct wm_geom_place){&q->r->side[s].term[p->term], p, &q->alts[s][p->term].alt.item[p->alt],
+                                  s == q->rs ? q->first_slot[p->term] : 0};
 }
 
 /* Dimensions of a product that is filled: those of its own pattern. */
 static void
-fill_box(const struct geom *q, const struct place *dst, uint32_t elem, struct wm_imap *map)
+fill_box(const struct wm_geom_make *q, const struct wm_geom_place *dst, uint32_t elem, struct wm_imap *map)
 {
     struct nest n = {.box = {.dst_base = dst->alt->off, .elem = elem}};
 
     for (uint32_t k = 0; k < dst->alt->naxis; k++)
-        n.dim[n.ndim++] = (struct wm_dim){.extent = q->z->axis[dst->alt->axis[k]],
-                                          .dst = dst->alt->stride[k]};
+        n.dim[n.ndim++] = (struct wm_dim){.extent = q->z->axis[dst->alt->axis[k]], .dst = dst->alt->stride[k]};
     n.box.rank = (uint16_t)n.ndim;
     wm_imap_add(map, &n.box, n.dim);
 }
 
 /* Boxes of one product of an output: `wpos` are the positions of its own key axes. */
 static bool
-copy_boxes(const struct geom *q, const struct place *dst, const struct place *src, const int64_t *wpos,
-           struct wm_imap *map)
+copy_boxes(const struct wm_geom_make *q, const struct wm_geom_place *dst, const struct wm_geom_place *src,
+           const int64_t *wpos, struct wm_imap *map)
 {
     struct nest n = {.box = {.dst_base = dst->alt->off, .nsrc = 1, .elem = q->elem}};
     int64_t pos[WM_MAX_RANK] = {0}, s;
@@ -197,8 +149,8 @@ copy_boxes(const struct geom *q, const struct place *dst, const struct place *sr
             continue;
         }
         s = stride_of(src->alt, axis);
-        n.dim[n.ndim++] = (struct wm_dim){.extent = q->z->axis[axis], .dst = dst->alt->stride[k],
-                                          .src = {s < 0 ? 0 : s}};
+        n.dim[n.ndim++] =
+            (struct wm_dim){.extent = q->z->axis[axis], .dst = dst->alt->stride[k], .src = {s < 0 ? 0 : s}};
     }
     for (uint32_t k = 0; k < dst->term->nkey_axis; k++) {
         uint32_t axis = dst->term->key_axis[k], key = key_axis(src->term, axis);
@@ -220,157 +172,6 @@ copy_boxes(const struct geom *q, const struct place *dst, const struct place *sr
         }
     }
     emit(q, &n, src, pos, map);
-    return true;
-}
-
-/* ---- checks of what is read but not kept ---- */
-
-static void
-add_check(const struct geom *q, struct wm_imap *map, uint32_t nslot, uint32_t *slot, int64_t nunit,
-          bool replica)
-{
-    struct wm_vout *c = WM_PUSH(q->b->cc->a, &q->v->check);
-
-    *c = (struct wm_vout){.geom = wm_graph_geom(q->b->g, map, nslot), .nslot = nslot, .slot = slot,
-                          .nunit = nunit, .replica = replica, .pad = !replica};
-}
-
-/* One comparison box: axis `b` runs over 1 .. n-1 in operand 1 and is 0 in operand 0; the axes of `zero` behind it stay 0. */
-static void
-compare_axis(const struct geom *q, const struct place *src, const uint32_t *axis, uint32_t naxis,
-             uint32_t which, const bool *copies, uint32_t elem)
-{
-    struct wm_arena *a = q->b->cc->a;
-    struct wm_imap map;
-    int64_t count = 1, at[WM_MAX_RANK] = {0}, extent[WM_MAX_RANK];
-    WM_VEC(uint32_t) slot = {0};
-
-    wm_imap_init(&map, a);
-    for (uint32_t k = 0; k < naxis; k++) {
-        extent[k] = q->z->axis[axis[k]];
-        if (k == which)
-            extent[k]--;
-        else if (k > which && copies[k])
-            extent[k] = 1;
-        count *= extent[k] > 0 ? extent[k] : 0;
-    }
-    if (count == 0)
-        return;
-    /* key axes are enumerated, the others are dimensions */
-    for (;;) {
-        struct wm_dim dim[WM_MAX_RANK * 2];
-        struct wm_box box = {.nsrc = 2, .elem = elem};
-        int64_t pos[2][WM_MAX_RANK] = {{0}, {0}}, dst = 1;
-        uint32_t i = naxis;
-
-        box.src_base[0] = box.src_base[1] = src->alt->off;
-        for (uint32_t k = naxis; k-- > 0;) {
-            uint32_t key = key_axis(src->term, axis[k]);
-            int64_t s = stride_of(src->alt, axis[k]);
-
-            if (key != WM_NONE) {
-                pos[0][key] = k == which ? 0 : at[k];
-                pos[1][key] = k == which ? at[k] + 1 : at[k];
-                box.dst_base += at[k] * dst;
-            } else {
-                if (k == which)
-                    box.src_base[1] += s;
-                dim[box.rank++] = (struct wm_dim){.extent = extent[k], .dst = dst,
-                                                  .src = {k == which ? 0 : s, s}};
-            }
-            dst *= extent[k];
-        }
-        for (uint32_t o = 0; o < 2; o++) {
-            *WM_PUSH(a, &slot) = slot_at(q, src, pos[o]);
-            box.slot[o] = slot.n - 1;
-        }
-        wm_imap_add(&map, &box, dim);
-        while (i > 0 && (key_axis(src->term, axis[i - 1]) == WM_NONE || ++at[i - 1] == extent[i - 1]))
-            at[--i] = 0;
-        if (i == 0)
-            break;
-    }
-    wm_imap_canon(&map);
-    add_check(q, &map, slot.n, slot.item, count, true);
-}
-
-/* Copies of a product (broadcast axes that the partner lacks) must be equal to the bit. */
-static void
-check_copies(const struct geom *q, const struct place *src, const struct wm_product *partner)
-{
-    const struct wm_product *p = src->product;
-    bool copies[WM_MAX_RANK * 2] = {false};
-    uint32_t elem = WM_NONE;
-
-    for (uint32_t k = 0; k < p->naxis; k++)
-        copies[k] = q->r->axis.item[p->axis[k]].broadcast && !has_axis(partner, p->axis[k]);
-    for (uint32_t k = 0; k < p->naxis; k++) {
-        if (!copies[k])
-            continue;
-        if (elem == WM_NONE)
-            elem = wm_graph_elem(q->b->g, &(struct wm_elem){.kind = WM_EL_EQUAL, .from = q->z->dtype,
-                                                            .to = q->z->dtype, .note = WM_STR("replica")});
-        compare_axis(q, src, p->axis, p->naxis, k, copies, elem);
-    }
-}
-
-/* A constant as one element of a dtype. */
-static bool
-constant(const struct geom *q, const struct wm_expr *e, enum wm_dtype dtype, enum wm_elem_kind kind,
-         uint32_t *elem)
-{
-    struct wm_elem el = {.kind = kind, .from = dtype, .to = dtype, .note = WM_STR("padding")};
-    struct wm_value v = wm_eval(&q->b->be, q->x->me, &q->x->scope, e);
-
-    if (v.kind != WM_V_INT && v.kind != WM_V_FLOAT && v.kind != WM_V_BOOL) {
-        if (v.kind != WM_V_ERROR)
-            wm_report(&q->b->cc->diags, WM_E_VALUE_TYPE, e->span, "a fill value must be a number, this is %s",
-                      wm_vkind_name(v.kind));
-        return false;
-    }
-    if (!wm_scalar_fill(dtype, v, el.pattern)) {
-        wm_report(&q->b->cc->diags, WM_E_FILL, e->span, "the value does not fit in %s",
-                  wm_dtype_info[dtype].name);
-        return false;
-    }
-    *elem = wm_graph_elem(q->b->g, &el);
-    return true;
-}
-
-/* Padding that is read is dropped; --strict-pad looks at it. */
-static bool
-check_padding(const struct geom *q, const struct place *src)
-{
-    const struct wm_axis *pad = &q->r->axis.item[src->product->pad];
-    struct wm_arena *a = q->b->cc->a;
-    int64_t n = wm_term_count(src->term, q->r, q->z);
-    uint32_t elem;
-
-    if (!constant(q, pad->pad, q->z->dtype, WM_EL_IS_FILL, &elem))
-        return false;
-    for (int64_t i = 0; i < n; i++) {
-        struct wm_dim dim[WM_MAX_RANK * 2];
-        struct wm_box box = {.nsrc = 1, .elem = elem};
-        struct wm_imap map;
-        int64_t dst = 1;
-        uint32_t *slot = WM_NEW(a, uint32_t);
-
-        box.src_base[0] = src->alt->off;
-        for (uint32_t k = src->alt->naxis; k-- > 0;) {
-            int64_t extent = q->z->axis[src->alt->axis[k]];
-
-            dim[box.rank++] = (struct wm_dim){.extent = extent, .dst = dst,
-                                              .src = {src->alt->stride[k]}};
-            dst *= extent;
-        }
-        if (dst == 0)
-            return true;
-        *slot = src->first_slot + (uint32_t)i;
-        wm_imap_init(&map, a);
-        wm_imap_add(&map, &box, dim);
-        wm_imap_canon(&map);
-        add_check(q, &map, 1, slot, dst, false);
-    }
     return true;
 }
 
@@ -403,7 +204,7 @@ wm_compact_slots(struct wm_arena *a, struct wm_imap *map, struct wm_vout *out)
 }
 
 static bool
-output_shape(const struct geom *q, const struct wm_rterm *t, struct wm_vout *out)
+output_shape(const struct wm_geom_make *q, const struct wm_rterm *t, struct wm_vout *out)
 {
     int64_t *shape = WM_NEW_N(q->b->cc->a, int64_t, t->ndim + q->z->rest_rank);
 
@@ -422,22 +223,22 @@ output_shape(const struct geom *q, const struct wm_rterm *t, struct wm_vout *out
 }
 
 static bool
-output_boxes(const struct geom *q, const struct wm_rterm *t, const int64_t *pos, struct wm_imap *map)
+output_boxes(const struct wm_geom_make *q, const struct wm_rterm *t, const int64_t *pos, struct wm_imap *map)
 {
     for (uint32_t i = 0; i < t->nproduct; i++) {
-        struct place dst = place_of(q, q->ws, t->first_product + i);
+        struct wm_geom_place dst = wm_geom_place_of(q, q->ws, t->first_product + i);
         uint32_t elem;
 
         if (q->r->side[q->rs].fill) {
-            if (!constant(q, q->r->side[q->rs].fill->value, q->dtype, WM_EL_FILL, &elem))
+            if (!wm_geom_constant(q, q->r->side[q->rs].fill->value, q->dtype, WM_EL_FILL, &elem))
                 return false;
             fill_box(q, &dst, elem, map);
         } else if (dst.product->pad != WM_NONE) {
-            if (!constant(q, q->r->axis.item[dst.product->pad].pad, q->dtype, WM_EL_FILL, &elem))
+            if (!wm_geom_constant(q, q->r->axis.item[dst.product->pad].pad, q->dtype, WM_EL_FILL, &elem))
                 return false;
             fill_box(q, &dst, elem, map);
         } else {
-            struct place src = place_of(q, q->rs, dst.product->partner);
+            struct wm_geom_place src = wm_geom_place_of(q, q->rs, dst.product->partner);
 
             if (!copy_boxes(q, &dst, &src, pos, map)) {
                 wm_report(&q->b->cc->diags, WM_E_PICK, q->r->span, "a picked position is out of range");
@@ -449,7 +250,7 @@ output_boxes(const struct geom *q, const struct wm_rterm *t, const int64_t *pos,
 }
 
 static bool
-make_output(const struct geom *q, const struct wm_rterm *t, int64_t n, struct wm_vout *out)
+make_output(const struct wm_geom_make *q, const struct wm_rterm *t, int64_t n, struct wm_vout *out)
 {
     int64_t pos[WM_MAX_RANK] = {0};
     struct wm_imap map;
@@ -470,50 +271,7 @@ make_output(const struct geom *q, const struct wm_rterm *t, int64_t n, struct wm
 }
 
 static bool
-make_checks(const struct geom *q)
-{
-    for (uint32_t i = 0; i < q->r->side[q->rs].nproduct; i++) {
-        struct place src = place_of(q, q->rs, i);
-
-        if (src.product->pad != WM_NONE) {
-            if (!check_padding(q, &src))
-                return false;
-        } else if (src.product->partner != WM_NONE) {
-            check_copies(q, &src, &q->r->side[q->ws].product[src.product->partner]);
-        }
-    }
-    return true;
-}
-
-/* A two-way fill that is read: the tensor must be that value throughout. */
-static bool
-check_fill(const struct geom *q)
-{
-    const struct wm_fill *f = q->r->side[q->ws].fill;
-    const struct wm_rterm *t = &q->r->side[q->rs].term[0];
-    int64_t n = wm_term_count(t, q->r, q->z);
-    uint32_t elem;
-
-    if (!constant(q, f->value, q->z->dtype, WM_EL_IS_FILL, &elem))
-        return false;
-    for (int64_t i = 0; i < n; i++) {
-        struct wm_box box = {.nsrc = 1, .elem = elem, .rank = 1};
-        struct wm_dim dim = {.extent = q->alts[q->rs][0].extent, .dst = 1, .src = {1}};
-        struct wm_imap map;
-        uint32_t *slot = WM_NEW(q->b->cc->a, uint32_t);
-
-        *slot = (uint32_t)i;
-        wm_imap_init(&map, q->b->cc->a);
-        wm_imap_add(&map, &box, &dim);
-        wm_imap_canon(&map);
-        add_check(q, &map, 1, slot, dim.extent, false);
-        q->v->check.item[q->v->check.n - 1].pad = false;
-    }
-    return true;
-}
-
-static bool
-expand_sides(struct geom *q)
+expand_sides(struct wm_geom_make *q)
 {
     uint32_t slot = 0;
 
@@ -521,8 +279,7 @@ expand_sides(struct geom *q)
         q->alts[s] = WM_NEW_N(q->b->cc->a, struct wm_alts, q->r->side[s].nterm);
         for (uint32_t t = 0; t < q->r->side[s].nterm; t++)
             if (!wm_term_expand(q->b->cc->a, &q->r->side[s].term[t], q->z->axis, &q->alts[s][t])) {
-                wm_report(&q->b->cc->diags, WM_E_EXTENTS, q->r->side[s].term[t].span,
-                          "the tensor would be too large");
+                wm_report(&q->b->cc->diags, WM_E_EXTENTS, q->r->side[s].term[t].span, "the tensor would be too large");
                 return false;
             }
     }
@@ -538,7 +295,7 @@ static struct wm_variant *
 make_variant(struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *z)
 {
     const struct wm_rule *r = x->rule;
-    struct geom q = {.b = b, .x = x, .r = r, .z = z, .rs = b->rs, .ws = b->ws, .dtype = z->dtype};
+    struct wm_geom_make q = {.b = b, .x = x, .r = r, .z = z, .rs = b->rs, .ws = b->ws, .dtype = z->dtype};
     uint32_t n = 0, at = 0;
 
     q.v = WM_NEW(b->cc->a, struct wm_variant);
@@ -560,8 +317,8 @@ make_variant(struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *
                 return NULL;
     }
     if (r->side[b->ws].fill)
-        return check_fill(&q) ? q.v : NULL;
-    return make_checks(&q) ? q.v : NULL;
+        return wm_geom_check_fill(&q) ? q.v : NULL;
+    return wm_geom_checks(&q) ? q.v : NULL;
 }
 
 /* Sizes that a variant depends on.  Constants, picked positions and scales may depend on an index through their
@@ -578,8 +335,8 @@ signature(const struct wm_inst *x, const struct wm_sizes *z, struct wm_buf *sig)
     wm_buf_puts(sig, (struct wm_str){(const char *)z->rest, z->rest_rank * sizeof(*z->rest)});
     for (uint32_t i = 0; i < z->npipe; i++) {
         wm_buf_puts(sig, (struct wm_str){(const char *)&z->pipe[i]->rank, sizeof(z->pipe[i]->rank)});
-        wm_buf_puts(sig, (struct wm_str){(const char *)z->pipe[i]->shape,
-                                         z->pipe[i]->rank * sizeof(*z->pipe[i]->shape)});
+        wm_buf_puts(sig,
+                    (struct wm_str){(const char *)z->pipe[i]->shape, z->pipe[i]->rank * sizeof(*z->pipe[i]->shape)});
     }
     for (uint32_t i = 1; i < r->axis.n; i++)
         values |= r->axis.item[i].pick || r->axis.item[i].pad;
@@ -589,8 +346,7 @@ signature(const struct wm_inst *x, const struct wm_sizes *z, struct wm_buf *sig)
 }
 
 struct wm_variant *
-wm_variant_get(struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *z,
-               struct wm_rule_cache *cache)
+wm_variant_get(struct wm_bind *b, const struct wm_inst *x, const struct wm_sizes *z, struct wm_rule_cache *cache)
 {
     struct wm_variant *v;
     uint32_t seen;

@@ -3,7 +3,6 @@
  * Reading: tensors in files become logical tensors (keys with places).  Writing: the reverse.  A side without file lines
  * takes names as keys. */
 #include "compiler/bind.h"
-#include "compiler/check.h"
 #include "compiler/select.h"
 
 /* ---- files ---- */

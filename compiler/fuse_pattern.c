@@ -1,44 +1,10 @@
 /* compiler/fuse_pattern.c -- rules that meet in the middle, both with patterns, as one rule.
  *
- * Enters: a center, whose tensors in the middle are those of its leaves; the leaves meet nobody else.  The patterns of a
- * middle tensor on both sides are made equal, dimension by dimension: an axis becomes what the other pattern has in its
- * place.  Leaves: the outer terms of all of them, with those replacements.  What would need more than that (two products
- * that cut one dimension differently) is refused. */
-#include "compiler/fuse.h"
-
-/* An axis of the rule that is made. */
-struct axis {
-    struct wm_str name;
-    struct wm_expr *size;        /* NULL: not said */
-    bool said;                   /* by `where`: it must be said again */
-    bool fixed;                  /* it may not be replaced */
-    const struct wm_pat *to;     /* what replaces it */
-};
-
-/* A half with copies of its patterns. */
-struct member {
-    struct wm_half *h;
-    const struct wm_guest *guest; /* NULL: the center */
-    uint32_t *center_term;        /* [terms in the middle] */
-    struct wm_pattern **mid, **out;
-    uint32_t first, end;          /* its axes */
-    struct wm_pat **rest;         /* what its `...` is; NULL: itself */
-    uint32_t nrest;
-    bool has_rest;
-};
-
-struct star {
-    struct wm_fuse *x;
-    WM_VEC(struct member) at;     /* the center first */
-    WM_VEC(struct axis) axis;
-    struct wm_rule_out o;
-};
-
-static bool
-fail(struct star *s, const struct member *m)
-{
-    return wm_fuse_fail(s->x, s->at.item[0].h, m->h, "both change the tensor between them, and their axes cut it differently");
-}
+ * Enters: a center, whose tensors in the middle are those of its leaves; the leaves meet nobody else.  The patterns of
+ * a middle tensor on both sides are made equal, dimension by dimension: an axis becomes what the other pattern has in
+ * its place.  Leaves: the outer terms of all of them, with those replacements.  What would need more than that (two
+ * products that cut one dimension differently) is refused. */
+#include "compiler/fuse_star.h"
 
 /* ---- who belongs together ---- */
 
@@ -58,8 +24,8 @@ same_guest(const struct wm_guest *a, const struct wm_guest *b)
     return true;
 }
 
-static struct member *
-find(struct star *s, const struct wm_half *h)
+static struct wm_star_member *
+find(struct wm_star *s, const struct wm_half *h)
 {
     for (uint32_t i = 0; i < s->at.n; i++)
         if (s->at.item[i].h == h)
@@ -68,19 +34,19 @@ find(struct star *s, const struct wm_half *h)
 }
 
 static void
-add_member(struct star *s, struct wm_half *h, const struct wm_guest *guest)
+add_member(struct wm_star *s, struct wm_half *h, const struct wm_guest *guest)
 {
     uint32_t n = h->r->side[h->mid].nterm;
-    struct member *m = WM_PUSH(s->x->cc->a, &s->at);
+    struct wm_star_member *m = WM_PUSH(s->x->cc->a, &s->at);
 
-    *m = (struct member){.h = h, .guest = guest, .center_term = WM_NEW_N(s->x->cc->a, uint32_t, n)};
+    *m = (struct wm_star_member){.h = h, .guest = guest, .center_term = WM_NEW_N(s->x->cc->a, uint32_t, n)};
     for (uint32_t t = 0; t < n; t++)
         m->center_term[t] = WM_NONE;
 }
 
 /* All that meet the center, once for each of their terms, and nobody else.  False: not so, or (why) a failure. */
 static bool
-gather(struct star *s, const struct wm_links *l, struct wm_half *center)
+gather(struct wm_star *s, const struct wm_links *l, struct wm_half *center)
 {
     int which = center->mid == 0; /* 0: of the first map */
 
@@ -88,7 +54,7 @@ gather(struct star *s, const struct wm_links *l, struct wm_half *center)
     add_member(s, center, NULL);
     for (uint32_t i = 0; i < l->at.n; i++) {
         const struct wm_link *p = &l->at.item[i];
-        struct member *m;
+        struct wm_star_member *m;
 
         if (p->h[which] != center)
             continue;
@@ -116,7 +82,7 @@ gather(struct star *s, const struct wm_links *l, struct wm_half *center)
 /* ---- axes and copies ---- */
 
 static bool
-is_named(const struct star *s, struct wm_str name)
+is_named(const struct wm_star *s, struct wm_str name)
 {
     for (uint32_t i = 0; i < s->axis.n; i++)
         if (wm_str_eq(s->axis.item[i].name, name))
@@ -124,18 +90,9 @@ is_named(const struct star *s, struct wm_str name)
     return false;
 }
 
-static struct axis *
-axis_of(struct star *s, const struct wm_pat *p)
-{
-    for (uint32_t i = 0; p->kind == WM_PT_AXIS && i < s->axis.n; i++)
-        if (wm_str_eq(s->axis.item[i].name, p->name))
-            return &s->axis.item[i];
-    return NULL;
-}
-
 /* The number of values of an index, as `len(name)`. */
 static struct wm_expr *
-name_expr(struct star *s, struct wm_str name, bool len)
+name_expr(struct wm_star *s, struct wm_str name, bool len)
 {
     struct wm_arena *a = s->x->cc->a;
     struct wm_expr *e = WM_NEW(a, struct wm_expr), *call;
@@ -144,15 +101,15 @@ name_expr(struct star *s, struct wm_str name, bool len)
     if (!len)
         return e;
     call = WM_NEW(a, struct wm_expr);
-    *call = (struct wm_expr){.kind = WM_EX_CALL, .span = s->o.span, .s = WM_STR("len"), .narg = 1,
-                             .arg = WM_NEW_N(a, struct wm_expr *, 1)};
+    *call = (struct wm_expr){
+        .kind = WM_EX_CALL, .span = s->o.span, .s = WM_STR("len"), .narg = 1, .arg = WM_NEW_N(a, struct wm_expr *, 1)};
     call->arg[0] = e;
     return call;
 }
 
 /* The axes of a member, under names that no other member has.  Sizes are taken before the names change. */
 static void
-add_axes(struct star *s, struct member *m)
+add_axes(struct wm_star *s, struct wm_star_member *m)
 {
     struct wm_flat *f = &s->x->flat;
     const struct wm_rule *r = m->h->r;
@@ -161,9 +118,9 @@ add_axes(struct star *s, struct member *m)
     m->first = s->axis.n;
     for (uint32_t i = 1; i < r->axis.n; i++) {
         const struct wm_axis *ax = &r->axis.item[i];
-        struct axis *to;
-        struct axis one = {.name = wm_flat_name(f, m->h->part, ax->name),
-                           .fixed = ax->var != WM_NONE || ax->broadcast || ax->pick || ax->pad};
+        struct wm_star_axis *to;
+        struct wm_star_axis one = {.name = wm_flat_name(f, m->h->part, ax->name),
+                                   .fixed = ax->var != WM_NONE || ax->broadcast || ax->pick || ax->pad};
 
         if (ax->var == WM_NONE && ax->named)
             one.size = name_expr(s, one.name, false);
@@ -190,7 +147,7 @@ add_axes(struct star *s, struct member *m)
 }
 
 static struct wm_pattern **
-copy_patterns(struct star *s, const struct member *m, int side)
+copy_patterns(struct wm_star *s, const struct wm_star_member *m, int side)
 {
     uint32_t n = m->h->r->side[side].nterm;
     struct wm_pattern **out = WM_NEW_N(s->x->cc->a, struct wm_pattern *, n);
@@ -202,7 +159,7 @@ copy_patterns(struct star *s, const struct member *m, int side)
 
 /* Conditions, axes and patterns of a member; the names of its part are its own until the end. */
 static bool
-enter_member(struct star *s, struct member *m, struct wm_expr **only, bool *optional)
+enter_member(struct wm_star *s, struct wm_star_member *m, struct wm_expr **only, bool *optional)
 {
     const struct wm_rule *r = m->h->r;
 
@@ -212,7 +169,8 @@ enter_member(struct star *s, struct member *m, struct wm_expr **only, bool *opti
         return wm_fuse_fail(s->x, s->at.item[0].h, m->h, "both change the tensor between them");
     for (uint32_t v = 0; v < r->var.n; v++)
         if (r->var.item[v].kind == WM_VAR_COMPOSITE)
-            return wm_fuse_fail(s->x, s->at.item[0].h, m->h, "both change the tensor between them, and one has a composite "
+            return wm_fuse_fail(s->x, s->at.item[0].h, m->h,
+                                "both change the tensor between them, and one has a composite "
                                 "index");
     wm_fuse_enter(s->x, m->h, m->guest);
     wm_fuse_conditions(&s->o, m->h);
@@ -220,7 +178,7 @@ enter_member(struct star *s, struct member *m, struct wm_expr **only, bool *opti
     for (uint32_t v = 0; m->guest && v < r->var.n; v++)
         for (uint32_t i = 1; i < r->axis.n; i++)
             if (r->axis.item[i].var == v && (m->guest->var[v].at.n != 1 || m->h->word[v] != WM_NONE))
-                return fail(s, m);
+                return wm_star_fail(s, m);
     add_axes(s, m);
     m->mid = copy_patterns(s, m, m->h->mid);
     m->out = copy_patterns(s, m, 1 - m->h->mid);
@@ -228,227 +186,17 @@ enter_member(struct star *s, struct member *m, struct wm_expr **only, bool *opti
     return true;
 }
 
-/* ---- making patterns equal ---- */
-
-/* What an axis has become, if anything. */
-static const struct wm_pat *
-resolved(struct star *s, const struct wm_pat *p)
-{
-    const struct axis *ax = axis_of(s, p);
-
-    while (ax && ax->to) {
-        p = ax->to;
-        ax = axis_of(s, p);
-    }
-    return p;
-}
-
-static bool
-occurs(struct star *s, const struct wm_pat *in, struct wm_str name)
-{
-    in = resolved(s, in);
-    if (in->kind == WM_PT_AXIS)
-        return wm_str_eq(in->name, name);
-    for (uint32_t i = 0; i < in->nitem; i++)
-        if (occurs(s, in->item[i], name))
-            return true;
-    return false;
-}
-
-/* Are both of one size, by the same words? */
-static bool
-same_size(struct star *s, const struct wm_pat *p, const struct wm_pat *q)
-{
-    const struct axis *a, *b;
-
-    p = resolved(s, p);
-    q = resolved(s, q);
-    a = axis_of(s, p);
-    b = axis_of(s, q);
-    if (a && b)
-        return a == b || (a->size && b->size && wm_same_text(s->x->cc, a->size, b->size));
-    if (p->kind != q->kind || p->kind == WM_PT_AXIS || p->nitem != q->nitem)
-        return false;
-    for (uint32_t i = 0; i < p->nitem; i++)
-        if (!same_size(s, p->item[i], q->item[i]))
-            return false;
-    return p->kind == WM_PT_ONE || p->nitem > 0;
-}
-
-static bool
-bind(struct star *s, const struct wm_pat *p, const struct wm_pat *to)
-{
-    struct axis *ax = axis_of(s, p);
-
-    if (!ax || ax->fixed || ax->to || occurs(s, to, ax->name))
-        return false;
-    ax->to = to;
-    return true;
-}
-
-static bool unify(struct star *s, const struct wm_pat *p, const struct wm_pat *q);
-
-/* Items [lo, hi) of a product, as one pattern. */
-static const struct wm_pat *
-part_of(struct star *s, const struct wm_pat *p, uint32_t lo, uint32_t hi)
-{
-    struct wm_pat *out;
-
-    if (hi - lo == 1)
-        return p->item[lo];
-    out = WM_NEW(s->x->cc->a, struct wm_pat);
-    *out = *p;
-    out->item = p->item + lo;
-    out->nitem = hi - lo;
-    return out;
-}
-
-/* Equal factors at both ends go together; what is left must be one factor on one side. */
-static bool
-unify_products(struct star *s, const struct wm_pat *p, const struct wm_pat *q)
-{
-    uint32_t lo = 0, pn = p->nitem, qn = q->nitem;
-
-    while (lo + 1 < pn && lo + 1 < qn && same_size(s, p->item[lo], q->item[lo])) {
-        if (!unify(s, p->item[lo], q->item[lo]))
-            return false;
-        lo++;
-    }
-    while (pn - lo > 1 && qn - lo > 1 && same_size(s, p->item[pn - 1], q->item[qn - 1])) {
-        if (!unify(s, p->item[pn - 1], q->item[qn - 1]))
-            return false;
-        pn--;
-        qn--;
-    }
-    return (pn - lo == 1 || qn - lo == 1) && unify(s, part_of(s, p, lo, pn), part_of(s, q, lo, qn));
-}
-
-static bool
-unify(struct star *s, const struct wm_pat *p, const struct wm_pat *q)
-{
-    const struct axis *a, *b;
-
-    p = resolved(s, p);
-    q = resolved(s, q);
-    a = axis_of(s, p);
-    b = axis_of(s, q);
-    if ((a && a == b) || (p->kind == WM_PT_ONE && q->kind == WM_PT_ONE))
-        return true;
-    if (a && b) /* the one whose size is known stays, else the center's */
-        return (b->size && !a->size && bind(s, p, q)) || bind(s, q, p) || bind(s, p, q);
-    if (a || b)
-        return a ? bind(s, p, q) : bind(s, q, p);
-    if (p->kind != q->kind)
-        return false;
-    if (p->kind == WM_PT_PRODUCT)
-        return unify_products(s, p, q);
-    if (p->kind != WM_PT_SUM || !same_size(s, p, q))
-        return false;
-    for (uint32_t i = 0; i < p->nitem; i++)
-        if (!unify(s, p->item[i], q->item[i]))
-            return false;
-    return true;
-}
-
-/* Put what is known of a member's `...` into a pattern. */
-static void
-open_rest(struct star *s, const struct member *m, struct wm_pattern *p)
-{
-    for (uint32_t k = 0; m->has_rest && k < p->ndim; k++) {
-        struct wm_pat **dim;
-
-        if (p->dim[k]->kind != WM_PT_REST)
-            continue;
-        dim = WM_NEW_N(s->x->cc->a, struct wm_pat *, p->ndim - 1 + m->nrest);
-        memcpy(dim, p->dim, k * sizeof(*dim));
-        if (m->nrest)
-            memcpy(dim + k, m->rest, m->nrest * sizeof(*dim));
-        memcpy(dim + k + m->nrest, p->dim + k + 1, (p->ndim - k - 1) * sizeof(*dim));
-        p->dim = dim;
-        p->ndim += m->nrest - 1;
-        return;
-    }
-}
-
-static uint32_t
-rest_at(const struct wm_pattern *p)
-{
-    for (uint32_t k = 0; k < p->ndim; k++)
-        if (p->dim[k]->kind == WM_PT_REST)
-            return k;
-    return WM_NONE;
-}
-
-/* `...` of `m` is what the other pattern has there. */
-static bool
-learn_rest(struct star *s, struct member *m, struct wm_pattern *p, const struct wm_pattern *q)
-{
-    uint32_t at = rest_at(p), n = q->ndim;
-
-    if (at == WM_NONE)
-        return true;
-    if (n + 1 < p->ndim)
-        return false;
-    m->has_rest = true;
-    m->nrest = n - (p->ndim - 1);
-    m->rest = q->dim + at;
-    open_rest(s, m, p);
-    return true;
-}
-
-static bool
-unify_term(struct star *s, struct member *m, struct wm_pattern *c, struct wm_pattern *p)
-{
-    struct member *center = &s->at.item[0];
-    uint32_t ci, pi;
-
-    open_rest(s, center, c);
-    open_rest(s, m, p);
-    ci = rest_at(c);
-    pi = rest_at(p);
-    if (ci != WM_NONE && pi == WM_NONE) {
-        if (!learn_rest(s, center, c, p))
-            return false;
-    } else if (!(ci != WM_NONE && ci == pi && c->ndim == p->ndim) && !learn_rest(s, m, p, c)) {
-        return false;
-    }
-    if (c->ndim != p->ndim)
-        return false;
-    for (uint32_t k = 0; k < c->ndim; k++)
-        if (c->dim[k]->kind != WM_PT_REST && !unify(s, c->dim[k], p->dim[k]))
-            return false;
-    return true;
-}
-
-static bool
-unify_all(struct star *s)
-{
-    for (uint32_t i = 1; i < s->at.n; i++) {
-        struct member *m = &s->at.item[i];
-
-        for (uint32_t t = 0; t < m->h->r->side[m->h->mid].nterm; t++) {
-            struct wm_pattern *c = s->at.item[0].mid[m->center_term[t]];
-
-            if (m->h->whole) /* another name of the same tensor: its pattern is the center's */
-                m->out[t] = c;
-            else if (!unify_term(s, m, c, m->mid[t]))
-                return fail(s, m);
-        }
-    }
-    return true;
-}
-
 /* ---- writing ---- */
 
 /* A copy in which replaced axes are what replaces them; nested products become one. */
 static struct wm_pat *
-written(struct star *s, const struct wm_pat *p)
+written(struct wm_star *s, const struct wm_pat *p)
 {
     struct wm_arena *a = s->x->cc->a;
     struct wm_pat *out = WM_NEW(a, struct wm_pat);
     WM_VEC(struct wm_pat *) item = {0};
 
-    p = resolved(s, p);
+    p = wm_star_resolved(s, p);
     *out = *p;
     for (uint32_t i = 0; i < p->nitem; i++) {
         struct wm_pat *one = written(s, p->item[i]);
@@ -464,13 +212,13 @@ written(struct star *s, const struct wm_pat *p)
 }
 
 static struct wm_pattern *
-write_pattern(struct star *s, const struct member *m, struct wm_pattern *p)
+write_pattern(struct wm_star *s, const struct wm_star_member *m, struct wm_pattern *p)
 {
     struct wm_pattern *out = WM_NEW(s->x->cc->a, struct wm_pattern);
 
     *out = *p;
-    open_rest(s, m, out);
-    open_rest(s, &s->at.item[0], out); /* a leaf's may have become the center's */
+    wm_star_open_rest(s, m, out);
+    wm_star_open_rest(s, &s->at.item[0], out); /* a leaf's may have become the center's */
     p = WM_NEW(s->x->cc->a, struct wm_pattern);
     *p = *out;
     p->dim = WM_NEW_N(s->x->cc->a, struct wm_pat *, out->ndim);
@@ -480,7 +228,7 @@ write_pattern(struct star *s, const struct member *m, struct wm_pattern *p)
 }
 
 static void
-write_terms(struct star *s)
+write_terms(struct wm_star *s)
 {
     struct wm_fuse *x = s->x;
     struct wm_arena *a = x->cc->a;
@@ -490,7 +238,7 @@ write_terms(struct star *s)
         WM_VEC(struct wm_term) term = {0};
 
         for (uint32_t i = side == mid; i < (side == mid ? s->at.n : 1); i++) {
-            const struct member *m = &s->at.item[i];
+            const struct wm_star_member *m = &s->at.item[i];
             int out = 1 - m->h->mid;
 
             wm_fuse_enter(x, m->h, m->guest);
@@ -508,12 +256,12 @@ write_terms(struct star *s)
 }
 
 static struct wm_expr *
-binary(struct star *s, enum wm_expr_kind kind, struct wm_expr *l, struct wm_expr *r)
+binary(struct wm_star *s, enum wm_expr_kind kind, struct wm_expr *l, struct wm_expr *r)
 {
     struct wm_expr *e = WM_NEW(s->x->cc->a, struct wm_expr);
 
-    *e = (struct wm_expr){.kind = kind, .span = s->o.span, .narg = 2, .depth = 8,
-                          .arg = WM_NEW_N(s->x->cc->a, struct wm_expr *, 2)};
+    *e = (struct wm_expr){
+        .kind = kind, .span = s->o.span, .narg = 2, .depth = 8, .arg = WM_NEW_N(s->x->cc->a, struct wm_expr *, 2)};
     e->arg[0] = l;
     e->arg[1] = r;
     return e;
@@ -521,15 +269,15 @@ binary(struct star *s, enum wm_expr_kind kind, struct wm_expr *l, struct wm_expr
 
 /* An axis with a size was replaced: the one factor there whose size nobody says gets it. */
 static void
-pass_size(struct star *s, const struct axis *ax)
+pass_size(struct wm_star *s, const struct wm_star_axis *ax)
 {
     const struct wm_pat *to = written(s, ax->to);
-    struct axis *open = NULL;
+    struct wm_star_axis *open = NULL;
     struct wm_expr *rest = NULL;
     uint32_t n = to->kind == WM_PT_PRODUCT ? to->nitem : 1;
 
     for (uint32_t i = 0; i < n; i++) {
-        struct axis *one = axis_of(s, to->kind == WM_PT_PRODUCT ? to->item[i] : to);
+        struct wm_star_axis *one = wm_star_axis_of(s, to->kind == WM_PT_PRODUCT ? to->item[i] : to);
 
         if (!one || (open && !one->size))
             return;
@@ -545,7 +293,7 @@ pass_size(struct star *s, const struct axis *ax)
 }
 
 static void
-write_sizes(struct star *s)
+write_sizes(struct wm_star *s)
 {
     for (uint32_t i = 0; i < s->axis.n; i++)
         if (s->axis.item[i].to && s->axis.item[i].size)
@@ -554,7 +302,7 @@ write_sizes(struct star *s)
         if (!s->axis.item[i].to && s->axis.item[i].said)
             wm_fuse_binding(&s->o, WM_CL_WHERE, s->axis.item[i].name, s->axis.item[i].size);
     for (uint32_t i = 0; i < s->at.n; i++) {
-        const struct member *m = &s->at.item[i];
+        const struct wm_star_member *m = &s->at.item[i];
 
         wm_fuse_enter(s->x, m->h, m->guest);
         for (uint32_t k = 1; k < m->h->r->axis.n; k++) {
@@ -573,7 +321,7 @@ write_sizes(struct star *s)
 }
 
 static bool
-write_star(struct star *s)
+write_star(struct wm_star *s)
 {
     struct wm_half *center = s->at.item[0].h;
     struct wm_expr *only = NULL;
@@ -584,7 +332,7 @@ write_star(struct star *s)
     for (uint32_t i = 0; i < s->at.n; i++)
         if (!enter_member(s, &s->at.item[i], &only, &optional))
             return false;
-    if (!unify_all(s))
+    if (!wm_star_unify(s))
         return false;
     write_terms(s);
     write_sizes(s);
@@ -599,7 +347,7 @@ write_star(struct star *s)
 bool
 wm_fuse_patterns(struct wm_fuse *x, const struct wm_links *l, struct wm_half *h)
 {
-    struct star s = {.x = x};
+    struct wm_star s = {.x = x};
     int which = h->mid == 0;
     struct wm_half *other = NULL;
 

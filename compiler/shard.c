@@ -6,7 +6,6 @@
 
 #include "base/checked.h"
 #include "compiler/bind_lint.h"
-#include "compiler/check.h"
 #include "compiler/scalar.h"
 
 struct block {
