@@ -6,6 +6,7 @@
 #include "api/fold.h"
 #include "api/table.h"
 #include "api/view.h"
+#include "compiler/graph.h"
 #include "runtime/reflink.h"
 
 /* Pieces of at least so many bytes are copied as the executor copies such pieces. */
@@ -260,6 +261,19 @@ size_line(struct wm_out *o, const char *label, struct wm_str path, uint64_t nten
 }
 
 static void
+adapter_lines(const struct facts *f, struct wm_out *o)
+{
+    const struct wm_manifest *ad = f->p->bind.adapter->manifest;
+
+    size_line(o, "adapter", ad->path, ad->tensor.n, ad->file.n, ad->nbytes);
+    if (!f->p->graph->adapter_into.n)
+        return;
+    wm_buf_printf(&o->b, "%-8smerged into what is written: ", "");
+    wm_buf_safe(&o->b, f->p->graph->adapter_into, 0);
+    wm_buf_putc(&o->b, '\n');
+}
+
+static void
 describe_text(struct facts *f, struct wm_out *o)
 {
     const struct wm_manifest *in = f->p->in;
@@ -274,8 +288,7 @@ describe_text(struct facts *f, struct wm_out *o)
     wm_buf_putc(&o->b, '\n');
     size_line(o, "input", in->path, in->tensor.n, in->file.n, in->nbytes);
     if (f->p->bind.adapter)
-        size_line(o, "adapter", f->p->bind.adapter->manifest->path, f->p->bind.adapter->manifest->tensor.n,
-                  f->p->bind.adapter->manifest->file.n, f->p->bind.adapter->manifest->nbytes);
+        adapter_lines(f, o);
     else if (f->v.nread != in->tensor.n)
         wm_buf_printf(&o->b, "%-8s%" PRIu64 " of its tensors are read\n", "", f->v.nread);
     size_line(o, "output", f->p->output, f->ntensor, f->v.noutfile, f->file_bytes);

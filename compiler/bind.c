@@ -159,6 +159,7 @@ bind_link(struct wm_bind *b, struct wm_tset *placed)
     struct wm_stage *read = NULL, *out;
     struct wm_tset *in = placed;
     uint32_t before = b->cc->diags.nerror;
+    bool taken;
 
     wm_buf_init(&b->key, b->cc->a);
     wm_params_get(&b->be, wm_menv_of(&b->be, b->m));
@@ -183,22 +184,23 @@ bind_link(struct wm_bind *b, struct wm_tset *placed)
             return NULL;
         in = b->in;
     }
-    if (b->first && b->o->adapter) {
-        if (!(read = wm_bind_adapter(b, read, placed)))
-            return NULL;
+    if (!wm_bind_adapter(b, b->rs, in, read, placed->t.n, &read))
+        return NULL;
+    if (read)
         b->in = in = read->out;
-    }
     b->used = WM_NEW_N(b->cc->a, uint8_t, in->t.n);
     b->reader = WM_NEW_N(b->cc->a, const struct wm_rule *, in->t.n);
     b->torn = WM_NEW_N(b->cc->a, bool, in->t.n);
     b->stage = wm_stage_new(g, in);
     if (!wm_bind_rules(b) || b->cc->diags.nerror != before)
         return NULL;
-    wm_check_adapted(b);
     wm_compare_aliases(b, b->stage);
+    taken = b->way && b->way->taken;
     out = b->cc->diags.nerror == before ? wm_bind_write_side(b, b->stage) : NULL;
     if (out && b->lint)
         wm_lint_report(b);
+    if (out && read && b->way && b->way->taken != taken) /* the adapter's tensors go through to the side that is written */
+        read = wm_widen(g, b->o->adapter, read, placed->t.n);
     return out ? wm_stage_fuse(g, read, out) : NULL;
 }
 
@@ -320,70 +322,124 @@ input_set(struct wm_cc *cc, const struct wm_manifest *in)
     return ts;
 }
 
-enum wm_status
-wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, const struct wm_bind_opts *o,
-        struct wm_graph **out, struct wm_err *err)
+/* What all links share. */
+struct binding {
+    struct wm_cc *cc;
+    struct wm_chain *c;
+    const struct wm_manifest *in;
+    const struct wm_bind_opts *o;
+    struct wm_benv config;
+    const struct wm_module *lora;
+    bool reads_parts;
+    struct wm_way way;
+};
+
+static struct wm_bind *
+new_link(struct binding *x, struct wm_graph *g, uint32_t i, const struct wm_tset *placed)
 {
-    struct wm_graph *g = WM_NEW(cc->a, struct wm_graph);
-    struct wm_tset *placed = input_set(cc, in);
-    struct wm_benv config = {0};
-    enum wm_status st = find_config(cc, in, o, &config, err);
-    uint32_t before = cc->diags.nerror;
-    const struct wm_module *lora = NULL;
-    bool reads_parts = false;
+    const struct wm_bind_opts *o = x->o;
+    const struct wm_chain_link *l = &x->c->link.item[o->reverse ? x->c->link.n - 1 - i : i];
+    struct wm_bind *b = WM_NEW(x->cc->a, struct wm_bind);
 
-    if (st != WM_OK || (st = find_parts(c, o, &reads_parts, err)) != WM_OK)
-        return st;
-    g->cc = cc;
-    g->manifest = o->adapter ? with_adapter(cc, in, o->adapter) : in;
-    if (o->adapter) {
-        if (!wm_lora_module(cc, o->adapter, &lora))
-            return WM_NO;
-        config.adapter = o->adapter->config;
-    }
-    *WM_PUSH(cc->a, &g->elem) = (struct wm_elem){.kind = WM_EL_COPY};
-    *WM_PUSH(cc->a, &g->geom) = (struct wm_geom){.nslot = 1};
-    wm_check_defines(cc, c, o);
-    for (uint32_t i = 0; i < c->link.n && cc->diags.nerror == before; i++) {
-        const struct wm_chain_link *l = &c->link.item[o->reverse ? c->link.n - 1 - i : i];
-        struct wm_bind *b = WM_NEW(cc->a, struct wm_bind);
-        struct wm_stage *s;
+    *b = (struct wm_bind){.cc = x->cc, .g = g, .o = o, .be = x->config, .m = l->module, .back = l->inverse != o->reverse};
+    b->rs = b->back;
+    b->ws = !b->back;
+    b->be.cc = x->cc;
+    b->be.exists = key_exists;
+    b->be.keys = wm_values_in_keys;
+    b->be.user = b;
+    b->be.define = o->define;
+    b->be.ndefine = o->ndefine;
+    b->be.settled = o->settled;
+    b->parts = x->reads_parts && !o->parts->full ? o->parts : NULL;
+    b->first = i == 0;
+    b->lora = x->lora;
+    b->way = o->adapter ? &x->way : NULL;
+    b->lint = o->lint ? wm_lint_new(x->cc->a) : NULL;
+    list_files(b, placed, i == 0 ? x->in : NULL);
+    if (i == 0 && x->in->is_dir)
+        b->be.dir = x->in->dir;
+    b->be.file = b->in_files.item;
+    b->be.nfile = i == 0 ? b->in_files.n : 0;
+    wm_benv_enter(&b->be, l);
+    return b;
+}
 
-        *b = (struct wm_bind){.cc = cc, .g = g, .o = o, .be = config, .m = l->module,
-                              .back = l->inverse != o->reverse};
-        b->rs = b->back;
-        b->ws = !b->back;
-        b->be.cc = cc;
-        b->be.exists = key_exists;
-        b->be.keys = wm_values_in_keys;
-        b->be.user = b;
-        b->be.define = o->define;
-        b->be.ndefine = o->ndefine;
-        b->be.settled = o->settled;
-        b->parts = reads_parts && !o->parts->full ? o->parts : NULL;
-        b->first = i == 0;
-        b->lora = lora;
-        b->lint = o->lint ? wm_lint_new(cc->a) : NULL;
-        list_files(b, placed, i == 0 ? in : NULL);
-        if (i == 0 && in->is_dir)
-            b->be.dir = in->dir;
-        b->be.file = b->in_files.item;
-        b->be.nfile = i == 0 ? b->in_files.n : 0;
-        wm_benv_enter(&b->be, l);
-        s = bind_link(b, placed);
+/* All links, one after the other; g->stage has no outputs where there were diagnostics. */
+static enum wm_status
+bind_links(struct binding *x, struct wm_graph *g, struct wm_err *err)
+{
+    struct wm_tset *placed = input_set(x->cc, x->in);
+    uint32_t before = x->cc->diags.nerror;
+    enum wm_status st = WM_OK;
+
+    g->cc = x->cc;
+    g->manifest = x->o->adapter ? with_adapter(x->cc, x->in, x->o->adapter) : x->in;
+    *WM_PUSH(x->cc->a, &g->elem) = (struct wm_elem){.kind = WM_EL_COPY};
+    *WM_PUSH(x->cc->a, &g->geom) = (struct wm_geom){.nslot = 1};
+    for (uint32_t i = 0; i < x->c->link.n && st == WM_OK && x->cc->diags.nerror == before; i++) {
+        struct wm_bind *b = new_link(x, g, i, placed);
+        bool taken = x->way.taken;
+        struct wm_stage *s = bind_link(b, placed);
+
         if (!s)
             break;
+        if (g->stage && x->way.taken != taken) /* the adapter's tensors go through to this link */
+            g->stage = wm_widen(g, x->o->adapter, g->stage, x->in->tensor.n);
         g->stage = wm_stage_fuse(g, g->stage, s);
         if (!g->stage)
             break;
         placed = g->stage->out;
         st = find_carried(b, g, err);
-        if (st != WM_OK)
-            return st;
         find_format(b, g);
         g->out_bind = b;
     }
+    return st;
+}
+
+/* The links again, with the adapter in the layout that has the most of it, where none took it; what was warned of is
+ * warned of once. */
+static enum wm_status
+bind_again(struct binding *x, struct wm_graph **g, uint32_t nlist, uint32_t nwarning, struct wm_err *err)
+{
+    x->cc->diags.list.n = nlist;
+    x->cc->diags.nwarning = nwarning;
+    x->way = (struct wm_way){.want = x->way.best};
+    *g = WM_NEW(x->cc->a, struct wm_graph);
+    return bind_links(x, *g, err);
+}
+
+enum wm_status
+wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, const struct wm_bind_opts *o,
+        struct wm_graph **out, struct wm_err *err)
+{
+    struct wm_graph *g = WM_NEW(cc->a, struct wm_graph);
+    struct binding x = {.cc = cc, .c = c, .in = in, .o = o, .way = {.want = WM_NONE}};
+    enum wm_status st = find_config(cc, in, o, &x.config, err);
+    uint32_t before = cc->diags.nerror, nlist, nwarning;
+
+    if (st != WM_OK || (st = find_parts(c, o, &x.reads_parts, err)) != WM_OK)
+        return st;
+    if (o->adapter) {
+        if (!wm_lora_module(cc, o->adapter, &x.lora))
+            return WM_NO;
+        x.config.adapter = o->adapter->config;
+        if (o->adapter_to != WM_ADAPTER_OTHER) /* from the layout that is read to the one that is written */
+            x.way.want = 0;
+    }
+    wm_check_defines(cc, c, o);
+    if (cc->diags.nerror != before)
+        return WM_NO;
+    nlist = cc->diags.list.n;
+    nwarning = cc->diags.nwarning;
+    st = bind_links(&x, g, err);
+    if (st == WM_OK && o->adapter && !x.way.taken && cc->diags.nerror == before)
+        st = bind_again(&x, &g, nlist, nwarning, err);
+    if (st != WM_OK)
+        return st;
     warn_not_carried(cc, g);
+    if (o->adapter && cc->diags.nerror == before)
+        wm_check_adapted(g, o);
     if (cc->diags.nerror != before)
         return WM_NO;
     if (o->adapter_to != WM_ADAPTER_OTHER && !wm_adapter_convert(g->out_bind, g))
@@ -394,7 +450,7 @@ wm_bind(struct wm_cc *cc, struct wm_chain *c, const struct wm_manifest *in, cons
     }
     if (g->stage->out->by_key.a)
         wm_map_drop(&g->stage->out->by_key);
-    st = wm_select(g, o->only, o->nonly, reads_parts ? NULL : o->parts, err);
+    st = wm_select(g, o->only, o->nonly, x.reads_parts ? NULL : o->parts, err);
     if (st == WM_OK && o->settled)
         o->settled->given = true;
     if (st == WM_OK)

@@ -30,6 +30,15 @@ struct wm_scaled {
     uint32_t s;                  /* the number of their tensor */
 };
 
+/* Where along the chain an adapter goes in (compiler/lora_way.c).  The layouts are the sides that links read and write, in
+ * order. */
+struct wm_way {
+    uint32_t at;                 /* how many layouts bind has come by */
+    uint32_t want;               /* the one that takes it, whether it fits or not; WM_NONE: the first that fits */
+    uint32_t best, most;         /* the first that has the most of it; how many of its tensors */
+    bool taken;
+};
+
 struct wm_bind {
     struct wm_cc *cc;
     struct wm_graph *g;
@@ -59,7 +68,7 @@ struct wm_bind {
     bool first;                  /* link: the files of the input are those of its side */
     struct wm_line *lines;       /* of the side that is read, for wm_is_left_out(); or NULL */
     const struct wm_module *lora; /* whose first side has the lora lines of an adapter that the side has none for; or NULL */
-    WM_VEC(uint32_t) adapted;    /* numbers in `in` of what an adapter changed */
+    struct wm_way *way;          /* of the adapter */
     struct wm_scaled *scale;     /* [in->t.n] before an adapter */
     struct wm_lint *lint;        /* NULL: no warnings of what may be meant otherwise */
 };
@@ -137,19 +146,26 @@ struct wm_stage *wm_bind_scales(struct wm_bind *b, struct wm_stage *read, bool *
  * cut into shards but not yet placed in files. */
 bool wm_check_scales_kept(struct wm_bind *b, const struct wm_stage *st);
 
+/* Has a tensor of a side's layout scales that do not go into it, or is it such scales? */
+bool wm_has_scales(struct wm_bind *b, int side, const struct wm_tset *on, uint32_t t);
+
 /* To a diagnostic about a tensor of scales: whose they are, and in which blocks. */
 void wm_note_scales(struct wm_bind *b, struct wm_diag *d, struct wm_str key);
 
 /* The lines that an adapter is read by where a side has none of its own; *out is NULL where there are none.  False:
  * diagnostics. */
 bool wm_lora_module(struct wm_cc *cc, const struct wm_adapter *ad, const struct wm_module **out);
-/* The adapter of the options goes into what was read (compiler/bind_lora.c).  `read` may be NULL: the logical tensors
- * are those of `placed`.  The result's outputs have their by_key filled.  NULL: diagnostics. */
-struct wm_stage *wm_bind_adapter(struct wm_bind *b, struct wm_stage *read, struct wm_tset *placed);
+/* The adapter of the options goes into a layout, where that takes it: `on`, the outputs of `to` (NULL: those of the link's
+ * input), with its by_key.  The adapter's tensors are inputs of `to` from number `from` on.  *out: the stage whose outputs
+ * the layout is then, with its by_key; `to` where nothing was done.  False: diagnostics. */
+bool wm_bind_adapter(struct wm_bind *b, int side, struct wm_tset *on, struct wm_stage *to, uint32_t from,
+                     struct wm_stage **out);
+/* A copy of a stage whose outputs have the adapter's tensors behind them, which are its inputs from number `from` on. */
+struct wm_stage *wm_widen(struct wm_graph *g, const struct wm_adapter *ad, const struct wm_stage *st, uint32_t from);
 /* What merging would make becomes what the adapter itself is, converted (compiler/adapter_out.c); false: reported. */
 bool wm_adapter_convert(struct wm_bind *b, struct wm_graph *g);
-/* Behind the rules: everything that an adapter changed must have been carried. */
-void wm_check_adapted(struct wm_bind *b);
+/* Behind the chain: everything that an adapter changed must have been carried. */
+void wm_check_adapted(struct wm_graph *g, const struct wm_bind_opts *o);
 
 /* Shard blocks (compiler/shard.c): rank tensors -> whole ones, and whole -> rank ones.  `in` is returned where the
  * side has none. */

@@ -21,11 +21,11 @@ wm_merge_fail(struct wm_merge *g, const char *text)
 /* ---- pairs ---- */
 
 void
-wm_merge_change(struct wm_merge *g, uint32_t w, const struct wm_make *mk)
+wm_merge_change(struct wm_merge *g, uint32_t w, uint32_t t, const struct wm_make *mk)
 {
     g->changed[w] = true;
     g->make[w] = *mk;
-    *WM_PUSH(g->b->cc->a, &g->b->adapted) = w;
+    *WM_PUSH(g->b->cc->a, &g->b->g->adapted) = (struct wm_adapted_key){g->stage->in->t.item[w].key, t - g->nbase};
 }
 
 bool
@@ -42,9 +42,7 @@ check_dtypes(struct wm_merge *g, const struct wm_pair *p)
 
     for (int t = 0; t < WM_LORA_TERMS; t++) {
         enum wm_dtype dt = p->gt[t]->dtype;
-        const struct wm_scaled *scale = t == WM_LORA_W && g->b->scale ? &g->b->scale[p->t[t]] : NULL;
-
-        if (scale && scale->line)
+        if (t == WM_LORA_W && wm_has_scales(g->b, g->side, g->on, p->t[t]))
             return wm_merge_fail(g, wm_arena_printf(a, "`%s` is quantised: dequantise it in one run, and merge the adapter in the "
                                            "next", wm_merge_show(g, p->t[t]).p).p);
         if (!wm_lora_is_real(dt))
@@ -86,7 +84,7 @@ bind_pair(struct wm_merge *g, struct wm_pair *p)
     *WM_PUSH(a, &g->slot) = g->base[w] != WM_NONE ? g->base[w] : w;
     *WM_PUSH(a, &g->slot) = p->t[WM_LORA_B];
     *WM_PUSH(a, &g->slot) = p->t[WM_LORA_A];
-    wm_merge_change(g, p->t[WM_LORA_W], &mk);
+    wm_merge_change(g, w, p->t[WM_LORA_A], &mk);
     return true;
 }
 
@@ -101,7 +99,9 @@ complete(struct wm_merge *g, struct wm_pair *p, uint32_t t)
     if (!wm_inst_key(b, &p->x, &p->l->scope->side[0].term[WM_LORA_B], &key))
         return false;
     p->t[WM_LORA_B] = wm_map_get(&g->by_name, key);
-    if (p->t[WM_LORA_B] == WM_NONE) {
+    if (p->t[WM_LORA_B] != WM_NONE) {
+        p->t[WM_LORA_B] += g->nbase;
+    } else {
         wm_report_at(&b->cc->diags, WM_E_MISSING, g->path, "MISSING %.*s, which goes with %s", WM_STR_ARG(key),
                      wm_merge_show(g, t).p);
         return false;
@@ -109,7 +109,7 @@ complete(struct wm_merge *g, struct wm_pair *p, uint32_t t)
     g->used[t - g->nbase] = g->used[p->t[WM_LORA_B] - g->nbase] = true;
     if (!wm_inst_key(b, &p->x, &p->l->scope->side[0].term[WM_LORA_W], &key))
         return false;
-    p->t[WM_LORA_W] = wm_map_get(&b->in->by_key, key);
+    p->t[WM_LORA_W] = wm_map_get(&g->on->by_key, key);
     if (p->t[WM_LORA_W] == WM_NONE) {
         wm_report_at(&b->cc->diags, WM_E_MISSING, b->g->manifest->path, "MISSING %.*s, into which %s of the adapter goes",
                      WM_STR_ARG(key), wm_merge_show(g, t).p);
@@ -166,87 +166,90 @@ finish(struct wm_merge *g)
 }
 
 /* The lines of a side: its own before those of the maps that it uses; else those of the adapter's kind. */
-static bool
-bind_lines(struct wm_merge *g)
+static void
+find_lines(struct wm_merge *g)
 {
-    const struct wm_side *own = &g->b->m->side[g->b->rs];
-    bool ok = true;
+    const struct wm_side *own = &g->b->m->side[g->side];
+    const struct wm_side *from = own->lora.n == 0 && g->b->lora ? &g->b->lora->side[0] : own;
 
-    if (own->lora.n == 0) {
-        if (!g->b->lora)
-            return wm_merge_fail(g, "the map has no lora lines on the side that is read, and this is no adapter of PEFT or LitGPT");
-        for (uint32_t i = 0; i < g->b->lora->side[0].lora.n; i++)
-            ok &= bind_line(g, &g->b->lora->side[0].lora.item[i]);
-    }
+    g->line = WM_NEW_N(g->b->cc->a, const struct wm_lora_line *, from->lora.n);
     for (int mine = 1; mine >= 0; mine--)
-        for (uint32_t i = 0; i < own->lora.n; i++)
-            if ((own->lora.item[i].scope->mod == g->b->m) == (mine == 1))
-                ok &= bind_line(g, &own->lora.item[i]);
-    return ok;
-}
-
-/* The logical tensors with those of the adapter behind them; *read is the stage that has them as its outputs. */
-static struct wm_tset *
-widen(struct wm_bind *b, struct wm_stage *read, struct wm_tset *placed)
-{
-    const struct wm_manifest *m = b->g->manifest;
-    uint32_t n = b->o->adapter->manifest->tensor.n, first = m->tensor.n - n;
-    struct wm_tset *all = WM_NEW(b->cc->a, struct wm_tset);
-
-    for (uint32_t i = 0; !read && i < placed->t.n; i++)
-        wm_tset_add(b->cc, all, &placed->t.item[i]);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct wm_mtensor *t = &m->tensor.item[first + i];
-        struct wm_gt gt = {.key = t->name, .dtype = t->dtype, .rank = t->rank, .shape = t->shape};
-
-        if (read)
-            wm_stage_pass(b->g, read, first + i, &gt);
-        else
-            wm_tset_add(b->cc, all, &gt);
-    }
-    return read ? read->out : all;
+        for (uint32_t i = 0; i < from->lora.n; i++)
+            if ((from->lora.item[i].scope->mod == g->b->m) == (mine == 1))
+                g->line[g->nline++] = &from->lora.item[i];
 }
 
 struct wm_stage *
-wm_bind_adapter(struct wm_bind *b, struct wm_stage *read, struct wm_tset *placed)
+wm_widen(struct wm_graph *g, const struct wm_adapter *ad, const struct wm_stage *st, uint32_t from)
 {
-    struct wm_merge g = {.b = b, .ad = b->o->adapter, .path = b->o->adapter->manifest->path, .nbase = b->in->t.n};
-    uint32_t before = b->cc->diags.nerror;
-    bool ok;
+    struct wm_stage *s = WM_NEW(g->cc->a, struct wm_stage);
 
-    g.stage = wm_stage_new(b->g, widen(b, read, placed));
-    g.used = WM_NEW_N(b->cc->a, bool, g.stage->in->t.n - g.nbase);
+    *s = *st;
+    s->out = WM_NEW(g->cc->a, struct wm_tset);
+    *s->out = *st->out;
+    for (uint32_t i = 0; i < ad->manifest->tensor.n; i++) {
+        const struct wm_mtensor *t = &ad->manifest->tensor.item[i];
+
+        wm_stage_pass(g, s, from + i,
+                      &(struct wm_gt){.key = t->name, .dtype = t->dtype, .rank = t->rank, .shape = t->shape});
+    }
+    return s;
+}
+
+/* All of the adapter into the tensors of the layout. */
+static bool
+merge(struct wm_merge *g)
+{
+    uint32_t before = g->b->cc->diags.nerror;
+    bool ok = g->ad->kind != WM_ADAPTER_PEFT || wm_lora_bases(g);
+
+    if (g->nline == 0 && !g->b->lora)
+        return wm_merge_fail(g, "the map has no lora lines, and this is no adapter of PEFT or LitGPT");
+    for (uint32_t i = 0; i < g->nline; i++)
+        ok &= bind_line(g, g->line[i]);
+    if (ok && g->ad->kind == WM_ADAPTER_PEFT)
+        ok = wm_lora_replace(g);
+    if (ok)
+        ok = wm_lora_report_rest(g);
+    if (ok && g->b->g->adapted.n == 0)
+        ok = wm_merge_fail(g, "the adapter has no tensors");
+    return ok && g->b->cc->diags.nerror == before;
+}
+
+bool
+wm_bind_adapter(struct wm_bind *b, int side, struct wm_tset *on, struct wm_stage *to, uint32_t from, struct wm_stage **out)
+{
+    const struct wm_manifest *ad = b->o->adapter ? b->o->adapter->manifest : NULL;
+    struct wm_merge g = {.b = b, .ad = b->o->adapter, .side = side, .on = on, .nbase = on->t.n};
+    struct wm_stage *wide;
+
+    *out = to;
+    if (!ad)
+        return true;
+    g.path = ad->path;
+    g.used = WM_NEW_N(b->cc->a, bool, ad->tensor.n);
+    wm_map_init(&g.by_name, b->cc->a, ad->tensor.n);
+    for (uint32_t t = 0; t < ad->tensor.n; t++)
+        wm_map_put(&g.by_name, ad->tensor.item[t].name, t);
+    find_lines(&g);
+    if (!wm_lora_takes(&g))
+        return true;
+    b->way->taken = true;
+    if (side == b->ws)
+        b->g->adapter_into = wm_arena_printf(b->cc->a, "%s %.*s%sof %.*s", side ? "target" : "source",
+                                             WM_STR_ARG(b->m->side[side].name), b->m->side[side].name.n ? " " : "",
+                                             WM_STR_ARG(b->m->name.n ? b->m->name : b->m->path));
+    wide = wm_widen(b->g, b->o->adapter, to ? to : &(struct wm_stage){.in = on, .out = on}, from);
+    g.stage = wm_stage_new(b->g, wide->out);
+    memset(g.used, 0, ad->tensor.n * sizeof(g.used[0]));
     g.changed = WM_NEW_N(b->cc->a, bool, g.nbase);
     g.make = WM_NEW_N(b->cc->a, struct wm_make, g.nbase);
     g.base = WM_NEW_N(b->cc->a, uint32_t, g.nbase);
     memset(g.base, 0xff, g.nbase * sizeof(g.base[0]));
-    wm_map_init(&g.by_name, b->cc->a, g.stage->in->t.n - g.nbase);
     wm_map_init(&g.geoms, b->cc->a, 64);
-    for (uint32_t t = g.nbase; t < g.stage->in->t.n; t++)
-        wm_map_put(&g.by_name, g.stage->in->t.item[t].key, t);
-    ok = g.ad->kind != WM_ADAPTER_PEFT || wm_lora_bases(&g);
-    ok = bind_lines(&g) && ok;
-    if (ok && g.ad->kind == WM_ADAPTER_PEFT)
-        ok = wm_lora_replace(&g);
-    if (ok)
-        ok = wm_lora_report_rest(&g);
-    if (ok && b->adapted.n == 0)
-        ok = wm_merge_fail(&g, "the adapter has no tensors");
-    if (!ok || b->cc->diags.nerror != before)
-        return NULL;
+    if (!merge(&g))
+        return false;
     finish(&g);
-    return wm_stage_fuse(b->g, read, g.stage);
-}
-
-void
-wm_check_adapted(struct wm_bind *b)
-{
-    for (uint32_t i = 0; i < b->adapted.n; i++) {
-        uint32_t t = b->adapted.item[i];
-
-        if (b->used[t] != WM_USE_READ)
-            wm_report_at(&b->cc->diags, WM_E_ADAPTER, b->o->adapter->manifest->path,
-                         "the adapter changes `%s`, which the map does not carry",
-                         wm_place_show(b->cc->a, b->in->t.item[t].key).p);
-    }
+    *out = wm_stage_fuse(b->g, to ? wide : NULL, g.stage);
+    return *out != NULL;
 }

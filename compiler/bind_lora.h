@@ -7,9 +7,13 @@
 struct wm_merge {
     struct wm_bind *b;
     const struct wm_adapter *ad;
+    int side;                    /* of the map: whose layout it is */
+    const struct wm_tset *on;    /* that layout, with its by_key */
+    const struct wm_lora_line **line; /* [nline] in the order in which they take */
+    uint32_t nline;
     struct wm_stage *stage;      /* what is made here */
     uint32_t nbase;              /* its inputs [nbase ..) are the adapter's */
-    struct wm_map by_name;       /* of the adapter's tensors: their numbers */
+    struct wm_map by_name;       /* of the adapter's tensors: their numbers in it */
     bool *used;                  /* [of the adapter] */
     struct wm_make *make;        /* [nbase]; of those that change */
     bool *changed;               /* [nbase] */
@@ -31,7 +35,8 @@ struct wm_pair {
 
 struct wm_str wm_merge_show(const struct wm_merge *g, uint32_t t);
 bool wm_merge_fail(struct wm_merge *g, const char *text);
-void wm_merge_change(struct wm_merge *g, uint32_t w, const struct wm_make *mk);
+/* Tensor w of the layout is made so; t: the adapter's tensor that changes it. */
+void wm_merge_change(struct wm_merge *g, uint32_t w, uint32_t t, const struct wm_make *mk);
 
 bool wm_lora_is_real(enum wm_dtype t);
 
@@ -39,6 +44,11 @@ bool wm_lora_is_real(enum wm_dtype t);
 bool wm_lora_scale(struct wm_merge *g, struct wm_pair *p);
 /* The boxes of a sum, shared by what is alike (compiler/lora_geom.c); false: reported. */
 bool wm_lora_geometry(struct wm_merge *g, const struct wm_pair *p, uint32_t *geom);
+/* Does the adapter go in here (compiler/lora_way.c)?  Every layout along the chain asks once. */
+bool wm_lora_takes(struct wm_merge *g);
+
+/* The tensor of the layout for which a whole tensor of PEFT stands; or WM_NONE. */
+uint32_t wm_lora_whole_of(const struct wm_merge *g, struct wm_str name);
 /* What is no pair (compiler/lora_whole.c): tensors of a wrapped module's own weight, before the pairs; whole tensors that
  * stand for those of the base; what is left over, which is an error. */
 bool wm_lora_bases(struct wm_merge *g);

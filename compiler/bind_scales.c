@@ -358,3 +358,30 @@ wm_bind_scales(struct wm_bind *b, struct wm_stage *read, bool *ok)
     *ok = g.stage != NULL;
     return g.stage;
 }
+
+bool
+wm_has_scales(struct wm_bind *b, int side, const struct wm_tset *on, uint32_t t)
+{
+    const struct wm_side *sd = &b->m->side[side];
+
+    if (side == b->rs)
+        return b->scale && b->scale[t].line;
+    for (uint32_t i = 0; i < sd->scale.n; i++) {
+        const struct wm_rterm *term = sd->scale.item[i].scope->side[0].term;
+        struct wm_scale_bound l = {0};
+        struct wm_str key;
+        struct wm_inst x;
+        bool range = false;
+
+        wm_inst_init(b, sd->scale.item[i].scope, &x);
+        if (!wm_scale_line_of(b, &sd->scale.item[i], &l) || !l.holds)
+            continue;
+        if (wm_inst_read(b, &x, &term[WM_SCALE_S].key, on->t.item[t].key, &range))
+            return true;
+        wm_inst_forget(&x);
+        if (wm_inst_read(b, &x, &term[WM_SCALE_W].key, on->t.item[t].key, &range) &&
+            wm_inst_key(b, &x, &term[WM_SCALE_S], &key) && wm_map_get(&on->by_key, key) != WM_NONE)
+            return true;
+    }
+    return false;
+}

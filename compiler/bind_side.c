@@ -279,6 +279,8 @@ wm_bind_write_side(struct wm_bind *b, struct wm_stage *rules)
     struct wm_line *l = lines_of(b, b->ws);
     struct wm_stage *s, *in = wm_drop_aliases(b, rules);
 
+    if (in && !wm_bind_adapter(b, b->ws, in->out, in, b->in->t.n, &in))
+        return NULL;
     if (in)
         in = wm_shard_write(b, in);
     if (in && !wm_check_scales_kept(b, in))

@@ -149,6 +149,27 @@ compares_sum(const struct fusion *f, const struct wm_make *mk, uint32_t nslot)
     return false;
 }
 
+/* Is it a sum whose weight is computed itself, or made of constants?  Then it is reported. */
+static bool
+sums_computed(const struct fusion *f, const struct wm_make *mk, uint32_t nslot)
+{
+    struct wm_graph *g = f->g;
+    const struct wm_imap *outer = &g->geom.item[mk->geom].map;
+    uint32_t mid = f->second->slot.item[mk->slot];
+    const struct wm_make *in = &f->first->make.item[mid];
+    bool sum = false, computed = false;
+
+    for (uint32_t i = 0; i < outer->box.n && nslot == 3; i++)
+        sum |= g->elem.item[outer->box.item[i].elem].kind == WM_EL_LOWRANK;
+    for (uint32_t i = 0; sum && in->geom != WM_GEOM_IDENTITY && i < g->geom.item[in->geom].map.box.n; i++)
+        computed |= g->geom.item[in->geom].map.box.item[i].elem != 0;
+    if (computed)
+        wm_report(&g->cc->diags, WM_E_ADAPTER, mk->span, "`%s` is computed (by a cast, scales or constants) before the "
+                  "adapter goes in: run the map first, and merge the adapter in a run of its own",
+                  wm_place_show(g->cc->a, f->first->out->t.item[mid].key).p);
+    return computed;
+}
+
 static uint32_t
 inner_slots(const struct fusion *f, const struct wm_make *in)
 {
@@ -195,6 +216,8 @@ fuse_make(struct fusion *f, const struct wm_make *mk, struct wm_make *out)
                       "another one, or to a constant");
             return false;
         }
+        if (sums_computed(f, mk, nslot))
+            return false;
         wm_report(&g->cc->diags, WM_E_BOXES, mk->span, "the composed mapping falls into more than %d boxes",
                   WM_IMAP_MAX_BOXES);
         return false;

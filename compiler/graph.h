@@ -72,6 +72,12 @@ struct wm_small {
     struct wm_str name, text;
 };
 
+/* What an adapter changes: its name, and the number of a tensor of the adapter that goes into it. */
+struct wm_adapted_key {
+    struct wm_str key;
+    uint32_t t;
+};
+
 struct wm_bind;
 
 struct wm_graph {
@@ -88,6 +94,8 @@ struct wm_graph {
     WM_VEC(struct wm_str) carry;    /* sidecar files: paths relative to the input's directory */
     bool no_emit;                   /* the small files of the output are `small`, not those of the map's side */
     WM_VEC(struct wm_small) small;
+    WM_VEC(struct wm_adapted_key) adapted;
+    struct wm_str adapter_into;     /* the side in whose layout the adapter was merged, where that is written; or empty */
     WM_VEC(struct wm_str) not_carried; /* keys of rules for the other direction only */
 };
 

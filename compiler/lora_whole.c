@@ -63,18 +63,18 @@ replace(struct wm_merge *g, uint32_t t, uint32_t w)
         mk.geom = wm_graph_geom(b->g, &map, 1);
     }
     *WM_PUSH(b->cc->a, &g->slot) = t;
-    wm_merge_change(g, w, &mk);
+    wm_merge_change(g, w, t, &mk);
     g->used[t - g->nbase] = true;
     return true;
 }
 
-/* The name in the base of what PEFT calls base_model.model.NAME, without `part` before its last component. */
+/* What PEFT calls base_model.model.NAME, without `part` before its last component. */
 static uint32_t
-base_of(const struct wm_merge *g, uint32_t t, const char *part)
+base_of(const struct wm_merge *g, struct wm_str key, const char *part)
 {
     static const struct wm_str prefix = {"base_model.model.", 17};
-    struct wm_str key = g->stage->in->t.item[t].key, end = wm_str_c(part);
-    size_t at = key.n;
+    struct wm_str end = wm_str_c(part);
+    size_t at;
 
     if (key.n <= prefix.n || memcmp(key.p, prefix.p, prefix.n) != 0)
         return WM_NONE;
@@ -86,7 +86,15 @@ base_of(const struct wm_merge *g, uint32_t t, const char *part)
             return WM_NONE;
         key = wm_arena_printf(g->b->cc->a, "%.*s%.*s", (int)(at - end.n + 1), key.p, (int)(key.n - at), key.p + at);
     }
-    return wm_map_get(&g->b->in->by_key, key);
+    return wm_map_get(&g->on->by_key, key);
+}
+
+uint32_t
+wm_lora_whole_of(const struct wm_merge *g, struct wm_str name)
+{
+    uint32_t w = base_of(g, name, ".base_layer.");
+
+    return w != WM_NONE ? w : base_of(g, name, "");
 }
 
 /* PEFT calls what a module had before it was wrapped X.base_layer.weight and .bias.  It stores biases that were trained,
@@ -99,7 +107,7 @@ wm_lora_bases(struct wm_merge *g)
 
     for (uint32_t t = g->nbase; t < g->stage->in->t.n; t++) {
         const struct wm_gt *from = &g->stage->in->t.item[t];
-        uint32_t w = base_of(g, t, ".base_layer.");
+        uint32_t w = base_of(g, from->key, ".base_layer.");
 
         if (w == WM_NONE)
             continue;
@@ -125,7 +133,7 @@ wm_lora_replace(struct wm_merge *g)
         if (g->base[w] != WM_NONE && !g->changed[w])
             ok &= replace(g, g->base[w], w);
     for (uint32_t t = g->nbase; t < g->stage->in->t.n; t++) {
-        uint32_t w = g->used[t - g->nbase] ? WM_NONE : base_of(g, t, "");
+        uint32_t w = g->used[t - g->nbase] ? WM_NONE : base_of(g, g->stage->in->t.item[t].key, "");
 
         if (w != WM_NONE && !g->changed[w])
             ok &= replace(g, t, w);

@@ -1,6 +1,10 @@
 """Low-rank adapters: LitGPT's own merge_lora to the byte, and PEFT's sum within a unit in the last place."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from conftest import load
 
+HERE = Path(__file__).parent
+PEFT = Path(os.environ.get("WMAP_VENV_PEFT", f"{sys.prefix}-peft"))
 MASKS = ["qkv", "qv", "q", "k", "kv", "v", "qk", ""]
 IDENTITY = 'wmap 1\nmap same\n"{rest*}" <-> "{rest*}"\n'
 
@@ -170,3 +176,28 @@ def test_peft(wmap, tmp_path, config, dtype):
     assert got.keys() == base.keys()
     for key, tensor in want.items():
         assert torch.equal(got[key], tensor.float()), key
+
+
+# ---- PEFT itself: what it saves, and what it makes of that ----
+
+FILES = {"mixtral": "transformers5/mixtral >> ~transformers5/mixtral"}  # of experts apart; the adapter is of packed ones
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    out = tmp_path_factory.mktemp("peft")
+    done = subprocess.run([sys.executable, HERE / "peft_save.py", out], capture_output=True, text=True,
+                          env=dict(os.environ, PYTHONPATH=str(PEFT)))  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.mark.parametrize("name", ["patterns", "rslora", "embedding", "bias", "conv1d", "mixtral", "router", "gpt_oss"])
+def test_saved_by_peft(wmap, tmp_path, saved, name):
+    """To the bit, since the numbers are such that no sum is rounded."""
+    m = FILES["mixtral"] if name in ("mixtral", "router") else identity(tmp_path)
+    wmap("run", m, "-i", saved / name / "base", "-o", tmp_path / "out", "--adapter", saved / name / "adapter")
+    got, want, was = (load(d) for d in (tmp_path / "out", saved / name / "merged", saved / name / "base"))
+    assert got.keys() == want.keys() == was.keys()
+    assert all(torch.equal(got[k], want[k]) for k in want)
+    assert any(not torch.equal(was[k], want[k]) for k in want)
