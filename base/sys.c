@@ -3,6 +3,7 @@
  * The only file (with the tests) that names them; everything else goes through struct wm_sys. */
 #include "base/sys.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -88,6 +89,45 @@ real_exchange(const char *a, const char *b)
     return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE);
 }
 
+static int
+real_writeback(int fd, off_t off, off_t n)
+{
+    return sync_file_range(fd, off, n, SYNC_FILE_RANGE_WRITE);
+}
+
+/* A number that is alone in a small file of the kernel; UINT64_MAX where there is none ("max"). */
+static uint64_t
+limit_in(const char *path)
+{
+    char text[32], *end;
+    FILE *f = fopen(path, "re");
+    unsigned long long v;
+
+    if (!f)
+        return UINT64_MAX;
+    if (!fgets(text, sizeof(text), f))
+        text[0] = '\0';
+    fclose(f);
+    v = strtoull(text, &end, 10);
+    return isdigit((unsigned char)text[0]) && (*end == '\n' || *end == '\0') ? v : UINT64_MAX;
+}
+
+/* What the machine has, or less where a container's control group says so (version 2, then 1). */
+static uint64_t
+real_memory(void)
+{
+    static const char *const limit[] = {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"};
+    long pages = sysconf(_SC_PHYS_PAGES);
+    uint64_t n = pages > 0 ? (uint64_t)pages * PAGE : UINT64_MAX;
+
+    for (int i = 0; i < 2; i++) {
+        uint64_t most = limit_in(limit[i]);
+
+        n = most < n ? most : n;
+    }
+    return n;
+}
+
 const struct wm_sys wm_sys_real = {
     .malloc = malloc,
     .free = free,
@@ -106,6 +146,8 @@ const struct wm_sys wm_sys_real = {
     .write = write,
     .fallocate = real_fallocate,
     .clone = real_clone,
+    .advise = posix_fadvise,
+    .writeback = real_writeback,
     .ftruncate = ftruncate,
     .fsync = fsync,
     .rename = rename,
@@ -119,4 +161,5 @@ const struct wm_sys wm_sys_real = {
     .closedir = closedir,
     .realpath = realpath,
     .fstatfs = fstatfs,
+    .memory = real_memory,
 };

@@ -37,6 +37,9 @@ struct wm_sys {
     int (*fallocate)(int fd, off_t size); /* fallocate(2), never emulated */
     /* ioctl(FICLONERANGE): n bytes of `from` at from_off come to share the room of those at to_off of `to` */
     int (*clone)(int to, int from, off_t from_off, off_t n, off_t to_off);
+    /* Hints about n bytes (0: to the end) at off; a failure makes nothing wrong. */
+    int (*advise)(int fd, off_t off, off_t n, int advice); /* posix_fadvise(3), which returns the error */
+    int (*writeback)(int fd, off_t off, off_t n);          /* sync_file_range(2): begin to write them to the disk, do not wait */
     int (*ftruncate)(int fd, off_t size);
     int (*fsync)(int fd);
     int (*rename)(const char *from, const char *to);
@@ -50,6 +53,7 @@ struct wm_sys {
     int (*closedir)(DIR *d);
     char *(*realpath)(const char *path, char *out); /* out: PATH_MAX bytes */
     int (*fstatfs)(int fd, struct statfs *st);
+    uint64_t (*memory)(void); /* bytes of memory that this process and the pages of its files may take at most */
 };
 
 /* The real calls. */

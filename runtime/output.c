@@ -235,6 +235,7 @@ wm_output_open(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
     if (st != WM_OK)
         return st;
     make_lists(o);
+    wm_output_behind_choose(o);
     *out = o; /* before anything is created: a signal may come at any time */
     st = opts->task.n ? wm_output_task_open(o, err) : open_alone(o, err);
     if (st != WM_OK) {

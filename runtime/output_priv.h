@@ -15,6 +15,13 @@ struct wm_temp {
     volatile bool done; /* renamed: no longer to be removed */
 };
 
+/* What is written to the disk before the end of the run. */
+enum wm_behind {
+    WM_BEHIND_NONE,
+    WM_BEHIND_WRITE, /* all */
+    WM_BEHIND_DROP   /* and its pages are given back */
+};
+
 struct wm_output {
     struct wm_arena *a;
     const struct wm_sys *sys;
@@ -38,6 +45,7 @@ struct wm_output {
     bool shared;                /* temp[0 .. nshared) belong to other tasks, too: not to be removed */
     uint32_t nshared;
     bool committed; /* a task that was killed then gave them their name already */
+    enum wm_behind behind;
 };
 
 /* Everything that can be refused before anything is created. */
@@ -51,6 +59,13 @@ enum wm_status wm_output_parents(struct wm_output *o, struct wm_str name, struct
 
 /* The temporaries for all files: new ones, or (resumed) those that are there. */
 enum wm_status wm_output_files(struct wm_output *o, struct wm_err *err);
+
+/* ---- output_behind.c ---- */
+
+/* By what is known of the output, the options and the machine. */
+void wm_output_behind_choose(struct wm_output *o);
+/* Bytes [off, off + n) of OUTFILE number i are written. */
+void wm_output_behind(const struct wm_output *o, uint32_t i, uint64_t off, uint64_t n);
 
 /* ---- output_task.c ---- */
 

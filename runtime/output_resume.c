@@ -71,6 +71,7 @@ wm_output_wrote(struct wm_output *o, uint32_t i, uint64_t off, uint64_t n)
 {
     if (o->journal)
         wm_journal_add(o->journal, i, off, off + n);
+    wm_output_behind(o, i, off, n);
 }
 
 bool

@@ -535,6 +535,66 @@ long_names_have_room_for_temporaries(void **state)
     assert_no_rest(f, ".");
 }
 
+static struct {
+    off_t begun, dropped; /* where the last call was; -1: there was none */
+} hints;
+
+static int
+note_writeback(int fd, off_t off, off_t n)
+{
+    (void)fd;
+    (void)n;
+    hints.begun = off;
+    return -1; /* which must not matter */
+}
+
+static int
+note_advice(int fd, off_t off, off_t n, int advice)
+{
+    (void)fd;
+    (void)n;
+    assert_int_equal(advice, POSIX_FADV_DONTNEED);
+    hints.dropped = off;
+    return EIO;
+}
+
+static uint64_t
+little_memory(void)
+{
+    return 30; /* the output has 12 bytes: more than a third */
+}
+
+static uint64_t
+enough_memory(void)
+{
+    return 36;
+}
+
+static void
+large_outputs_are_written_behind(void **state)
+{
+    struct fixture *f = *state;
+    struct wm_sys sys = wm_sys_real;
+    const off_t far = 1 << 30;
+
+    add_file(f, "out.bin");
+    sys.writeback = note_writeback;
+    sys.advise = note_advice;
+    for (int large = 0; large < 2; large++) {
+        sys.memory = large ? little_memory : enough_memory;
+        assert_int_equal(open_with(f, &sys, "out.bin", false, false), WM_OK);
+        hints.begun = hints.dropped = -1;
+        wm_output_wrote(f->o, 0, 4, 4);
+        assert_int_equal(hints.begun, 4); /* these outputs are to be on the disk in the end, so in any case */
+        assert_int_equal(hints.dropped, -1);
+        wm_output_wrote(f->o, 0, (uint64_t)far, 4);
+        assert_int_equal(hints.begun, far);
+        assert_int_equal(hints.dropped, large ? far - (128 << 20) : -1);
+        fill_and_commit(f, 1);
+        assert_text(f, "out.bin", "headDATAtail");
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -554,6 +614,7 @@ main(void)
         TEST(left_overs_of_dead_runs_are_swept),
         TEST(a_full_disk_is_found_before_anything_is_written),
         TEST(a_failed_commit_changes_nothing),
+        TEST(large_outputs_are_written_behind),
         TEST(long_names_have_room_for_temporaries),
     };
 
