@@ -13,9 +13,16 @@ wm_plan_cost(struct wmap_plan *p, const wmap_work *work, struct wm_cost *cost, b
                                    .engine = (enum wm_engine)(work ? work->engine : 0),
                                    .part = p->bind.layout == WM_LAYOUT_IN_PLACE ? WM_EXEC_CHECKS : WM_EXEC_ALL};
 
+    enum wm_status st;
+
     *cost = (struct wm_cost){.threads = 0};
     *known = !p->source && !p->pushed;
-    return *known ? wm_cost_of(&p->plan, p->map->ctx->sys, &o, cost, err) : WM_OK;
+    if (!*known)
+        return WM_OK;
+    st = wm_cost_of(&p->plan, p->map->ctx->sys, &o, cost, err);
+    if (p->stream || o.part == WM_EXEC_CHECKS)
+        cost->small_writes = 0; /* there are no files to be made */
+    return st;
 }
 
 /* ---- text ---- */
@@ -24,13 +31,30 @@ static const struct {
     enum wm_tally_id id;
     const char *text;
 } ways[] = {
-    {WM_T_STRAIGHT, " straight to their place"},
-    {WM_T_SCATTERED, " scattered, in runs of 512 B and more"},
-    {WM_T_BLOCKS, " in blocks, permuted there (shorter runs)"},
-    {WM_T_SLABS, " in blocks for several windows, permuted there (transposes)"},
-    {WM_T_SUMMED, " once more, for check sums"},
+    {WM_T_STRAIGHT, " straight"},
+    {WM_T_SCATTERED, " scattered (runs of 512 B and more)"},
+    {WM_T_BLOCKS, " in blocks, permuted (shorter runs)"},
+    {WM_T_SLABS, " in blocks of several windows, permuted (transposes)"},
+    {WM_T_SUMMED, " once more for check sums"},
 };
 _Static_assert(WM_COST_SCATTER_MIN == 512, "the text says so");
+
+static const struct {
+    enum wm_tally_id id;
+    const char *text;
+} makes[] = {
+    {WM_T_COMPUTED, " casts and arithmetic"},
+    {WM_T_FILLED, " fills"},
+    {WM_T_COMPARED, " comparisons"},
+};
+
+/* The line of kernels begins where there is one. */
+static void
+begin(struct wm_out *o, const uint32_t *some)
+{
+    if (!*some)
+        wm_buf_printf(&o->b, "\n%-8s", "kernels");
+}
 
 static void
 part(struct wm_out *o, uint32_t *some, uint64_t nbytes, const char *text)
@@ -40,6 +64,27 @@ part(struct wm_out *o, uint32_t *some, uint64_t nbytes, const char *text)
     wm_buf_putz(&o->b, (*some)++ ? "; " : "");
     wm_out_size(&o->b, nbytes);
     wm_buf_putz(&o->b, text);
+}
+
+/* Whose names are those of runtime/kernels/kernels.def; and what else is done in memory. */
+static void
+put_kernels(const struct wm_cost *cost, struct wm_out *o)
+{
+    const uint64_t *n = cost->n;
+    uint32_t some = 0;
+
+    for (uint32_t k = 0; k < WM_K_N; k++) {
+        if (!n[WM_T_KERNEL + k])
+            continue;
+        begin(o, &some);
+        part(o, &some, n[WM_T_KERNEL + k], " ");
+        wm_buf_putz(&o->b, wm_kernel_table[k].name);
+    }
+    for (size_t i = 0; i < WM_COUNTOF(makes); i++)
+        if (n[makes[i].id]) {
+            begin(o, &some);
+            part(o, &some, n[makes[i].id], makes[i].text);
+        }
 }
 
 /* 0.34 s, in two digits; what is shorter than can be said with files being made is "below". */
@@ -61,24 +106,25 @@ wm_cost_text(const struct wm_cost *cost, struct wm_out *o)
 {
     const uint64_t *n = cost->n;
     const char *about = cost->counted < cost->steps ? "about " : "";
+    uint64_t needed = 0;
     uint32_t some = 0;
 
     wm_buf_printf(&o->b, "%-8s", "reads");
-    for (size_t i = 0; i < WM_COUNTOF(ways); i++)
+    for (size_t i = 0; i < WM_COUNTOF(ways); i++) {
         part(o, &some, n[ways[i].id], ways[i].text);
+        needed += n[ways[i].id];
+    }
+    if (n[WM_T_READ] > needed + needed / 100) /* gaps, and what is read again */
+        part(o, &some, n[WM_T_READ] - needed, " more that lies between");
     if (!some)
         wm_buf_putz(&o->b, "none");
-    if (n[WM_T_COMPUTED] || n[WM_T_FILLED] || n[WM_T_COMPARED]) {
-        wm_buf_printf(&o->b, "\n%-8s", "makes");
-        some = 0;
-        part(o, &some, n[WM_T_COMPUTED], " by casts and arithmetic");
-        part(o, &some, n[WM_T_FILLED], " of fills");
-        part(o, &some, n[WM_T_COMPARED], " of comparisons");
-    }
+    put_kernels(cost, o);
     wm_buf_printf(&o->b, "\n%-8s%s", "calls", about);
     wm_out_count(&o->b, n[WM_T_READS], "read");
     wm_buf_printf(&o->b, ", %s", about);
     wm_out_count(&o->b, n[WM_T_WRITES], "write");
+    if (cost->small_writes)
+        wm_buf_printf(&o->b, ", and %s%" PRIu64 " small (journal, headers, check sums)", about, cost->small_writes);
     wm_buf_printf(&o->b, "\n%-8s%s", "time", cost->seconds_alone < 1e-3 ? "" : "about ");
     put_seconds(&o->b, cost->seconds_alone);
     wm_buf_putz(&o->b, " on 1 thread");
@@ -121,6 +167,11 @@ wm_cost_json(const struct wm_cost *cost, bool known, struct wm_out *o)
     wm_js_object(o, "cost");
     for (size_t i = 0; i < WM_COUNTOF(members); i++)
         wm_js_uint(o, members[i].key, cost->n[members[i].id]);
+    wm_js_object(o, "kernels");
+    for (uint32_t k = 0; k < WM_K_N; k++)
+        if (cost->n[WM_T_KERNEL + k])
+            wm_js_uint(o, wm_kernel_table[k].name, cost->n[WM_T_KERNEL + k]);
+    wm_js_close(o);
     wm_js_uint(o, "small_writes", cost->small_writes);
     wm_js_bool(o, "exact", cost->counted == cost->steps);
     wm_js_uint(o, "scatter_from", WM_COST_SCATTER_MIN);
@@ -150,6 +201,7 @@ wmap_plan_cost(wmap_plan *p, const wmap_work *work, wmap_cost *cost)
     if (st == WM_OK)
         *cost = (wmap_cost){.reads = n[WM_T_READS],
                             .writes = n[WM_T_WRITES],
+                            .small_writes = c.small_writes,
                             .bytes_read = n[WM_T_READ],
                             .bytes_written = n[WM_T_WRITTEN],
                             .bytes_straight = n[WM_T_STRAIGHT],

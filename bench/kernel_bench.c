@@ -4,12 +4,13 @@
  *
  * Each movement is what the executor asks of runtime/kernels for one block; sources and
  * destinations are 90 MiB and cold (`far`), or 512 KiB and in the cache (`near`).  Medians of ROUNDS
- * (default 9), of processor time: a busy machine disturbs it less. */
+ * (default 9), of processor time: a busy machine disturbs it less.  `cost` is what runtime/cost.c expects, near. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "runtime/cost.h"
 #include "runtime/kernels/kernel.h"
 
 enum { MAXR = 64, FAR = 90 << 20, NEAR = 512 << 10 };
@@ -30,14 +31,24 @@ struct job {
     size_t bytes;
     int64_t size, rows, cols; /* of a transpose, or elements of `size` bytes */
     enum wm_dtype from, to;
+    uint64_t *cost; /* nothing is moved, but this is what it would take: ps */
 };
+
+static void
+permute(const struct job *j, size_t dst, size_t src, const struct wm_kdim *dim, uint32_t rank, uint32_t run)
+{
+    if (j->cost)
+        *j->cost += wm_cost_permute(dim, rank, run);
+    else
+        wm_permute(j->dst + dst, j->src + src, dim, rank, run);
+}
 
 typedef void movement(const struct job *j);
 
 static void
 copy(const struct job *j)
 {
-    memcpy(j->dst, j->src, j->bytes);
+    permute(j, 0, 0, NULL, 0, (uint32_t)j->bytes);
 }
 
 /* [rows][cols] -> [cols][rows], as many as there are. */
@@ -49,7 +60,7 @@ transpose(const struct job *j)
                                   {j->cols, j->rows * e, e},
                                   {j->rows, e, j->cols * e}};
 
-    wm_permute(j->dst, j->src, dim, 3, (uint32_t)e);
+    permute(j, 0, 0, dim, 3, (uint32_t)e);
 }
 
 static void
@@ -58,7 +69,26 @@ interleave(const struct job *j)
     const int64_t e = j->size, n = (int64_t)j->bytes / e / 2;
     const struct wm_kdim dim[] = {{n, 2 * e, e}, {2, e, n * e}};
 
-    wm_permute(j->dst, j->src, dim, 2, (uint32_t)e);
+    permute(j, 0, 0, dim, 2, (uint32_t)e);
+}
+
+static void
+interleave_3(const struct job *j)
+{
+    const int64_t e = j->size, n = (int64_t)j->bytes / e / 3;
+    const struct wm_kdim dim[] = {{n, 3 * e, e}, {3, e, n * e}};
+
+    permute(j, 0, 0, dim, 2, (uint32_t)e);
+}
+
+/* [n][2][3] -> [n][3][2] */
+static void
+pairs_of_3(const struct job *j)
+{
+    const int64_t e = j->size, n = (int64_t)j->bytes / e / 6;
+    const struct wm_kdim dim[] = {{n, 6 * e, 6 * e}, {3, 2 * e, e}, {2, e, 3 * e}};
+
+    permute(j, 0, 0, dim, 3, (uint32_t)e);
 }
 
 static void
@@ -67,7 +97,7 @@ deinterleave(const struct job *j)
     const int64_t e = j->size, n = (int64_t)j->bytes / e / 2;
     const struct wm_kdim dim[] = {{2, n * e, e}, {n, e, 2 * e}};
 
-    wm_permute(j->dst, j->src, dim, 2, (uint32_t)e);
+    permute(j, 0, 0, dim, 2, (uint32_t)e);
 }
 
 /* Every second element to every second place: one part of an interleave of two tensors. */
@@ -77,8 +107,8 @@ scatter(const struct job *j)
     const int64_t e = j->size, n = (int64_t)j->bytes / e / 2;
     const struct wm_kdim dim[] = {{n, 2 * e, e}};
 
-    wm_permute(j->dst, j->src, dim, 1, (uint32_t)e);
-    wm_permute(j->dst + e, j->src + n * e, dim, 1, (uint32_t)e);
+    permute(j, 0, 0, dim, 1, (uint32_t)e);
+    permute(j, (size_t)e, (size_t)(n * e), dim, 1, (uint32_t)e);
 }
 
 static void
@@ -87,7 +117,7 @@ rotary(const struct job *j)
     const int64_t row = j->size, n = (int64_t)j->bytes / row / 128;
     const struct wm_kdim dim[] = {{n, 128 * row, 128 * row}, {64, 2 * row, row}, {2, row, 64 * row}};
 
-    wm_permute(j->dst, j->src, dim, 3, (uint32_t)row);
+    permute(j, 0, 0, dim, 3, (uint32_t)row);
 }
 
 static void
@@ -97,7 +127,10 @@ cast(const struct job *j)
     uint64_t in = wm_dtype_info[j->from].bits / 8u, out = wm_dtype_info[j->to].bits / 8u;
     uint64_t n = j->bytes / (in > out ? in : out);
 
-    wm_cast(j->dst, j->to, j->src, j->from, n, &count);
+    if (j->cost)
+        *j->cost += n * wm_cost_step(&(struct wm_plan_step){.kind = WM_SP_CAST, .from = j->from, .to = j->to});
+    else
+        wm_cast(j->dst, j->to, j->src, j->from, n, &count);
 }
 
 static const struct work {
@@ -122,6 +155,10 @@ static const struct work {
     {"deinterleave 2 B", deinterleave, 2, 0, 0, 0, 0},
     {"deinterleave 4 B", deinterleave, 4, 0, 0, 0, 0},
     {"scatter 2 B, twice", scatter, 2, 0, 0, 0, 0},
+    {"interleave of 3, 2 B", interleave_3, 2, 0, 0, 0, 0},
+    {"pairs of 3, 2 B", pairs_of_3, 2, 0, 0, 0, 0},
+    {"rows of 12 B, rotary", rotary, 12, 0, 0, 0, 0},
+    {"rows of 64 B, rotary", rotary, 64, 0, 0, 0, 0},
     {"rows of 512 B, rotary", rotary, 512, 0, 0, 0, 0},
     {"rows of 4 KiB, rotary", rotary, 4096, 0, 0, 0, 0},
     {"cast F32 to BF16", cast, 4, 0, 0, WM_DT_F32, WM_DT_BF16},
@@ -129,6 +166,8 @@ static const struct work {
     {"cast F32 to F16", cast, 4, 0, 0, WM_DT_F32, WM_DT_F16},
     {"cast F16 to F32", cast, 4, 0, 0, WM_DT_F16, WM_DT_F32},
     {"cast BF16 to F16", cast, 2, 0, 0, WM_DT_BF16, WM_DT_F16},
+    {"cast F64 to F32", cast, 8, 0, 0, WM_DT_F64, WM_DT_F32},
+    {"cast F8_E4M3 to BF16", cast, 2, 0, 0, WM_DT_F8_E4M3, WM_DT_BF16},
     {"cast BF16 to F8_E4M3", cast, 2, 0, 0, WM_DT_BF16, WM_DT_F8_E4M3},
 };
 
@@ -144,7 +183,7 @@ by_value(const void *p, const void *q)
 static double
 measure(const struct work *w, char *dst, const char *src, size_t bytes, int rounds)
 {
-    struct job j = {dst, src, bytes, w->size, w->rows, w->cols, w->from, w->to};
+    struct job j = {dst, src, bytes, w->size, w->rows, w->cols, w->from, w->to, NULL};
     double t[MAXR];
     int times = (int)(FAR / bytes);
 
@@ -161,6 +200,16 @@ measure(const struct work *w, char *dst, const char *src, size_t bytes, int roun
     return 1e-9 * (double)bytes / t[rounds / 2];
 }
 
+static double
+expected(const struct work *w)
+{
+    uint64_t ps = 0;
+    struct job j = {NULL, NULL, NEAR, w->size, w->rows, w->cols, w->from, w->to, &ps};
+
+    w->run(&j);
+    return 1e3 * NEAR / (double)ps;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -175,7 +224,7 @@ main(int argc, char **argv)
     for (size_t i = 0; i < FAR; i++)
         src[i] = (char)(i * 2654435761u >> 13 & 0x3f);
     memset(dst, 0, FAR);
-    printf("%-30s %8s %8s\n", "GB/s of the longer side", "far", "near");
+    printf("%-30s %8s %8s %8s\n", "GB/s of the longer side", "far", "near", "cost");
     for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++) {
         double near;
 
@@ -185,7 +234,7 @@ main(int argc, char **argv)
 
         printf("%-30s %8.2f ", works[i].name, measure(&works[i], dst, src, FAR, rounds));
         if (near > 0)
-            printf("%8.2f", near);
+            printf("%8.2f %8.2f", near, expected(&works[i]));
         printf("\n");
         fflush(stdout);
     }

@@ -35,25 +35,27 @@ enum wm_tally_id {
     WM_T_MEMORY,    /* what kernels take, ps */
     WM_T_SAVED,     /* of this, what compiled ones would save */
     WM_T_WORK,      /* of the dry run itself */
-    WM_T_N
+    WM_T_KERNEL,    /* bytes that each kernel moves: WM_T_KERNEL + its id */
+    WM_T_N = WM_T_KERNEL + WM_K_N
 };
 struct wm_tally {
     uint64_t n[WM_T_N];
     bool compiles; /* compiled kernels are thought of */
 };
 
-/* Picoseconds that wm_permute() takes; that a step of a chain takes for an element. */
+/* Picoseconds that wm_permute() takes, in all or this way; that a step of a chain takes for an element. */
 uint64_t wm_cost_permute(const struct wm_kdim *dim, uint32_t rank, uint32_t run);
+uint64_t wm_cost_way(const struct wm_permute_way *way);
 uint64_t wm_cost_step(const struct wm_plan_step *step);
 /* Of comparing a byte, of adding it to a check sum; of decoding or encoding an element. */
-enum { WM_COST_COMPARE = 45, WM_COST_SUM = 90, WM_COST_DECODE = 500, WM_COST_DECODE_MIXED = 2000, WM_COST_ENCODE = 500 };
+enum { WM_COST_COMPARE = 45, WM_COST_SUM = 90, WM_COST_DECODE = 500, WM_COST_DECODE_MIXED = 2000, WM_COST_ENCODE = 800 };
 /* Of a product of a low-rank sum, by the width in which it is taken; of a value by the scale of its block. */
 enum { WM_COST_PRODUCT = 70, WM_COST_PRODUCT_WIDE = 140, WM_COST_SCALE = 120 };
 
 struct wm_cost {
     uint64_t n[WM_T_N];
     uint64_t steps, counted; /* of the run, in all and by the dry run: equal where the numbers are exact */
-    uint64_t small_writes;   /* of heads, tails and check sums */
+    uint64_t small_writes;   /* of heads, tails, check sums, small files, and the journal that has a record for each write */
     unsigned threads;
     double seconds, seconds_alone; /* with so many threads, with one; inputs in the page cache */
     bool compiled;                 /* it pays to compile kernels, and that is in the seconds */

@@ -31,10 +31,15 @@ saves(struct wm_worker *w, uint64_t ps, const struct wm_kdim *dim, uint32_t rank
 void
 wm_tally_permute(struct wm_worker *w, const struct wm_kdim *dim, uint32_t rank, uint32_t run)
 {
-    uint64_t ps = wm_cost_permute(dim, rank, run);
+    struct wm_permute_way way;
+    uint64_t ps;
 
+    wm_permute_choose(dim, rank, run, &way);
+    ps = wm_cost_way(&way);
     w->tally->n[WM_T_WORK] += 4;
     w->tally->n[WM_T_MEMORY] += ps;
+    if (way.kernel != WM_K_N)
+        w->tally->n[WM_T_KERNEL + way.kernel] += way.times * (uint64_t)(way.outer.n * way.inner.n) * way.run;
     saves(w, ps, dim, rank, run, run, NULL, 0);
 }
 

@@ -125,6 +125,8 @@ struct wm_jit_library {
 enum wm_status wm_jit_load(const struct wm_sys *sys, struct wm_jit_library *lib,
                            struct wm_err *err);
 void wm_jit_unload(struct wm_jit_library *lib);
+/* Is there a plug-in to load?  It is only looked for. */
+bool wm_jit_is_here(const struct wm_sys *sys);
 
 /* Compiled kernels so far. */
 unsigned wm_jit_count(const struct wm_jit *j);

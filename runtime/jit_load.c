@@ -37,6 +37,29 @@ places(const struct wm_sys *sys, char path[PLACES][PATH_MAX])
     return n;
 }
 
+/* The first candidate that exists; -1: none does. */
+static int
+find(const struct wm_sys *sys, char path[PLACES][PATH_MAX], int *n)
+{
+    struct stat st;
+
+    *n = places(sys, path);
+    for (int i = 0; i < *n; i++)
+        if (sys->stat(path[i], &st) == 0)
+            return i;
+    return -1;
+}
+
+bool
+wm_jit_is_here(const struct wm_sys *sys)
+{
+    char(*path)[PATH_MAX] = sys->malloc(PLACES * PATH_MAX);
+    int n, found = path ? find(sys, path, &n) : -1;
+
+    sys->free(path);
+    return found >= 0;
+}
+
 /* One shared object, opened and asked. */
 static enum wm_status
 load(const char *path, struct wm_jit_library *lib, struct wm_err *err)
@@ -65,17 +88,13 @@ enum wm_status
 wm_jit_load(const struct wm_sys *sys, struct wm_jit_library *lib, struct wm_err *err)
 {
     char(*path)[PATH_MAX] = sys->malloc(PLACES * PATH_MAX);
-    struct stat st;
     enum wm_status result = WM_OK;
-    int n, found = -1;
+    int n, found;
 
     memset(lib, 0, sizeof(*lib));
     if (!path)
         return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
-    n = places(sys, path);
-    for (int i = 0; i < n && found < 0; i++)
-        if (sys->stat(path[i], &st) == 0)
-            found = i;
+    found = find(sys, path, &n);
     if (found < 0)
         result = wm_fail(err, WM_EUSAGE, NULL,
                          "the JIT's plug-in wmap-jit.so is not here (looked for '%s'); wmap "

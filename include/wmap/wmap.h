@@ -244,6 +244,7 @@ WMAP_API wmap_status wmap_plan_describe(wmap_plan *p, const wmap_work *work, wma
  * read, and seconds on a machine like that of docs/performance.md, with the input in the page cache. */
 typedef struct {
     uint64_t reads, writes; /* calls */
+    uint64_t small_writes;  /* beside these, of a few bytes: journal, headers, check sums, small files */
     uint64_t bytes_read, bytes_written;
     uint64_t bytes_straight, bytes_scattered, bytes_in_blocks; /* of what is read: in one run, in several long ones, in
                                                                   blocks that are permuted in memory */

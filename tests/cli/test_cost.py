@@ -3,11 +3,13 @@
 The sizes are such that each way of reading occurs, with windows much smaller than the tensors."""
 
 import json
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
 
-from conftest import ROOT, Wmap, write_safetensors
+from conftest import BIN, ROOT, Wmap, write_safetensors
 
 MAPS = ROOT / "bench/maps"
 LITTLE = ("--max-memory", "1500KB", "--threads", "1")  # windows of 256 KiB
@@ -121,10 +123,22 @@ def test_a_sample_is_near(made):
     assert said["nbytes_read"] == pytest.approx(counted["bytes_read"], rel=0.02)
 
 
+@pytest.mark.skipif(not shutil.which("strace"), reason="there is no strace")
+def test_calls_as_the_kernel_counts_them(made):
+    """All writes of the process, of a container with check sums and small files beside."""
+    args = ("litgpt/llama", "-i", "llama", "-o", "seen.pth", *LITTLE)
+    cost = made.ok("plan", "--json", *args).json()["cost"]
+    log = made.path("strace.log")
+    subprocess.run(["strace", "-f", "-e", "trace=pwrite64,pwritev", "-o", log, BIN, "run", "-q", *args], cwd=made.cwd,
+                   check=True)
+    assert log.read_text().count("pwrite") == cost["writes"] + cost["small_writes"]
+
+
 def test_the_text_says_it(made):
     text = made.ok("plan", *CASES["rename"], "--threads", "1").out.splitlines()
     cost = made.ok("plan", *CASES["rename"], "--threads", "1", "--json").json()["cost"]
-    assert f"calls   {cost['reads']} reads, {cost['writes']} writes" in text
+    assert (f"calls   {cost['reads']} reads, {cost['writes']} writes, and {cost['small_writes']} small "
+            "(journal, headers, check sums)") in text
     line = next(t for t in text if t.startswith("time"))
     assert "on 1 thread" in line and cost["seconds"] == cost["seconds_1_thread"] > 0
 
