@@ -1,4 +1,4 @@
-/* api/rank_meta.c -- mp_metadata_pp_rank_X.json, which optimum-neuron's training leaves beside its shards (see ranks.h).
+/* api/rank_meta.c -- mp_metadata_pp_rank_X.json (or .pt), which optimum-neuron's training leaves beside its shards (see ranks.h).
  *
  * In: one file a pipeline stage.  Out: the number of ranks, and for a tensor whether and how it is cut.  The files must
  * agree with each other; what they say of sizes is compared with the tensors by the caller. */
@@ -103,8 +103,9 @@ static enum wm_status
 read_stage(struct wmap_ctx *ctx, struct wm_ranks *r, struct wm_rank_meta *m, struct wm_err *err)
 {
     const cJSON *json;
-    enum wm_status st = wm_config_read(&ctx->cc, m->path, &json, err);
+    enum wm_status st = wm_small_read(&ctx->cc, m->path, &json, err);
 
+    m->path = wm_small_path(&ctx->cc, m->path);
     if (st != WM_OK)
         return st;
     m->parameters = cJSON_GetObjectItemCaseSensitive(json, "parameters");
@@ -140,7 +141,8 @@ count_stages(struct wmap_ctx *ctx, struct wm_arena *a, struct wm_str dir, uint32
     for (uint32_t i = 0; i < nname; i++) {
         uint32_t at[WM_AX_N], has;
 
-        if (wm_rank_match("mp_metadata_pp_rank_{pp}.json", name[i], at, &has) && at[WM_AX_PP] >= *n && at[WM_AX_PP] < MOST_STAGES)
+        if ((wm_rank_match("mp_metadata_pp_rank_{pp}.json", name[i], at, &has) ||
+             wm_rank_match("mp_metadata_pp_rank_{pp}.pt", name[i], at, &has)) && at[WM_AX_PP] >= *n && at[WM_AX_PP] < MOST_STAGES)
             *n = at[WM_AX_PP] + 1;
         *unfinished &= !wm_str_eq(name[i], WM_STR("done"));
     }

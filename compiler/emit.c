@@ -319,6 +319,7 @@ static bool
 check_file(struct files *f, struct wm_str name, bool *there)
 {
     struct compare c = {.f = f, .name = name};
+    struct wm_str path, real;
     const cJSON *have;
     struct wm_value v;
     cJSON *want;
@@ -328,6 +329,9 @@ check_file(struct files *f, struct wm_str name, bool *there)
     *there = have != NULL;
     if (!have)
         return true;
+    path = wm_arena_printf(f->b->cc->a, "%.*s/%.*s", WM_STR_ARG(f->b->be.dir), WM_STR_ARG(name));
+    real = wm_small_path(f->b->cc, path);
+    c.name = (struct wm_str){real.p + path.n - name.n, real.n - (path.n - name.n)};
     v = wm_eval(&f->b->be, f->me, &f->scope, f->it->value);
     if (v.kind == WM_V_ERROR) {
         note_defines(f->b, name);

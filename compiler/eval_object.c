@@ -322,8 +322,9 @@ wm_eval_json_file(struct wm_benv *be, struct wm_str name, struct wm_span span, c
     for (i = 0; i < be->read_name.n; i++)
         if (wm_str_eq(be->read_name.item[i], name))
             return *out = be->read_json.item[i], true;
+    path = wm_small_path(be->cc, path);
     if (be->cc->sys->stat(wm_arena_cstr(be->cc->a, path), &st) == 0) {
-        if (wm_config_read(be->cc, path, out, &err) != WM_OK) {
+        if (wm_small_read(be->cc, beside(be, name), out, &err) != WM_OK) {
             wm_report(&be->cc->diags, WM_E_INPUT_JSON, span, "%s", err.msg);
             return false;
         }

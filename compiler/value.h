@@ -154,5 +154,9 @@ const char *wm_vkind_name(enum wm_vkind k);
 /* Read and check a config.json; err names file and offset. */
 enum wm_status wm_config_read(struct wm_cc *cc, struct wm_str path, const struct cJSON **out,
                               struct wm_err *err);
+/* A small file of the input: NAME.json, or where torch.save left NAME.pt, the plain values in that, which is newer to the
+ * libraries that look for both.  The first says which of them it is. */
+struct wm_str wm_small_path(struct wm_cc *cc, struct wm_str path);
+enum wm_status wm_small_read(struct wm_cc *cc, struct wm_str path, const struct cJSON **out, struct wm_err *err);
 
 #endif

@@ -95,6 +95,12 @@ enum wm_status wm_torch_read_item(const struct wm_sys *sys, int fd, struct wm_ma
 bool wm_torch_is_wrap(struct wm_str key);
 bool wm_torch_is_trainers(struct wm_str key);
 
+/* What torch.save pickled into a zip file, whatever it is: file 0 of the manifest. */
+enum wm_status wm_torch_read_value(const struct wm_sys *sys, int fd, struct wm_manifest *m, struct wm_pk **out, struct wm_err *err);
+/* Plain values of such a file as JSON text (torch_json.c), of about `most` bytes. */
+enum wm_status wm_torch_json(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path, uint64_t most, struct wm_str *out,
+                             struct wm_err *err);
+
 /* The older container. */
 bool wm_torch_legacy_probe(const unsigned char *p, size_t n);
 enum wm_status wm_torch_legacy_read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file,

@@ -182,3 +182,16 @@ wm_torch_read_item(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint
                        wm_pk_type_name(r.t.tree.value, wm_torch_classes));
     return st == WM_OK ? wm_torch_add(&r.t, item->name, r.t.tree.value) : st;
 }
+
+enum wm_status
+wm_torch_read_value(const struct wm_sys *sys, int fd, struct wm_manifest *m, struct wm_pk **out, struct wm_err *err)
+{
+    struct reader r = {.sys = sys, .fd = fd, .size = m->file.item[0].size, .err = err};
+    enum wm_status st;
+
+    wm_torch_init(&r.t, m, 0, err);
+    wm_buf_init(&r.name, m->a);
+    st = read_zip(&r);
+    *out = r.t.tree.value;
+    return st;
+}

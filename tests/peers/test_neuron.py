@@ -248,3 +248,33 @@ def test_metadata_that_say_something_else(wmap, one, tmp_path, define, parts):
     for part in ("mp_metadata_pp_rank_0.json", *parts):
         assert part in said
     assert not (tmp_path / "b").exists()
+
+
+def test_pickled_metadata_win(wmap, one, tmp_path):
+    """Where there is mp_metadata_pp_rank_X.pt, the library takes that: plain values, of which nothing is run."""
+    c, d = one
+    t = torch_directory(d, tmp_path / "t")
+    path = t / "shards/mp_metadata_pp_rank_0.json"
+    meta = json.loads(path.read_text())
+    torch.save(meta, path.with_suffix(".pt"))
+    seen = json.loads(wmap("inspect", t, "--json").stdout)["ranks"]
+    path.write_text("{}")  # not looked at
+    assert json.loads(wmap("inspect", t, "--json").stdout)["ranks"] == seen and seen["metadata"]
+    assert "by mp_metadata_pp_rank_0.pt" in wmap("inspect", t).stdout
+    path.unlink()
+    wmap("run", "--reverse", "neuron/llama", "-i", t, "-o", tmp_path / "b")
+    assert (tmp_path / "b/model.safetensors").read_bytes() == (d / "hf/model.safetensors").read_bytes()
+    said = wmap("run", "--reverse", "neuron/llama", "-i", t, "-o", tmp_path / "c", "-D", "kv_size_multiplier=4", status=1).stderr
+    assert "mp_metadata_pp_rank_0.pt" in said and "kv_size_multiplier is 2, but by the map it is 4" in said
+
+    class Runs:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/ran",)
+
+    for value, part in ((torch.zeros(1), "a pickle of more than plain values: torch._utils._rebuild_tensor_v2"),
+                        (Runs(), "system"), (float("nan"), "not finite"), ({1: 2}, "a key that is no text")):
+        meta["parameters"]["model.norm.weight"]["tensor_model_parallel"] = value
+        torch.save(meta, path.with_suffix(".pt"))
+        for command in ("run", "--reverse", "neuron/llama", "-i", t, "-o", tmp_path / "c"), ("inspect", t):
+            r = wmap(*command, status=1 if command[0] == "run" else 2).stderr
+            assert "mp_metadata_pp_rank_0.pt: " in r and part in r and not (tmp_path / "ran").exists()
