@@ -43,23 +43,10 @@ wm_view_tensor(const struct wm_view *v, uint64_t k)
 void
 wm_view_init(struct wm_view *v, struct wm_arena *a, const struct wm_plan *p)
 {
-    uint64_t n;
     uint32_t rank = 0;
 
     *v = (struct wm_view){.p = p};
-    v->infile = wm_plan_section(p, WM_PS_INFILE, &v->ninfile);
-    v->outfile = wm_plan_section(p, WM_PS_OUTFILE, &v->noutfile);
-    v->in = wm_plan_section(p, WM_PS_IN, &v->nin);
-    v->out = wm_plan_section(p, WM_PS_OUT, &v->nout);
-    v->geom = wm_plan_section(p, WM_PS_GEOM, &v->ngeom);
-    v->box = wm_plan_section(p, WM_PS_BOX, &v->nbox);
-    v->dim = wm_plan_section(p, WM_PS_DIM, &n);
-    v->slot = wm_plan_section(p, WM_PS_SLOT, &n);
-    v->elem = wm_plan_section(p, WM_PS_ELEM, &n);
-    v->step = wm_plan_section(p, WM_PS_STEP, &n);
-    v->shape = wm_plan_section(p, WM_PS_SHAPE, &n);
-    v->blob = wm_plan_section(p, WM_PS_BLOB, &n);
-    wm_plan_section(p, WM_PS_SUM, &v->nsum);
+    v->sections = wm_plan_view(p);
     while (v->ncheck < v->nout && v->out[v->nout - v->ncheck - 1].file == WM_NONE)
         v->ncheck++;
     for (uint64_t k = 0; k < v->nin; k++)

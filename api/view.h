@@ -21,19 +21,7 @@ struct wm_view_tensor {
 
 struct wm_view {
     const struct wm_plan *p;
-    const struct wm_plan_infile *infile;
-    const struct wm_plan_outfile *outfile;
-    const struct wm_plan_in *in;
-    const struct wm_plan_out *out;
-    const struct wm_plan_geom *geom;
-    const struct wm_plan_box *box;
-    const struct wm_plan_dim *dim;
-    const uint32_t *slot;
-    const struct wm_plan_elem *elem;
-    const struct wm_plan_step *step;
-    const int64_t *shape;
-    const unsigned char *blob;
-    uint64_t ninfile, noutfile, nin, nout, ngeom, nbox, nsum;
+    WM_PLAN_VIEW_MEMBERS;
     uint64_t ncheck;                     /* the last of `out` */
     uint64_t nread;                      /* tensors among `in`; the others are bytes between tensors */
     const uint32_t *shown;               /* [ntensor] of wm_view_tensor(): OUTs, then nout + SHAREDs */

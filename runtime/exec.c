@@ -164,20 +164,7 @@ index_boxes(struct wm_exec *x, struct wm_err *err)
 static void
 sections(struct wm_exec *x)
 {
-    const struct wm_plan *p = &x->plan;
-
-    x->infile = wm_plan_section(p, WM_PS_INFILE, &x->ninfile);
-    x->outfile = wm_plan_section(p, WM_PS_OUTFILE, &x->noutfile);
-    x->in = wm_plan_section(p, WM_PS_IN, &x->nin);
-    x->out = wm_plan_section(p, WM_PS_OUT, &x->nout);
-    x->geom = wm_plan_section(p, WM_PS_GEOM, &x->ngeom);
-    x->box = wm_plan_section(p, WM_PS_BOX, NULL);
-    x->dim = wm_plan_section(p, WM_PS_DIM, NULL);
-    x->slot = wm_plan_section(p, WM_PS_SLOT, NULL);
-    x->elem = wm_plan_section(p, WM_PS_ELEM, &x->nelem);
-    x->step = wm_plan_section(p, WM_PS_STEP, NULL);
-    x->shape = wm_plan_section(p, WM_PS_SHAPE, NULL);
-    x->insum = wm_plan_section(p, WM_PS_INSUM, &x->ninsum);
+    x->sections = wm_plan_view(&x->plan);
     for (uint64_t i = 0; i < x->ninfile; i++)
         x->needs_codec = x->needs_codec || x->infile[i].codec > WM_CODEC_BLOB;
     for (uint64_t i = 0; i < x->nelem; i++) {

@@ -99,19 +99,7 @@ struct wm_exec {
     struct wm_plan plan;
     const struct wm_sys *sys;
     struct wm_exec_opts opts;
-    const struct wm_plan_infile *infile;
-    const struct wm_plan_outfile *outfile;
-    const struct wm_plan_in *in;
-    const struct wm_plan_out *out;
-    const struct wm_plan_geom *geom;
-    const struct wm_plan_box *box;
-    const struct wm_plan_dim *dim;
-    const uint32_t *slot;
-    const struct wm_plan_elem *elem;
-    const struct wm_plan_step *step;
-    const int64_t *shape;
-    const struct wm_plan_insum *insum;
-    uint64_t ninfile, noutfile, nin, nout, ngeom, nelem, ninsum;
+    WM_PLAN_VIEW_MEMBERS;
     struct wm_ranges *range; /* [ngeom] of geometries with many boxes; others have n = 0 */
     int64_t *range_room;
     struct wm_slab *slab;  /* [ngeom] */

@@ -13,12 +13,7 @@ enum { MOST = 256 };
 
 struct printer {
     const struct wm_plan *p;
-    const struct wm_plan_geom *geom;
-    const struct wm_plan_box *box;
-    const struct wm_plan_dim *dim;
-    const struct wm_plan_elem *elem;
-    const struct wm_plan_step *step;
-    const struct wm_plan_out *out;
+    WM_PLAN_VIEW_MEMBERS;
     struct wm_jit_library lib;
     struct wm_jit_nest *seen; /* [MOST] */
     uint32_t n;
@@ -84,7 +79,6 @@ wm_jit_print(const struct wm_plan *p, const struct wm_sys *sys, struct wm_buf *o
              struct wm_err *err)
 {
     struct printer x = {.p = p, .to = out};
-    uint64_t nout;
     enum wm_status st = wm_jit_load(sys, &x.lib, err);
 
     if (st != WM_OK)
@@ -92,13 +86,8 @@ wm_jit_print(const struct wm_plan *p, const struct wm_sys *sys, struct wm_buf *o
     x.seen = sys->malloc(MOST * sizeof(x.seen[0]));
     if (!x.seen)
         st = wm_fail(err, WM_ENOMEM, NULL, "out of memory");
-    x.geom = wm_plan_section(p, WM_PS_GEOM, NULL);
-    x.box = wm_plan_section(p, WM_PS_BOX, NULL);
-    x.dim = wm_plan_section(p, WM_PS_DIM, NULL);
-    x.elem = wm_plan_section(p, WM_PS_ELEM, NULL);
-    x.step = wm_plan_section(p, WM_PS_STEP, NULL);
-    x.out = wm_plan_section(p, WM_PS_OUT, &nout);
-    for (uint64_t i = 0; i < nout && st == WM_OK; i++) {
+    x.sections = wm_plan_view(p);
+    for (uint64_t i = 0; i < x.nout && st == WM_OK; i++) {
         const struct wm_plan_geom *g = &x.geom[x.out[i].geom];
 
         for (uint64_t b = 0; b < g->nbox && x.out[i].file != WM_NONE; b++)

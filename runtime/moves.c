@@ -6,18 +6,8 @@
 
 #include "runtime/format.h"
 
-struct view {
-    const struct wm_plan_infile *infile;
-    const struct wm_plan_in *in;
-    const struct wm_plan_geom *geom;
-    const struct wm_plan_box *box;
-    const struct wm_plan_dim *dim;
-    const struct wm_plan_elem *elem;
-    const uint32_t *slot;
-};
-
 static bool
-is_move(const struct view *v, const struct wm_plan_out *o, struct wm_move *m)
+is_move(const struct wm_plan_view *v, const struct wm_plan_out *o, struct wm_move *m)
 {
     const struct wm_plan_geom *g = &v->geom[o->geom];
     const struct wm_plan_box *b = &v->box[g->box];
@@ -41,23 +31,15 @@ is_move(const struct view *v, const struct wm_plan_out *o, struct wm_move *m)
 uint64_t
 wm_plan_moves(struct wm_arena *a, const struct wm_plan *p, struct wm_move **out)
 {
-    uint64_t nfile, n = 0, nout;
-    const struct wm_plan_outfile *file = wm_plan_section(p, WM_PS_OUTFILE, &nfile);
-    const struct wm_plan_out *o = wm_plan_section(p, WM_PS_OUT, &nout);
-    struct view v = {.infile = wm_plan_section(p, WM_PS_INFILE, NULL),
-                     .in = wm_plan_section(p, WM_PS_IN, NULL),
-                     .geom = wm_plan_section(p, WM_PS_GEOM, NULL),
-                     .box = wm_plan_section(p, WM_PS_BOX, NULL),
-                     .dim = wm_plan_section(p, WM_PS_DIM, NULL),
-                     .elem = wm_plan_section(p, WM_PS_ELEM, NULL),
-                     .slot = wm_plan_section(p, WM_PS_SLOT, NULL)};
-    struct wm_move *list = WM_NEW_N(a, struct wm_move, nout), m;
+    const struct wm_plan_view v = wm_plan_view(p);
+    uint64_t n = 0;
+    struct wm_move *list = WM_NEW_N(a, struct wm_move, v.nout), m;
 
-    for (uint64_t i = 0; i < nfile; i++)
-        for (uint64_t k = file[i].first; k < file[i].first + file[i].ntensor; k++) {
+    for (uint64_t i = 0; i < v.noutfile; i++)
+        for (uint64_t k = v.outfile[i].first; k < v.outfile[i].first + v.outfile[i].ntensor; k++) {
             struct wm_move *last = n ? &list[n - 1] : NULL;
 
-            if (o[k].nbytes == 0 || !is_move(&v, &o[k], &m))
+            if (v.out[k].nbytes == 0 || !is_move(&v, &v.out[k], &m))
                 continue;
             if (last && last->outfile == m.outfile && last->infile == m.infile && last->to + last->n == m.to &&
                 last->from + last->n == m.from)

@@ -36,6 +36,30 @@ wm_plan_section(const struct wm_plan *p, enum wm_plan_section s, uint64_t *count
     return (const char *)p->head + p->head->section[s].off;
 }
 
+struct wm_plan_view
+wm_plan_view(const struct wm_plan *p)
+{
+    struct wm_plan_view v;
+
+    v.infile = wm_plan_section(p, WM_PS_INFILE, &v.ninfile);
+    v.outfile = wm_plan_section(p, WM_PS_OUTFILE, &v.noutfile);
+    v.in = wm_plan_section(p, WM_PS_IN, &v.nin);
+    v.out = wm_plan_section(p, WM_PS_OUT, &v.nout);
+    v.geom = wm_plan_section(p, WM_PS_GEOM, &v.ngeom);
+    v.box = wm_plan_section(p, WM_PS_BOX, &v.nbox);
+    v.dim = wm_plan_section(p, WM_PS_DIM, NULL);
+    v.slot = wm_plan_section(p, WM_PS_SLOT, NULL);
+    v.elem = wm_plan_section(p, WM_PS_ELEM, &v.nelem);
+    v.step = wm_plan_section(p, WM_PS_STEP, NULL);
+    v.shape = wm_plan_section(p, WM_PS_SHAPE, NULL);
+    v.blob = wm_plan_section(p, WM_PS_BLOB, NULL);
+    v.sidecar = wm_plan_section(p, WM_PS_SIDECAR, &v.nsidecar);
+    v.shared = wm_plan_section(p, WM_PS_SHARED, &v.nshared);
+    v.sum = wm_plan_section(p, WM_PS_SUM, &v.nsum);
+    v.insum = wm_plan_section(p, WM_PS_INSUM, &v.ninsum);
+    return v;
+}
+
 struct wm_str
 wm_plan_str(const struct wm_plan *p, struct wm_plan_text t)
 {

@@ -258,6 +258,38 @@ struct wm_plan {
 enum wm_status wm_plan_open(struct wm_arena *scratch, const void *block, uint64_t size,
                             struct wm_plan *out, struct wm_err *err);
 
+/* The sections under their types, with their counts. */
+#define WM_PLAN_SECTIONS                                                                                             \
+    const struct wm_plan_infile *infile;                                                                             \
+    const struct wm_plan_outfile *outfile;                                                                           \
+    const struct wm_plan_in *in;                                                                                     \
+    const struct wm_plan_out *out;                                                                                   \
+    const struct wm_plan_geom *geom;                                                                                 \
+    const struct wm_plan_box *box;                                                                                   \
+    const struct wm_plan_dim *dim;                                                                                   \
+    const uint32_t *slot;                                                                                            \
+    const struct wm_plan_elem *elem;                                                                                 \
+    const struct wm_plan_step *step;                                                                                 \
+    const int64_t *shape;                                                                                            \
+    const char *blob;                                                                                                \
+    const struct wm_plan_sidecar *sidecar;                                                                           \
+    const struct wm_plan_shared *shared;                                                                             \
+    const struct wm_plan_sum *sum;                                                                                   \
+    const struct wm_plan_insum *insum;                                                                               \
+    uint64_t ninfile, noutfile, nin, nout, ngeom, nbox, nelem, nsidecar, nshared, nsum, ninsum;
+struct wm_plan_view {
+    WM_PLAN_SECTIONS
+};
+/* As members of another struct, and there together as `sections`. */
+#define WM_PLAN_VIEW_MEMBERS                                                                                         \
+    union {                                                                                                          \
+        struct wm_plan_view sections;                                                                                \
+        struct {                                                                                                     \
+            WM_PLAN_SECTIONS                                                                                         \
+        };                                                                                                           \
+    }
+struct wm_plan_view wm_plan_view(const struct wm_plan *p);
+
 /* Bytes of one record of each section (1: bytes). */
 extern const uint32_t wm_plan_record[WM_PS_N];
 /* The records of a section; count may be NULL. */

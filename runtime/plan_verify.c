@@ -17,17 +17,7 @@
 struct verify {
     struct wm_arena *a;
     const struct wm_plan *p;
-    const struct wm_plan_infile *infile;
-    const struct wm_plan_outfile *outfile;
-    const struct wm_plan_in *in;
-    const struct wm_plan_out *out;
-    const struct wm_plan_geom *geom;
-    const struct wm_plan_box *box;
-    const struct wm_plan_dim *dim;
-    const uint32_t *slot;
-    const struct wm_plan_elem *elem;
-    const struct wm_plan_step *step;
-    const struct wm_plan_sidecar *sidecar;
+    WM_PLAN_VIEW_MEMBERS;
     uint64_t n[WM_PS_N];
     uint64_t **need; /* [ngeom][nslot] bytes that a geometry reads of each slot */
     uint8_t *use;    /* [ngeom] CHECKS, MAKES */
@@ -520,17 +510,7 @@ wm_plan_open(struct wm_arena *scratch, const void *block, uint64_t size, struct 
 
     if (st != WM_OK)
         return st;
-    v.infile = wm_plan_section(&p, WM_PS_INFILE, NULL);
-    v.outfile = wm_plan_section(&p, WM_PS_OUTFILE, NULL);
-    v.in = wm_plan_section(&p, WM_PS_IN, NULL);
-    v.out = wm_plan_section(&p, WM_PS_OUT, NULL);
-    v.geom = wm_plan_section(&p, WM_PS_GEOM, NULL);
-    v.box = wm_plan_section(&p, WM_PS_BOX, NULL);
-    v.dim = wm_plan_section(&p, WM_PS_DIM, NULL);
-    v.slot = wm_plan_section(&p, WM_PS_SLOT, NULL);
-    v.elem = wm_plan_section(&p, WM_PS_ELEM, NULL);
-    v.step = wm_plan_section(&p, WM_PS_STEP, NULL);
-    v.sidecar = wm_plan_section(&p, WM_PS_SIDECAR, NULL);
+    v.sections = wm_plan_view(&p);
     v.need = WM_NEW_N(scratch, uint64_t *, v.n[WM_PS_GEOM]);
     v.use = WM_NEW_N(scratch, uint8_t, v.n[WM_PS_GEOM]);
     if ((st = verify_names(&v)) != WM_OK || (st = verify_inputs(&v)) != WM_OK ||

@@ -11,18 +11,7 @@ static void
 sections(struct wm_scatter *s, const struct wm_plan *p)
 {
     s->plan = *p;
-    s->infile = wm_plan_section(p, WM_PS_INFILE, &s->ninfile);
-    s->outfile = wm_plan_section(p, WM_PS_OUTFILE, &s->noutfile);
-    s->in = wm_plan_section(p, WM_PS_IN, &s->nin);
-    s->out = wm_plan_section(p, WM_PS_OUT, &s->nout);
-    s->geom = wm_plan_section(p, WM_PS_GEOM, NULL);
-    s->box = wm_plan_section(p, WM_PS_BOX, NULL);
-    s->dim = wm_plan_section(p, WM_PS_DIM, NULL);
-    s->slot = wm_plan_section(p, WM_PS_SLOT, NULL);
-    s->elem = wm_plan_section(p, WM_PS_ELEM, NULL);
-    s->step = wm_plan_section(p, WM_PS_STEP, NULL);
-    s->shape = wm_plan_section(p, WM_PS_SHAPE, NULL);
-    s->blob = wm_plan_section(p, WM_PS_BLOB, NULL);
+    s->sections = wm_plan_view(p);
 }
 
 uint32_t

@@ -15,19 +15,7 @@ struct wm_use {
 
 struct wm_scatter {
     struct wm_plan plan;
-    const struct wm_plan_infile *infile;
-    const struct wm_plan_outfile *outfile;
-    const struct wm_plan_in *in;
-    const struct wm_plan_out *out;
-    const struct wm_plan_geom *geom;
-    const struct wm_plan_box *box;
-    const struct wm_plan_dim *dim;
-    const uint32_t *slot;
-    const struct wm_plan_elem *elem;
-    const struct wm_plan_step *step;
-    const int64_t *shape;
-    const char *blob;
-    uint64_t ninfile, noutfile, nin, nout;
+    WM_PLAN_VIEW_MEMBERS;
     uint64_t *first; /* [nin + 1]: the uses of input i are use[first[i]] .. */
     struct wm_use *use;
 };
