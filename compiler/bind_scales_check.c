@@ -15,6 +15,7 @@ struct kept {
     struct wm_map seen;          /* signatures of pairs that were found right */
     const struct wm_scale_bound *l;
     uint32_t s, w;               /* numbers of outputs */
+    bool *has;                   /* [of what is written] a line of that side says whose scales it has, or holds */
     WM_VEC(uint32_t) origin;     /* numbers of inputs that hold scales: their slots in both maps */
 };
 
@@ -295,7 +296,7 @@ at_place(const struct kept *k, struct wm_str key, struct wm_str other)
 }
 
 static bool
-check_line(struct kept *k, bool *taken)
+check_line(struct kept *k)
 {
     struct wm_bind *b = k->b;
     const struct wm_rterm *term = k->l->line->scope->side[0].term;
@@ -308,7 +309,7 @@ check_line(struct kept *k, bool *taken)
         bool range = false, back = k->l->dtype != WM_DT_N;
 
         wm_inst_forget(&x);
-        if (taken[t] || !wm_inst_read(b, &x, &term[back ? WM_SCALE_W : WM_SCALE_S].key, name, &range))
+        if (k->has[t] || !wm_inst_read(b, &x, &term[back ? WM_SCALE_W : WM_SCALE_S].key, name, &range))
             continue;
         if (back) {
             struct wm_diag *d = wm_report(&b->cc->diags, WM_E_REQUANT, k->l->line->item->span, "`%s` would have to be "
@@ -321,7 +322,7 @@ check_line(struct kept *k, bool *taken)
         }
         if (!wm_inst_key(b, &x, &term[WM_SCALE_W], &other))
             continue;
-        taken[t] = true;
+        k->has[t] = true;
         k->s = t;
         k->w = wm_map_get(&k->by_key, at_place(k, other, key));
         if (k->w == WM_NONE) {
@@ -329,9 +330,45 @@ check_line(struct kept *k, bool *taken)
                       wm_place_show(b->cc->a, key).p, WM_STR_ARG(other));
             return false;
         }
+        k->has[k->w] = true;
         ok = pair(k);
     }
     return ok;
+}
+
+/* What was quantised, or is scales, and is written where no line speaks of it: nobody could tell what belongs to what. */
+static bool
+check_rest(struct kept *k)
+{
+    struct wm_bind *b = k->b;
+    uint32_t *of = WM_NEW_N(b->cc->a, uint32_t, b->in->t.n); /* of scales: their weight, and one */
+    uint32_t before = b->cc->diags.nerror;
+
+    for (uint32_t t = 0; t < b->in->t.n; t++)
+        if (b->scale[t].line && b->scale[t].line->dtype == WM_DT_N)
+            of[b->scale[t].s] = t + 1;
+    for (uint32_t o = 0; o < k->st->out->t.n && b->cc->diags.nerror == before; o++) {
+        const struct wm_make *mk = &k->st->make.item[o];
+
+        for (uint32_t i = 0; i < nslot(k, mk) && !k->has[o]; i++) {
+            uint32_t t = k->st->slot.item[mk->slot + i];
+
+            if (t >= b->in->t.n)
+                continue; /* an adapter's */
+            if (of[t])
+                wm_report(&b->cc->diags, WM_E_SCALES, b->scale[of[t] - 1].line->line->item->span, "`%s` holds scales of "
+                          "`%s`, and no scales line of the side that is written says of what there",
+                          show(k, k->st->out, o).p, show(k, b->in, of[t] - 1).p);
+            else if (b->scale[t].line && b->scale[t].line->dtype == WM_DT_N)
+                wm_report(&b->cc->diags, WM_E_SCALES, b->scale[t].line->line->item->span, "`%s` is made of `%s`, whose scales "
+                          "are `%s`, and is written without scales", show(k, k->st->out, o).p, show(k, b->in, t).p,
+                          show(k, b->in, b->scale[t].s).p);
+            else
+                continue;
+            break;
+        }
+    }
+    return b->cc->diags.nerror == before;
 }
 
 bool
@@ -339,10 +376,11 @@ wm_check_scales_kept(struct wm_bind *b, const struct wm_stage *st)
 {
     const struct wm_side *side = &b->m->side[b->ws];
     struct kept k = {.b = b, .st = st};
-    bool ok = true, *taken = WM_NEW_N(b->cc->a, bool, st->out->t.n);
+    bool ok = true;
 
-    if (side->scale.n == 0)
+    if (!b->scale)
         return true;
+    k.has = WM_NEW_N(b->cc->a, bool, st->out->t.n);
     wm_map_init(&k.by_key, b->cc->a, st->out->t.n);
     wm_map_init(&k.seen, b->cc->a, 16);
     for (uint32_t t = 0; t < st->out->t.n; t++)
@@ -352,7 +390,7 @@ wm_check_scales_kept(struct wm_bind *b, const struct wm_stage *st)
 
         k.l = l;
         ok = wm_scale_line_of(b, &side->scale.item[i], l) &&
-             (!l->holds || check_line(&k, taken));
+             (!l->holds || check_line(&k));
     }
-    return ok;
+    return ok && check_rest(&k);
 }

@@ -75,3 +75,20 @@ wm_check_scales(struct wm_module *m, int side, const struct wm_side_item *it)
         wm_check_bool(m, it->when, NULL);
     *WM_PUSH(m->cc->a, &m->side[side].scale) = l;
 }
+
+void
+wm_check_scales_both(struct wm_module *m)
+{
+    for (int side = 0; side < 2; side++)
+        for (uint32_t i = 0; i < m->side[side].scale.n && m->side[!side].scale.n == 0; i++) {
+            const struct wm_side_item *it = m->side[side].scale.item[i].item;
+            struct wm_diag *d;
+
+            if (it->dequant)
+                continue;
+            d = wm_report(&m->cc->diags, WM_E_SCALE_LINE, it->span, "the other side has no scales line, so nothing would tell "
+                          "whether weights keep these scales");
+            wm_note(&m->cc->diags, d, "say there what they are called, or `dequant bf16` here");
+            return;
+        }
+}

@@ -303,6 +303,8 @@ check(struct wm_module *m)
     if (ds->nerror == before) {
         wm_check_keys(m);
         wm_check_shards(m);
+        if (m->has_rules)
+            wm_check_scales_both(m);
     }
     if (!m->has_rules && m->mapdef.n == 0 && ds->nerror == before && m->name.n == 0 &&
         m->name_list.n == 0)

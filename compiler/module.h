@@ -214,6 +214,8 @@ void wm_check_names(struct wm_module *m);
 void wm_check_constants(struct wm_module *m);
 /* The items of source and target. */
 void wm_check_sides(struct wm_module *m);
+/* Scales that one side keeps, and the other side says nothing of. */
+void wm_check_scales_both(struct wm_module *m);
 /* Resolve and check all rules of the text; appended to m->rule. */
 void wm_check_rules(struct wm_module *m);
 /* Names, types, arity of an expression.  `vars`: the rule whose variables it may use, or NULL. */
