@@ -12,6 +12,7 @@ the Python that runs this has them (tests/peers/setup.sh makes such a Python); t
   --report DIR   writes results.md, results.svg and results.json there, after each group
   --no-peers     leaves out the peers that take long
   --no-touch     does not touch memory before each run: where the machine has none to fetch back from its host
+  --only large   also: an output of half of the memory, which takes minutes
   --smoke        small inputs, one round, none of the slow peers: does it all work?
 """
 import argparse
@@ -27,6 +28,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SLOW_ROUNDS = 3
+LAYER = 1_711_308_800  # bytes of a layer of the model of 100 GB
 
 
 class Bench:
@@ -34,6 +36,7 @@ class Bench:
         self.o, self.dir = o, Path(o.dir).resolve()
         self.dir.mkdir(parents=True, exist_ok=True)
         self.out = self.dir / "out"
+        self.elsewhere = []  # outputs that are somewhere else
         self.groups = []
         for tool in ("measure", "limit"):
             subprocess.run([os.environ.get("CC", "cc"), "-O2", "-pthread", "-o", self.dir / tool, HERE / f"{tool}.c"],
@@ -68,7 +71,7 @@ class Bench:
     # ---- runs ----
 
     def clean(self):
-        for path in (self.out, Path(f"{self.out}.safetensors")):
+        for path in (self.out, Path(f"{self.out}.safetensors"), *self.elsewhere):
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -80,6 +83,8 @@ class Bench:
             os.sync()
         if touch and not self.o.smoke and not self.o.no_touch:
             subprocess.run([self.dir / "measure", "--touch", str(touch)], check=True)
+        if case.get("cold"):
+            Path("/proc/sys/vm/drop_caches").write_text("3")
         log = self.dir / "measured.json"
         log.unlink(missing_ok=True)
         p = subprocess.run([self.dir / "measure", log, *map(str, case["run"])], stdin=subprocess.DEVNULL,
@@ -190,7 +195,7 @@ def measure(b):
     wanted = lambda *names: not b.o.only or set(names) & set(b.o.only.split(","))
     llama = ("num_hidden_layers=2",) if small else ("preset=1b",)
     folder = "TinyLlama-1.1B-Chat-v1.0"  # LitGPT takes the model from the name
-    if wanted("litgpt", "rotary", "fsync", "interleave", "rename", "startup"):
+    if wanted("litgpt", "rotary", "fsync", "interleave", "rename", "reflink", "cold", "startup", "part", "large"):
         path = b.gen(folder, "llama", *llama)
         n = path.stat().st_size
         config = path.parent / "config.json"
@@ -212,6 +217,10 @@ def measure(b):
         b.moved("interleave", "gate and up woven element by element (runs of 2 bytes)", maps("interleave"), path)
     if wanted("rename"):
         b.moved("rename", "names only", maps("rename"), path)
+    if wanted("reflink"):
+        reflink(b, path, b.gen("llama_small", "llama", *llama, "num_hidden_layers=1"))
+    if wanted("cold") and not small:
+        cold(b, path)
     if wanted("cast"):
         f32 = b.gen("llama_f32", "llama", *llama, "dtype=f32", *(() if small else ("num_hidden_layers=11",)))
         b.moved("cast", "float32 to bfloat16 (the bytes are those of the input)", maps("cast"), f32)
@@ -240,8 +249,56 @@ def measure(b):
         b.moved("memory", "6.4 GB: the disk takes part", maps("rope_qkv"), big, rounds=3)
     if wanted("reshard", "reshard-systems", "reshard-experts", "consolidate"):
         ranks(b, llama, moe)
-    if wanted("startup"):
+    if wanted("startup", "part", "large"):
         startup(b, b.gen(folder, "llama", *llama))
+
+
+def cold(b, path):
+    """Nothing of the input is in the page cache: what the disk gives, and how it is asked."""
+    if not os.access("/proc/sys/vm/drop_caches", os.W_OK):
+        return print("\ncold: left out, only root can empty the page cache")
+    n = path.stat().st_size
+    cases = [b.cp(path), b.limit(path, n, 2), b.wmap(maps("rope_qkv"), path, 1), b.wmap(maps("rope_qkv"), path, 2)]
+    b.group("cold", "rotary, with nothing in the page cache", [{**c, "cold": True} for c in cases], n)
+
+
+def part(b, sparse, name, doc, layers, **more):
+    """Some layers of a model that is larger than the disk: of holes, which are read like data."""
+    only = [x for k in range(layers) for x in ("--only", f"model.layers.{k}.{{x*}}")]
+    first = max(sparse.glob("*.safetensors"), key=lambda p: p.stat().st_size)
+    run = {**b.wmap(maps("rope_qkv"), sparse, 2, *only), "name": "wmap, 2 threads, --only"}
+    n = LAYER * layers
+    b.group(name, doc, [b.limit(first, n, 2), run], n, **more)
+
+
+def reflink(b, *paths):
+    """A large file and a small one on a file system that can share blocks, in an image that is mounted here."""
+    image, mount = b.dir / "xfs.img", b.dir / "xfs"
+    n = paths[0].stat().st_size
+    mount.mkdir(exist_ok=True)
+    with open(image, "wb") as f:
+        f.truncate(max(3 * n, 1 << 30))
+    try:
+        for command in (["mkfs.xfs", "-q", "-f", image], ["mount", "-o", "loop", image, mount]):
+            subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        image.unlink()
+        return print("\nreflink: left out, no image with xfs can be mounted here")
+    try:
+        out = mount / "out.safetensors"
+        large, small = (shutil.copy(p, mount / f"{k}.safetensors") for k, p in enumerate(paths))
+        b.elsewhere = [out]
+        run = lambda p, *more: [b.o.wmap, "run", "-q", maps("rename"), "-i", p, "-o", out, *more]
+        b.group("reflink", "names only, on xfs, where files can share blocks",
+                [{"name": "cp", "run": ["cp", "--reflink=never", large, out]},
+                 {"name": "wmap", "run": run(large)},
+                 {"name": "wmap --layout keep", "run": run(large, "--layout", "keep")},
+                 {"name": f"wmap --layout keep, {paths[1].stat().st_size / 1e9:.2f} GB", "run": run(small, "--layout", "keep")}],
+                n, [large])
+    finally:
+        b.elsewhere = []
+        subprocess.run(["umount", mount], check=True)
+        image.unlink()
 
 
 def ranks(b, llama, moe):
@@ -296,6 +353,8 @@ def programs(b, small, path):
 
 
 def startup(b, llama):
+    """Where no data is read, or only some of much."""
+    wanted = lambda *names: not b.o.only or set(names) & set(b.o.only.split(","))
     deepseek = b.gen("deepseek_v3", "deepseek_v3", *(() if b.o.smoke else ("preset=671b",)), extra=("--sparse",))
     sparse = b.gen("llama_100gb", "llama", *(() if b.o.smoke else (
         "hidden_size=8192", "intermediate_size=28672", "num_hidden_layers=56", "num_attention_heads=64",
@@ -305,6 +364,11 @@ def startup(b, llama):
              {"name": "plan, 201 tensors", "run": plan(maps("rope_qkv"), llama)},
              {"name": "plan, a model of 100 GB", "run": plan(maps("rope_qkv"), sparse)},
              {"name": "plan, DeepSeek-V3: 91 495 tensors in all", "run": plan("transformers5/deepseek_v3", deepseek)}]
+    if not b.o.smoke and wanted("part"):
+        part(b, sparse, "part", "2 layers of a model of 100 GB", 2)
+    half = int(open("/proc/meminfo").readline().split()[1]) << 9
+    if not b.o.smoke and b.o.only and wanted("large"):  # it takes minutes, and the disk
+        part(b, sparse, "large", "an output of half of the memory", min(half // LAYER, 56), rounds=3)
     b.group("startup", "no data is read: check, bind, plan, print", [{**c, "small": True} for c in cases], 0,
             rounds=4 * b.o.rounds)
 
