@@ -565,6 +565,27 @@ convert(struct wm_adapter_out *x, uint32_t t)
     return true;
 }
 
+/* An adapter is one file: a map that writes the same names for several ranks has no place for it. */
+static bool
+check_ranks(struct wm_bind *b, const struct wm_tset *out)
+{
+    struct wm_map seen;
+    bool ok = true;
+
+    wm_map_init(&seen, b->cc->a, out->t.n);
+    for (uint32_t t = 0; t < out->t.n && ok; t++) {
+        struct wm_str key = wm_place_key(out->t.item[t].key);
+
+        ok = wm_map_put(&seen, key, t) == t;
+        if (!ok)
+            wm_report_at(&b->cc->diags, WM_E_ADAPTER_OUT, b->o->adapter->manifest->path,
+                         "%.*s is in the files of several ranks, but an adapter is one file: convert it for one rank",
+                         WM_STR_ARG(key));
+    }
+    wm_map_drop(&seen);
+    return ok;
+}
+
 bool
 wm_adapter_convert(struct wm_bind *b, struct wm_graph *g)
 {
@@ -572,6 +593,8 @@ wm_adapter_convert(struct wm_bind *b, struct wm_graph *g)
                                .nbase = g->manifest->tensor.n - b->o->adapter->manifest->tensor.n};
     bool lit = b->o->adapter_to == WM_ADAPTER_LITGPT, ok = true;
 
+    if (!check_ranks(b, x.from->out))
+        return false;
     x.st = wm_stage_new(g, g->stage->in);
     for (uint32_t t = 0; t < x.from->out->t.n; t++)
         ok &= convert(&x, t);

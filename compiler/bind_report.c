@@ -99,6 +99,33 @@ plain_holes(struct wm_arena *a, struct wm_str t)
     return wm_buf_str(&out);
 }
 
+/* A rule whose template fits, and that still does not take the tensor. */
+static void
+note_fitting(struct wm_bind *b, struct wm_diag *d, struct wm_str key)
+{
+    int64_t value[WM_MAX_PARTS];
+    struct wm_str cap[WM_MAX_PARTS];
+
+    for (uint32_t i = 0; i < b->m->rule.n; i++) {
+        struct wm_rule *r = b->m->rule.item[i];
+
+        for (uint32_t t = 0; t < r->side[b->rs].nterm; t++) {
+            const struct wm_key *k = &r->side[b->rs].term[t].key;
+            struct wm_buf name;
+
+            if (k->npart > WM_MAX_PARTS || !wm_key_match(k, key, value, cap))
+                continue;
+            wm_buf_init(&name, b->cc->a);
+            wm_key_print(k, wm_rule_var_name, r, &name);
+            wm_note(&b->cc->diags, d,
+                    "\"%.*s\" fits, but does not take it: a narrower template has the name on this side or the other, an "
+                    "index does not reach so far, or the rule's condition is false",
+                    WM_STR_ARG(wm_buf_str(&name)));
+            return;
+        }
+    }
+}
+
 static void
 report_folded(struct wm_bind *b, uint32_t tensor, struct wm_str folded, uint32_t count,
               const struct wm_str *names, const struct wm_str *plain, uint32_t n)
@@ -114,6 +141,7 @@ report_folded(struct wm_bind *b, uint32_t tensor, struct wm_str folded, uint32_t
         d = wm_report_at(ds, WM_E_UNEXPECTED, b->g->manifest->path, "UNEXPECTED %s: no rule of %.*s names it",
                          key.p, WM_STR_ARG(b->m->path));
         near = wm_suggest(b->cc->a, folded, plain, n);
+        note_fitting(b, d, wm_place_key(b->in->t.item[tensor].key));
     }
 
     if (count > 1)

@@ -166,3 +166,11 @@ def test_options(model):
         assert r.status == 2 and text in r.err, r
     r = model("run", "./same.wmap", "-i", "base.safetensors", "-o", "o", "--adapter-to", "peft")
     assert r.status == 2 and "--adapter DIR" in r.err, r
+
+
+def test_ranks_have_no_place_for_it(model):
+    model.path("cut.wmap").write_text('wmap 1\nindex rank < 2\ntarget { file "r{rank}.safetensors" }\n'
+                                      'shard rank on target { "{rest*}" replicate }\n"{rest*}" <-> "{rest}"\n')
+    peft(model, "ad", factors(model, ["q"]), r=3, lora_alpha=3, target_modules=["q"])
+    r = convert(model, "cut.wmap", "--adapter-to", "peft")
+    assert r.status == 1 and "E0653" in r.err and "one file: convert it for one rank" in r.err, r

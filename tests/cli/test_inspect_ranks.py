@@ -225,3 +225,10 @@ def test_diff_of_different_ranks_says_what_to_do(neuron):
     r = neuron("diff", "same", "two")
     assert r.status == 1 and "note" not in r.out
     assert r.out.startswith(f"DIFFERENT  {NEURON.format(1, 0)}: "), r  # a name too wide for its column
+
+
+def test_what_fits_and_does_not_take_is_told(wmap):
+    write_safetensors(wmap.path("a.safetensors"), {k: f32(np.zeros(2)) for k in ("m.q.base_layer.weight", "m.norm.weight")})
+    wmap.path("m.wmap").write_text('wmap 1\n"{m*}.base_layer.weight" <-> "{m}.weight"\n"{rest*}" <-> "{rest}"\n')
+    r = wmap("run", "m.wmap", "-i", "a.safetensors", "-o", "b.safetensors")
+    assert r.status == 1 and "UNEXPECTED m.norm.weight" in r.err and '"{rest*}" fits, but does not take it' in r.err
