@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define MAPS_MAXN (1 << 18)
+#include "runtime/cost.h"
 #include "runtime/exec.h"
 #include "runtime/exec_priv.h"
 #include "tests/unit/maps.h"
@@ -209,6 +210,21 @@ random_plan(struct wm_arena *a, uint64_t *seed, int64_t want, struct made *made)
         fail_msg("%s", err.msg);
 }
 
+/* What a run counted is what a dry run says. */
+static void
+compare_dry(const struct made *made, const struct wm_exec_opts *o, const struct wm_exec_stats *stats)
+{
+    struct wm_cost cost;
+    struct wm_err err = {0};
+
+    assert_int_equal(wm_exec_dry(&made->plan, &wm_sys_real, o, &cost, &err), WM_OK);
+    assert_int_equal(cost.n[WM_T_WRITTEN], stats->bytes_written);
+    if (cost.counted < cost.steps) /* a sample */
+        return;
+    assert_int_equal(cost.n[WM_T_READS] + cost.n[WM_T_WRITES], stats->syscalls);
+    assert_int_equal(cost.n[WM_T_READ], stats->bytes_read);
+}
+
 static void
 run_and_compare(struct made *made, const struct wm_exec_opts *o, const struct wm_sys *sys)
 {
@@ -221,6 +237,8 @@ run_and_compare(struct made *made, const struct wm_exec_opts *o, const struct wm
     if (wm_exec_run(&made->plan, sys, o, &sink, &stats, &err) != WM_OK)
         fail_msg("%s", err.msg);
     assert_int_equal(stats.bytes_written, made->plan.head->out_bytes);
+    if (sys == &wm_sys_real)
+        compare_dry(made, o, &stats);
     for (uint32_t i = 0; i < made->n; i++) {
         const struct expect *e = &made->e[i];
 
