@@ -78,7 +78,10 @@ wmap_push_open(wmap_plan *p, const wmap_run_options *o, const wmap_taker *taker,
 {
     struct wmap_ctx *ctx = p->map->ctx;
     struct wmap_push *s = WM_NEW(&ctx->arena, struct wmap_push);
-    struct wm_push_opts opts = {.max_memory = wm_work_memory(o ? &o->work : NULL), .any_order = true};
+    struct wm_push_opts opts = {.max_memory = wm_work_memory(o ? &o->work : NULL),
+                                .threads = o ? o->work.threads : 0,
+                                .engine = (enum wm_engine)(o ? o->work.engine : 0),
+                                .any_order = true};
     struct wm_push_to to = {.user = s};
     struct wm_output_opts files = {
         .force = o && o->force, .fsync = o && o->fsync, .is_dir = !p->bind.out_is_file};

@@ -134,7 +134,7 @@ static enum wm_status
 run_source(struct run *r, const struct wm_push_to *to)
 {
     struct wm_stream_run s = {.p = r->p, .progress = &r->progress};
-    struct wm_push_opts o = {.max_memory = r->exec.max_memory};
+    struct wm_push_opts o = {.max_memory = r->exec.max_memory, .threads = r->exec.threads, .engine = r->exec.engine};
 
     return wm_stream_run(&s, &r->a, &r->v, &o, to, &r->stats);
 }

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <unistd.h>
 
-enum { WM_DISCARD = 64 << 10 };
+enum {
+    WM_DISCARD = 64 << 10,
+    WIDE = 1 << 20 /* of a pipe: as much as anyone may have; both sides wait less often for each other */
+};
 
 static int64_t
 read_stdin(void *user, void *p, uint64_t n)
@@ -23,9 +26,12 @@ wm_stdin_feed(struct wmap_ctx *ctx)
 {
     struct wm_feed *s;
     struct stat st;
+    bool known = ctx->sys->fstat(0, &st) == 0;
 
-    if (ctx->sys->fstat(0, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+    if (known && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
         return NULL;
+    if (known && S_ISFIFO(st.st_mode))
+        (void)ctx->sys->widen(0, WIDE);
     s = WM_NEW(&ctx->arena, struct wm_feed);
     *s = (struct wm_feed){.read = read_stdin, .user = (void *)(uintptr_t)ctx->sys, .name = "standard input"};
     return s;

@@ -67,6 +67,12 @@ real_open(const char *path, int flags, mode_t mode)
 }
 
 static int
+real_widen(int fd, int n)
+{
+    return fcntl(fd, F_SETPIPE_SZ, n);
+}
+
+static int
 real_fallocate(int fd, off_t size)
 {
     return fallocate(fd, 0, 0, size);
@@ -144,6 +150,7 @@ const struct wm_sys wm_sys_real = {
     .pwrite = pwrite,
     .read = read,
     .write = write,
+    .widen = real_widen,
     .fallocate = real_fallocate,
     .clone = real_clone,
     .advise = posix_fadvise,

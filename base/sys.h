@@ -34,6 +34,7 @@ struct wm_sys {
     ssize_t (*pwrite)(int fd, const void *p, size_t n, off_t off);
     ssize_t (*read)(int fd, void *p, size_t n);
     ssize_t (*write)(int fd, const void *p, size_t n);
+    int (*widen)(int fd, int n); /* a pipe: fcntl(F_SETPIPE_SZ); the room that it has now */
     int (*fallocate)(int fd, off_t size); /* fallocate(2), never emulated */
     /* ioctl(FICLONERANGE): n bytes of `from` at from_off come to share the room of those at to_off of `to` */
     int (*clone)(int to, int from, off_t from_off, off_t n, off_t to_off);

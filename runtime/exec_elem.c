@@ -104,23 +104,6 @@ operand(const struct job *j, uint32_t s)
 
 /* ---- chunks ---- */
 
-typedef enum wm_status chunk(const struct job *j, const struct wm_piece *p);
-
-/* Do a piece in parts of at most `max` units, in order. */
-static enum wm_status
-in_chunks(const struct job *j, struct wm_piece *p, int64_t max, chunk *each)
-{
-    struct wm_piece half;
-    enum wm_status st;
-
-    if (wm_piece_count(p) <= max)
-        return each(j, p);
-    wm_piece_halve(p, &half);
-    if ((st = in_chunks(j, &half, max, each)) != WM_OK)
-        return st;
-    return in_chunks(j, p, max, each);
-}
-
 static enum wm_status
 fetch_packed(const struct job *j, const struct wm_piece *p, uint32_t s, uint32_t size, char *to)
 {
@@ -139,15 +122,18 @@ not_survived(const struct job *j, const struct wm_piece *p, const struct wm_plan
     const struct wm_exec *x = j->w->x;
     const struct wm_plan_in *in = operand(j, 0);
     struct wm_piece_text at, file;
+    int64_t place = wm_piece_unit(p, i, 0);
 
-    if (j->held) { /* the same again from the file, where places are places in the tensor */
+    if (j->held && j->w->there) { /* bytes from the tensor's first */
+        place /= j->elem->src_unit;
+    } else if (j->held) { /* the same again from the file, where places are places in the tensor */
         char unit[16];
         int64_t u = wm_piece_unit(p, i, -1);
 
         wm_slab_end(j->w);
         return wm_window_units(j->w, j->out, u, u + 1, unit);
     }
-    at = wm_piece_index(&x->plan, in, wm_piece_unit(p, i, 0));
+    at = wm_piece_index(&x->plan, in, place);
     return wm_fail(
         j->w->err, WM_NO, where(j, &file),
         "'%.*s'%s has a value that does not survive the way from %s to %s (write: lossy)",
@@ -215,8 +201,9 @@ chain_packed(const struct job *j, const struct wm_piece *p)
 /* From where the operand is to the window in one pass where there is a compiled kernel, or all of
  * its steps in one pass from a packed copy. */
 static enum wm_status
-chain(const struct job *j, const struct wm_piece *p)
+chain(void *user, struct wm_piece *p)
 {
+    const struct job *j = user;
     int64_t stride[WM_PLAN_RANK];
     struct wm_jit_use held = {0}, use;
     enum wm_status st;
@@ -244,8 +231,9 @@ chain(const struct job *j, const struct wm_piece *p)
 
 /* A chain that begins with a product. */
 static enum wm_status
-scaled(const struct job *j, const struct wm_piece *p)
+scaled(void *user, struct wm_piece *p)
 {
+    const struct job *j = user;
     enum wm_status st = fetch_packed(j, p, 0, j->elem->src_unit, j->w->pair[1]);
 
     if (st != WM_OK || (st = wm_reads_flush(j->w)) != WM_OK ||
@@ -265,8 +253,9 @@ compared(const struct job *j, int64_t n)
 }
 
 static enum wm_status
-equal(const struct job *j, const struct wm_piece *p)
+equal(void *user, struct wm_piece *p)
 {
+    const struct job *j = user;
     const struct wm_exec *x = j->w->x;
     const struct wm_plan_in *in[2] = {operand(j, 0), operand(j, 1)};
     const char *a = j->w->pair[0], *b = j->w->pair[1];
@@ -295,8 +284,9 @@ equal(const struct job *j, const struct wm_piece *p)
 }
 
 static enum wm_status
-is_fill(const struct job *j, const struct wm_piece *p)
+is_fill(void *user, struct wm_piece *p)
 {
+    const struct job *j = user;
     const struct wm_exec *x = j->w->x;
     const struct wm_plan_in *in = operand(j, 0);
     struct wm_str note = wm_plan_str(&x->plan, j->elem->note);
@@ -341,15 +331,15 @@ wm_piece_run(struct wm_worker *w, const struct wm_plan_out *out, const struct wm
             fill(&j, piece);
         return WM_OK;
     case WM_EL_CHAIN: /* no number type is wider than 8 bytes */
-        return in_chunks(&j, piece, (int64_t)(w->pair_n / 8), chain);
+        return wm_piece_parts(piece, (int64_t)(w->pair_n / 8), chain, &j);
     case WM_EL_EQUAL:
-        return in_chunks(&j, piece, (int64_t)(w->pair_n / j.unit), equal);
+        return wm_piece_parts(piece, (int64_t)(w->pair_n / j.unit), equal, &j);
     case WM_EL_IS_FILL:
-        return in_chunks(&j, piece, (int64_t)(w->pair_n / j.unit), is_fill);
+        return wm_piece_parts(piece, (int64_t)(w->pair_n / j.unit), is_fill, &j);
     case WM_EL_LOWRANK:
-        return j.elem->nstep ? in_chunks(&j, piece, (int64_t)(w->pair_n / 8), chain) : lowrank(&j, piece);
+        return j.elem->nstep ? wm_piece_parts(piece, (int64_t)(w->pair_n / 8), chain, &j) : lowrank(&j, piece);
     case WM_EL_SCALED:
-        return in_chunks(&j, piece, (int64_t)(w->pair_n / 8), scaled);
+        return wm_piece_parts(piece, (int64_t)(w->pair_n / 8), scaled, &j);
     }
     return WM_OK;
 }

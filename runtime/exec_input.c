@@ -105,7 +105,7 @@ wm_exec_check_inputs(struct wm_exec *x, struct wm_err *err)
         struct stat st;
         char *path;
 
-        if (x->infile[i].codec != WM_CODEC_RAW)
+        if (x->infile[i].codec != WM_CODEC_RAW || x->infile[i].flags & WM_INFILE_STREAM)
             continue;
         if ((rc = path_of(x, i, &path, err)) != WM_OK)
             return rc;

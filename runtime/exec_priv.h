@@ -134,6 +134,9 @@ struct wm_worker {
     struct wm_input input[WM_INPUTS];
     uint32_t ninput;
     uint64_t clock;
+    /* Where the bytes at `off` of a file that is a stream (WM_INFILE_STREAM) are in memory; NULL: there are no such files */
+    const char *(*there)(void *user, uint32_t file, uint64_t off);
+    void *there_user;
     void *memory;
     uint64_t mapped;           /* bytes of memory that were mapped; 0: from malloc */
 };

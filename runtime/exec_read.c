@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/exec_priv.h"
 
@@ -163,6 +164,10 @@ wm_reads_add(struct wm_worker *w, uint32_t file, uint64_t off, uint64_t n, char 
     struct wm_reads *r = &w->reads;
     enum wm_status st;
 
+    if (w->there && w->x->infile[file].flags & WM_INFILE_STREAM) {
+        memcpy(to, w->there(w->there_user, file, off), n);
+        return WM_OK;
+    }
     while (n > 0) {
         struct wm_read *last = r->n ? &r->item[r->n - 1] : NULL;
         uint32_t len = n < MAX_LEN ? (uint32_t)n : MAX_LEN;

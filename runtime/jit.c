@@ -32,7 +32,7 @@ struct wm_jit {
     enum wm_engine engine;
     pthread_mutex_t lock;
     struct wm_jit_library lib;
-    bool gave_up; /* there is no plug-in */
+    _Atomic bool gave_up; /* there is no plug-in */
     uint64_t saved;
     unsigned nkernel, ncompiled;
     struct wm_jit_kernel *slot; /* [SLOTS] */

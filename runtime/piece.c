@@ -58,6 +58,20 @@ wm_piece_halve(struct wm_piece *p, struct wm_piece *first)
     p->dim[k].extent -= n;
 }
 
+enum wm_status
+wm_piece_parts(struct wm_piece *p, int64_t max, wm_piece_fn *each, void *user)
+{
+    struct wm_piece half;
+    enum wm_status st;
+
+    if (wm_piece_count(p) <= max)
+        return each(user, p);
+    wm_piece_halve(p, &half);
+    if ((st = wm_piece_parts(&half, max, each, user)) != WM_OK)
+        return st;
+    return wm_piece_parts(p, max, each, user);
+}
+
 struct wm_piece_text
 wm_piece_index(const struct wm_plan *p, const struct wm_plan_in *in, int64_t n)
 {

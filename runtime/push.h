@@ -8,7 +8,7 @@
  *   - or to a stream, in order: then output that is not complete is held back, too;
  *   - or handed out tensor by tensor as each becomes complete.
  *
- * All other inputs of the plan are read when the session is opened. */
+ * Inputs of the plan that are files are read when the session is opened, or where they are needed. */
 #ifndef WM_RUNTIME_PUSH_H
 #define WM_RUNTIME_PUSH_H
 
@@ -26,6 +26,8 @@ struct wm_push_to {
 
 struct wm_push_opts {
     uint64_t max_memory; /* 0: 64 MiB */
+    uint32_t threads;    /* that work on what goes to files; 0: one per processor, at most 8 */
+    enum wm_engine engine;
     bool any_order;      /* else bytes come in the order of the files, and what must be held back is known before */
 };
 
@@ -36,7 +38,7 @@ enum wm_status wm_push_open(struct wm_arena *a, const struct wm_sys *sys, const 
 /* Bytes [off, off + n) of an input file.  Where pieces come in any order, they begin and end between elements. */
 enum wm_status wm_push_bytes(struct wm_push *s, uint32_t infile, uint64_t off, const void *p, uint64_t n,
                              struct wm_err *err);
-/* Room for the bytes at `off` that saves a copy: read them there, then push them; *n: how many. */
+/* Room for the bytes at `off` that saves a copy: read them there, then push them; *n: how many.  NULL: there is none. */
 char *wm_push_room(struct wm_push *s, uint32_t infile, uint64_t off, uint64_t *n);
 /* All came?  WM_EFORMAT names what is missing. */
 enum wm_status wm_push_finish(struct wm_push *s, struct wm_exec_stats *stats, struct wm_err *err);

@@ -83,34 +83,42 @@ choose(const struct move *m, uint64_t stage)
     return best;
 }
 
-/* The dims from w->outer on, m->dim[w->outer].n of it, at `off`. */
+/* A file that a hand writes. */
+struct target {
+    struct wm_push_hand *k;
+    const char *name;
+    uint32_t file;
+    int fd;
+};
+
+/* The dims from w->outer on, m->dim[w->outer].n of it, at `off`, which reach over `span` bytes. */
 static enum wm_status
-write_part(struct wm_push *s, int fd, const char *name, const struct move *m, const struct way *w, int64_t n,
-           uint64_t off, const char *from)
+write_part(const struct target *t, const struct move *m, const struct way *w, int64_t n, uint64_t off, uint64_t span,
+           const char *from)
 {
+    const struct wm_push *s = t->k->s;
+    struct wm_worker *x = &t->k->w;
     struct wm_kdim dim[WM_PLAN_RANK];
     uint32_t rank = m->rank - w->outer;
-    uint64_t span = w->inner;
     enum wm_status st = WM_OK;
 
-    s->stats.syscalls++;
+    x->stats.syscalls++;
     if (rank == 0)
-        return wm_io_pwrite(s->sys, fd, name, from, m->run, off, s->err);
+        return wm_io_pwrite(s->sys, t->fd, t->name, from, m->run, off, x->err);
     memcpy(dim, m->dim + w->outer, rank * sizeof(dim[0]));
     dim[0].n = n;
-    span += (uint64_t)(n - 1) * (uint64_t)dim[0].dst;
     if (!w->dense) {
-        st = wm_io_pread(s->sys, fd, name, s->stage, span, off, s->err);
-        s->stats.syscalls++;
+        st = wm_io_pread(s->sys, t->fd, t->name, x->stage, span, off, x->err);
+        x->stats.syscalls++;
     }
     if (st != WM_OK)
         return st;
-    wm_permute(s->stage, from, dim, rank, (uint32_t)m->run);
-    return wm_io_pwrite(s->sys, fd, name, s->stage, span, off, s->err);
+    wm_jit_permute(x->x->jit, x->stage, from, dim, rank, (uint32_t)m->run);
+    return wm_io_pwrite(s->sys, t->fd, t->name, x->stage, span, off, x->err);
 }
 
 static enum wm_status
-write_move(struct wm_push *s, int fd, const char *name, const struct move *m, const struct way *w)
+write_move(const struct target *t, const struct move *m, const struct way *w)
 {
     bool whole = w->outer == m->rank;
     int64_t at[WM_PLAN_RANK] = {0}, n = whole ? 1 : m->dim[w->outer].n, fit = 1;
@@ -120,13 +128,17 @@ write_move(struct wm_push *s, int fd, const char *name, const struct move *m, co
 
     if (!whole) {
         step = (uint64_t)m->dim[w->outer].dst;
-        fit = (int64_t)((s->stage_n - w->inner) / step) + 1;
+        fit = (int64_t)((t->k->w.stage_n - w->inner) / step) + 1;
     }
     for (;;) {
         for (int64_t i = 0; i < n; i += fit) {
-            enum wm_status st = write_part(s, fd, name, m, w, n - i < fit ? n - i : fit, off + (uint64_t)i * step,
-                                           from + (whole ? 0 : i * m->dim[w->outer].src));
+            int64_t some = n - i < fit ? n - i : fit;
+            uint64_t lo = off + (uint64_t)i * step, span = w->inner + (uint64_t)(some - 1) * step;
+            enum wm_status st;
 
+            wm_push_enter(t->k, t->file, lo, lo + span, !w->dense);
+            st = write_part(t, m, w, some, lo, span, from + (whole ? 0 : i * m->dim[w->outer].src));
+            wm_push_leave(t->k);
             if (st != WM_OK)
                 return st;
         }
@@ -145,22 +157,23 @@ write_move(struct wm_push *s, int fd, const char *name, const struct move *m, co
 }
 
 enum wm_status
-wm_push_to_file(struct wm_push *s, uint32_t out, struct wm_piece *p, const char *from)
+wm_push_to_file(struct wm_push_hand *k, uint32_t out, struct wm_piece *p, const char *from)
 {
+    const struct wm_push *s = k->s;
     const struct wm_plan_out *o = &s->x.out[out];
+    struct wm_str file = wm_plan_str(&s->x.plan, s->x.outfile[o->file].name);
+    size_t n;
     struct move m;
     struct way w;
-    const char *name;
-    char text[512];
-    struct wm_str file = wm_plan_str(&s->x.plan, s->x.outfile[o->file].name);
-    size_t n = file.n < sizeof(text) - 1 ? file.n : sizeof(text) - 1;
+    char name[512];
+    struct target t = {k, name, o->file, s->to.fd(s->to.user, o->file)};
 
-    memcpy(text, file.p, n);
-    text[n] = '\0';
-    name = text;
+    n = file.n < sizeof(name) - 1 ? file.n : sizeof(name) - 1;
+    memcpy(name, file.p, n);
+    name[n] = '\0';
     make_move(&s->x, out, p, from, &m);
-    w = choose(&m, s->stage_n);
-    return write_move(s, s->to.fd(s->to.user, o->file), name, &m, &w);
+    w = choose(&m, k->w.stage_n);
+    return write_move(&t, &m, &w);
 }
 
 /* A box that is filled, as a piece whose units all come from the one pattern. */
@@ -172,7 +185,7 @@ fill_box(struct wm_push *s, uint32_t out, const struct wm_plan_box *b)
     memcpy(p.dim, s->x.dim + b->dim, b->rank * sizeof(p.dim[0]));
     for (uint32_t k = 0; k < p.rank; k++)
         memset(p.dim[k].src, 0, sizeof(p.dim[k].src));
-    return wm_push_to_file(s, out, &p, (const char *)s->x.elem[b->elem].pattern);
+    return wm_push_to_file(&s->hand[0], out, &p, (const char *)s->x.elem[b->elem].pattern);
 }
 
 enum wm_status
@@ -213,7 +226,7 @@ add_cost(void *user, struct wm_piece *p)
     }
     make_move(&t->s->x, t->out, p, NULL, &m);
     t->bytes += n;
-    t->cost += choose(&m, t->s->stage_n).cost;
+    t->cost += choose(&m, t->s->hand[0].w.stage_n).cost;
     return WM_OK;
 }
 

@@ -84,6 +84,21 @@ def test_modules_to_save(small):
     assert r.status == 1 and "E0651" in r.err and "cannot bring it back" in r.err, r
 
 
+@pytest.mark.parametrize("out", ["p.safetensors", "-"])
+def test_into_a_stream(small, out):
+    """The weights come from a pipe, the factors from their file, and what is saved whole takes a weight's place."""
+    small.path("wide.wmap").write_text(CAST)
+    peft(small, "saved", {"x.lora_A.weight": small.a, "x.lora_B.weight": small.b, "y.weight": small.w * 3},
+         lora_alpha=7, r=3, modules_to_save=["y"])  # fmt: skip
+    for m in ["same.wmap", "wide.wmap"]:
+        assert run(small, "saved", m=m).status == 0
+        r = small("run", f"./{m}", "-i", "-", "-o", out, "--adapter", "saved",
+                  stdin=small.path("base.safetensors").read_bytes())
+        assert r.status == 0, r
+        got = r.raw if out == "-" else small.path(out).read_bytes()
+        assert got == small.path("out.safetensors").read_bytes()
+
+
 REFUSED = {
     "half": ({"x.lora_A.weight": "a"}, {}, "E0605", "MISSING base_model.model.x.lora_B.weight"),
     "other half": ({"x.lora_B.weight": "b"}, {}, "E0602", "UNEXPECTED base_model.model.x.lora_B.weight"),

@@ -178,3 +178,24 @@ def test_the_least_memory(reorder):
     assert r.status == 2
     r = w("run", "./m.wmap", "-i", "-", "-o", "f.safetensors", "--max-memory", "1MiB", stdin=w.data)
     assert r.status == 0 and w.path("f.safetensors").read_bytes() == want, "into a file nothing has to wait"
+
+
+@pytest.mark.parametrize("first", ["w.weight", "w.weight_scale"])
+def test_scales(wmap, first):
+    """Values times the scales of their blocks, whichever come first: the others wait, and that is in the least memory."""
+    n, parts = 600 * 900, {"w.weight": ("F8_E4M3", [600, 900], bytes(i % 120 for i in range(540000))),
+                           "w.weight_scale": ("F32", [5, 8], os.urandom(160))}
+    write_safetensors(wmap.path("in.safetensors"), {k: parts[k] for k in sorted(parts, key=lambda k: k != first)})
+    wmap.path("m.wmap").write_text('wmap 1\nsource { scales "{m*}.weight_scale" of "{m*}.weight" blocks [128, 128] '
+                                   'dequant bf16 }\n"{m*}.weight" [a b] <-> "{m}.t" [b a]\n')
+    wmap.ok("run", "./m.wmap", "-i", "in.safetensors", "-o", "plain.safetensors")
+    data, want = wmap.path("in.safetensors").read_bytes(), wmap.path("plain.safetensors").read_bytes()
+    r = wmap("run", "./m.wmap", "-i", "-", "-o", "p.safetensors", "--max-memory", "1", stdin=data)
+    assert r.status == 2 and "at least" in r.err, r
+    least = int(r.err.split("at least ")[1].split()[0])
+    assert (least > n) == (first == "w.weight"), r
+    for memory in [least, "64MiB"]:
+        r = wmap("run", "./m.wmap", "-i", "-", "-o", "p.safetensors", "--max-memory", memory, stdin=data)
+        assert r.status == 0 and wmap.path("p.safetensors").read_bytes() == want, r
+    r = wmap("run", "./m.wmap", "-i", "-", "-o", "-", stdin=data)
+    assert r.status == 0 and r.raw == want, r

@@ -43,6 +43,7 @@ FAULT(int, open, -1, (const char *p, int f, mode_t m), (p, f, m))
 FAULT(int, fstat, -1, (int fd, struct stat *st), (fd, st))
 FAULT(int, stat, -1, (const char *p, struct stat *st), (p, st))
 FAULT(int, lstat, -1, (const char *p, struct stat *st), (p, st))
+FAULT(int, widen, -1, (int fd, int n), (fd, n))
 FAULT(int, fallocate, -1, (int fd, off_t n), (fd, n))
 FAULT(int, ftruncate, -1, (int fd, off_t n), (fd, n))
 FAULT(int, rename, -1, (const char *a, const char *b), (a, b))
@@ -159,7 +160,7 @@ faulty(struct wm_sys *s)
     *s = wm_sys_real;
     s->open = f_open, s->close = f_close, s->fstat = f_fstat, s->stat = f_stat, s->lstat = f_lstat;
     s->read = f_read, s->pread = f_pread, s->preadv = f_preadv, s->pwrite = f_pwrite;
-    s->fallocate = f_fallocate, s->ftruncate = f_ftruncate, s->fsync = f_fsync;
+    s->widen = f_widen, s->fallocate = f_fallocate, s->ftruncate = f_ftruncate, s->fsync = f_fsync;
     s->rename = f_rename, s->exchange = f_exchange, s->mkdir = f_mkdir, s->rmdir = f_rmdir;
     s->unlink = f_unlink, s->flock = f_flock, s->opendir = f_opendir, s->readdir = f_readdir;
     s->realpath = f_realpath, s->fstatfs = f_fstatfs;

@@ -336,7 +336,7 @@ static enum wm_status
 push_all(struct wm_arena *a, struct made *m, enum mode mode, uint64_t memory, bool any_order, uint64_t *seed,
          struct wm_err *err)
 {
-    struct wm_push_opts o = {.max_memory = memory, .any_order = any_order};
+    struct wm_push_opts o = {.max_memory = memory, .any_order = any_order, .threads = 1 + rnd(seed, 4)};
     struct wm_push_to to;
     struct wm_exec_stats stats = {0};
     struct target t;
