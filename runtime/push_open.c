@@ -96,7 +96,7 @@ static enum wm_status
 open_hand(struct wm_push *s, uint64_t budget)
 {
     struct wm_push_hand *k = &s->hand[s->nopen];
-    enum wm_status st = wm_worker_open(s->exec, s->to.fd ? 0 : 1, budget, &k->w, s->err);
+    enum wm_status st = wm_worker_open(s->exec, s->to.fd ? 0 : 1, budget, false, &k->w, s->err);
 
     if (st != WM_OK)
         return st;
