@@ -11,7 +11,7 @@
 
 #include "runtime/pool.h"
 
-enum { MOST_SLAB = 256 << 20, MOST_HAND = 4 << 20 };
+enum { LEAST_SLAB = 16 << 10, MOST_SLAB = 256 << 20, MOST_HAND = 4 << 20 };
 
 /* ---- inputs that are there ---- */
 
@@ -113,7 +113,7 @@ static enum wm_status
 share_memory(struct wm_push *s, uint64_t peak)
 {
     uint64_t max = s->opts.max_memory, hand = wm_worker_least(s->exec, s->to.fd ? 0 : 1);
-    uint64_t slab = s->to.fd ? WM_PUSH_LEAST : WM_PUSH_STEP, rest;
+    uint64_t slab = s->to.fd ? LEAST_SLAB : WM_PUSH_STEP, rest;
     enum wm_status st = WM_OK;
 
     if (max < hand + slab || max - hand - slab < peak)
