@@ -24,16 +24,6 @@ is_same_file(struct wmap_ctx *ctx, const char *a, const char *b)
     return ctx->sys->stat(a, &x) == 0 && ctx->sys->stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-static struct wm_str
-base_name(struct wm_str path)
-{
-    size_t at = path.n;
-
-    while (at > 0 && path.p[at - 1] != '/')
-        at--;
-    return (struct wm_str){path.p + at, path.n - at};
-}
-
 enum wm_status
 wm_out_format(struct wm_arena *a, struct wm_str name, const struct wm_format **out, struct wm_err *err)
 {
@@ -69,7 +59,7 @@ place_output(struct wm_arena *a, struct wmap_plan *p, struct wm_err *err)
     if (!f)
         return WM_OK;
     p->bind.out_is_file = true;
-    p->bind.out_name = base_name(p->output);
+    p->bind.out_name = wm_path_base(p->output);
     if (!p->bind.format.n)
         p->bind.format = wm_str_c(f->name);
     return WM_OK;
@@ -146,7 +136,7 @@ choose_layout(struct wmap_ctx *ctx, struct wmap_plan *p, const char *input, cons
         return wm_fail(&ctx->err, WM_EUSAGE, o->output, "--in-place: the output is another file than the input");
     p->bind.layout = WM_LAYOUT_IN_PLACE;
     p->bind.out_is_file = true;
-    p->bind.out_name = base_name(in);
+    p->bind.out_name = wm_path_base(in);
     p->bind.format = WM_STR("safetensors");
     p->output = in;
     return wm_inplace_restore(&ctx->arena, ctx->sys, in, &restored, &ctx->err);

@@ -185,7 +185,7 @@ lay_out(struct writer *w, uint64_t limit, struct wm_plan *plan, uint32_t *nfile,
         if (f->single)
             name[k] = wm_arena_printf(m->a, "%.*s%s", WM_STR_ARG(m->tensor.item[k].name), f->suffix);
         else
-            name[k] = f->shard_name(m->a, k + 1, *nfile);
+            name[k] = wm_format_shard_name(f, m->a, k + 1, *nfile);
         st = add_file(w, &b, name[k], k, first[k], first[k + 1], err);
     }
     if (st != WM_OK)

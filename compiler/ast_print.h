@@ -12,6 +12,8 @@ typedef WM_VEC(struct wm_str) wm_pieces;
 /* Columns that a text takes, counted in characters. */
 uint32_t wm_print_width(struct wm_str s);
 
+/* With the escapes of strings, without the quotes; of a key, braces are doubled. */
+void wm_print_quoted(struct wm_str s, bool key, struct wm_buf *out);
 void wm_print_template(const struct wm_template *t, struct wm_buf *out); /* a key */
 void wm_print_literal(const struct wm_template *t, struct wm_buf *out);
 void wm_print_head(const struct wm_expr *e, struct wm_buf *out);

@@ -67,8 +67,8 @@ level(const struct wm_expr *e)
     return syntax[e->kind].level ? syntax[e->kind].level : P_ATOM;
 }
 
-static void
-put_quoted(struct wm_str s, bool key, struct wm_buf *out)
+void
+wm_print_quoted(struct wm_str s, bool key, struct wm_buf *out)
 {
     for (size_t k = 0; k < s.n; k++) {
         unsigned char c = (unsigned char)s.p[k];
@@ -158,7 +158,7 @@ put_atom(const struct wm_expr *e, struct wm_buf *out)
             wm_buf_puts(out, e->text);
         } else {
             wm_buf_putc(out, '"');
-            put_quoted(e->s, e->tmpl != NULL, out);
+            wm_print_quoted(e->s, e->tmpl != NULL, out);
             wm_buf_putc(out, '"');
         }
         break;
@@ -302,7 +302,7 @@ put_template(const struct wm_template *t, bool key, struct wm_buf *out)
     wm_buf_putc(out, '"');
     for (uint32_t k = 0; k < t->npart; k++) {
         if (t->part[k].kind == WM_HO_TEXT)
-            put_quoted(t->part[k].text, key, out);
+            wm_print_quoted(t->part[k].text, key, out);
         else
             put_hole(&t->part[k], out);
     }
@@ -377,7 +377,7 @@ put_map_name(struct wm_str name, struct wm_buf *out)
     if (quotes)
         wm_buf_putc(out, '"');
     if (quotes)
-        put_quoted(name, false, out);
+        wm_print_quoted(name, false, out);
     else
         wm_buf_puts(out, name);
     if (quotes)

@@ -359,16 +359,6 @@ is_named(const struct wm_side *s, struct wm_str file)
     return false;
 }
 
-static struct wm_str
-base_name(struct wm_str path)
-{
-    size_t at = path.n;
-
-    while (at > 0 && path.p[at - 1] != '/')
-        at--;
-    return (struct wm_str){path.p + at, path.n - at};
-}
-
 /* Open, and see that files which have a root can have one. */
 static enum wm_status
 open_rooted(struct wm_cc *cc, struct wm_str path, const struct wm_open_opts *o, struct wm_manifest **out,
@@ -402,7 +392,7 @@ wm_open_input(struct wm_cc *cc, struct wm_chain *c, struct wm_str path, const st
 
     if (parts && !is_dir)
         return wm_fail(err, WM_EUSAGE, wm_arena_cstr(cc->a, path), "--part-spec chooses among the files of a directory");
-    if (!is_dir && is_named(s, base_name(path)))
+    if (!is_dir && is_named(s, wm_path_base(path)))
         with.root = s->root;
     if (s->file.n == 0 || !is_dir)
         return open_rooted(cc, path, &with, out, err);

@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/checked.h"
 #include "compiler/ast.h"
+#include "compiler/ast_print.h"
 #include "compiler/key_parts.h"
 #include "compiler/parse.h"
 
@@ -366,27 +367,6 @@ wm_key_match(const struct wm_key *k, struct wm_str text, int64_t *value, struct 
 /* ---- printing ---- */
 
 static void
-print_text(struct wm_str s, struct wm_buf *out)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-
-        if (c == '{' || c == '}')
-            wm_buf_pad(out, (char)c, 2);
-        else if (c == '"' || c == '\\')
-            wm_buf_printf(out, "\\%c", c);
-        else if (c == '\n')
-            wm_buf_putz(out, "\\n");
-        else if (c == '\t')
-            wm_buf_putz(out, "\\t");
-        else if (c < 0x20 || c == 0x7f)
-            wm_buf_printf(out, "\\u{%x}", c);
-        else
-            wm_buf_putc(out, (char)c);
-    }
-}
-
-static void
 print_words(const struct wm_key *k, uint32_t i, struct wm_buf *out)
 {
     const struct wm_kpart *p = &k->part[i];
@@ -398,7 +378,7 @@ print_words(const struct wm_key *k, uint32_t i, struct wm_buf *out)
     for (uint32_t w = 0; w < p->nword; w++) {
         if (w)
             wm_buf_putc(out, '|');
-        print_text(p->word[w], out);
+        wm_print_quoted(p->word[w], true, out);
     }
 }
 
@@ -410,7 +390,7 @@ wm_key_print(const struct wm_key *k, struct wm_str (*name)(void *user, uint32_t 
         const struct wm_kpart *p = &k->part[i];
 
         if (p->kind == WM_KP_TEXT) {
-            print_text(p->text, out);
+            wm_print_quoted(p->text, true, out);
             continue;
         }
         wm_buf_putc(out, '{');

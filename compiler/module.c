@@ -48,14 +48,6 @@ add_name(struct wm_module *m, enum wm_name_kind kind, const struct wm_stmt *st, 
     return nm;
 }
 
-static struct wm_str
-directory_of(struct wm_str path)
-{
-    while (path.n > 0 && path.p[path.n - 1] != '/')
-        path.n--;
-    return path;
-}
-
 static void
 load_import(struct wm_module *m, const struct wm_stmt *st)
 {
@@ -64,7 +56,7 @@ load_import(struct wm_module *m, const struct wm_stmt *st)
     struct wm_module *in = NULL;
     struct wm_import *im;
     struct wm_str rel = st->path->npart == 1 ? st->path->part[0].text : WM_STR("");
-    struct wm_str path = wm_arena_printf(cc->a, "%.*s%.*s", WM_STR_ARG(directory_of(m->path)),
+    struct wm_str path = wm_arena_printf(cc->a, "%.*s%.*s", (int)(m->path.n - wm_path_base(m->path).n), m->path.p,
                                          WM_STR_ARG(rel));
 
     if (rel.n == 0 || rel.p[0] == '/') {

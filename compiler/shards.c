@@ -220,7 +220,7 @@ name_files(struct wm_arena *arena, const struct wm_graph *g, const struct wm_bin
     if (named)
         return names_fit(l, fmt, err);
     for (uint32_t i = 0; i < l->n; i++)
-        l->file[i].name = fmt->shard_name(arena, i + 1, l->n);
+        l->file[i].name = wm_format_shard_name(fmt, arena, i + 1, l->n);
     l->indexed = l->n > 1;
     return WM_OK;
 }

@@ -11,6 +11,16 @@
 #include "runtime/io.h"
 #include "runtime/manifest.h"
 
+struct wm_str
+wm_path_base(struct wm_str path)
+{
+    size_t at = path.n;
+
+    while (at > 0 && path.p[at - 1] != '/')
+        at--;
+    return (struct wm_str){path.p + at, path.n - at};
+}
+
 bool
 wm_path_is_inside(struct wm_str name)
 {

@@ -1,6 +1,8 @@
 /* runtime/format.c -- the table of containers, from formats.def. */
 #include "runtime/format.h"
 
+#include <inttypes.h>
+
 const struct wm_format *const wm_formats[WM_FMT_N] = {
 #define WM_FORMAT(id, name, suffix) &wm_format_##id,
 #include "runtime/formats.def"
@@ -33,6 +35,14 @@ wm_format_has_suffix(const struct wm_format *f, struct wm_str path)
         if (wm_str_ends(path, wm_str_c(*s)))
             return true;
     return false;
+}
+
+struct wm_str
+wm_format_shard_name(const struct wm_format *f, struct wm_arena *a, uint32_t shard, uint32_t nshard)
+{
+    if (nshard == 1)
+        return wm_arena_printf(a, "%s%s", f->stem, f->suffix);
+    return wm_arena_printf(a, "%s-%05" PRIu32 "-of-%05" PRIu32 "%s", f->stem, shard, nshard, f->suffix);
 }
 
 const struct wm_format *

@@ -100,8 +100,7 @@ struct wm_format {
     /* Puts the text of the index, piece by piece: weight_map of (tensor name -> file name).  Orders x.  NULL where there
      * is none. */
     void (*index)(struct wm_arena *a, struct wm_indexed *x, uint32_t n, uint64_t total_size, wm_put_fn *put, void *user);
-    /* Shards count from 1: (2, 5) is "model-00002-of-00005.safetensors"; nshard == 1: "model.safetensors". */
-    struct wm_str (*shard_name)(struct wm_arena *a, uint32_t shard, uint32_t nshard);
+    const char *stem;         /* of the names of files that are written: "model"; NULL where `single` */
 };
 
 extern const struct wm_format *const wm_formats[WM_FMT_N];
@@ -117,6 +116,8 @@ const struct wm_format *wm_format_by_name(struct wm_str name, enum wm_format_id 
 /* Does a name end in one of its suffixes? */
 bool wm_format_has_suffix(const struct wm_format *f, struct wm_str path);
 /* By the suffix of a path ("out.safetensors"); NULL where unknown. */
+/* Shards count from 1: (2, 5) is "model-00002-of-00005.safetensors"; nshard == 1: "model.safetensors". */
+struct wm_str wm_format_shard_name(const struct wm_format *f, struct wm_arena *a, uint32_t shard, uint32_t nshard);
 const struct wm_format *wm_format_by_suffix(struct wm_str path, enum wm_format_id *id);
 
 #endif

@@ -356,11 +356,10 @@ open_dir(struct wm_manifest *m, const struct wm_sys *sys, const struct wm_open_o
 static void
 split_path(struct wm_arena *a, struct wm_str path, struct wm_str *dir, struct wm_str *name)
 {
-    size_t at = path.n;
+    size_t at;
 
-    while (at > 0 && path.p[at - 1] != '/')
-        at--;
-    *name = (struct wm_str){path.p + at, path.n - at};
+    *name = wm_path_base(path);
+    at = path.n - name->n;
     while (at > 1 && path.p[at - 1] == '/')
         at--;
     *dir = at ? wm_arena_str(a, (struct wm_str){path.p, at}) : WM_STR(".");

@@ -150,6 +150,9 @@ enum wm_status wm_read_file(struct wm_arena *a, const struct wm_sys *sys, struct
 enum wm_status wm_read_text(struct wm_arena *a, const struct wm_sys *sys, struct wm_str path,
                             uint64_t max, struct wm_str *out, struct wm_err *err);
 
+/* What stands behind the last slash of a path. */
+struct wm_str wm_path_base(struct wm_str path);
+
 /* A safe relative name: no empty, "." or ".." component, no NUL, not absolute. */
 bool wm_path_is_inside(struct wm_str name);
 

@@ -300,14 +300,6 @@ read(const struct wm_sys *sys, int fd, struct wm_manifest *m, uint32_t file, str
     return wm_manifest_register(m, first, err);
 }
 
-static struct wm_str
-shard_name(struct wm_arena *a, uint32_t shard, uint32_t nshard)
-{
-    if (nshard == 1)
-        return WM_STR("model.msgpack");
-    return wm_arena_printf(a, "model-%05" PRIu32 "-of-%05" PRIu32 ".msgpack", shard, nshard);
-}
-
 const struct wm_format wm_format_msgpack = {
     .name = "msgpack",
     .suffix = ".msgpack",
@@ -315,5 +307,5 @@ const struct wm_format wm_format_msgpack = {
     .read = read,
     .layout = wm_msgpack_layout,
     .templates = true,
-    .shard_name = shard_name,
+    .stem = "model",
 };

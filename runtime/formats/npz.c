@@ -132,19 +132,11 @@ layout(struct wm_arena *a, struct wm_wtensor *t, uint32_t n, const struct wm_wop
     return st;
 }
 
-static struct wm_str
-shard_name(struct wm_arena *a, uint32_t shard, uint32_t nshard)
-{
-    if (nshard == 1)
-        return WM_STR("model.npz");
-    return wm_arena_printf(a, "model-%05" PRIu32 "-of-%05" PRIu32 ".npz", shard, nshard);
-}
-
 const struct wm_format wm_format_npz = {
     .name = "npz",
     .suffix = ".npz",
     .probe = probe,
     .read = read,
     .layout = layout,
-    .shard_name = shard_name,
+    .stem = "model",
 };

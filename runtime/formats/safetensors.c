@@ -369,5 +369,5 @@ const struct wm_format wm_format_safetensors = {
     .layout = wm_safetensors_layout,
     .orders = true,
     .index = wm_safetensors_index,
-    .shard_name = wm_safetensors_shard_name,
+    .stem = "model",
 };

@@ -14,6 +14,5 @@ enum wm_status wm_safetensors_header(struct wm_manifest *m, uint32_t file, const
                                      struct wm_err *err);
 void wm_safetensors_index(struct wm_arena *a, struct wm_indexed *x, uint32_t n, uint64_t total_size, wm_put_fn *put,
                           void *user);
-struct wm_str wm_safetensors_shard_name(struct wm_arena *a, uint32_t shard, uint32_t nshard);
 
 #endif

@@ -245,11 +245,3 @@ wm_safetensors_index(struct wm_arena *a, struct wm_indexed *x, uint32_t n, uint6
     wm_buf_putz(&b, "}\n}\n");
     put(user, wm_buf_str(&b));
 }
-
-struct wm_str
-wm_safetensors_shard_name(struct wm_arena *a, uint32_t shard, uint32_t nshard)
-{
-    if (nshard == 1)
-        return WM_STR("model.safetensors");
-    return wm_arena_printf(a, "model-%05" PRIu32 "-of-%05" PRIu32 ".safetensors", shard, nshard);
-}

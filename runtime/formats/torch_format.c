@@ -2,27 +2,9 @@
  *
  * Both are read the same; by content, a file is a .pth.  Sharded, a .bin has the names and the index of Hugging Face, a .pth those that go with its
  * own name. */
-#include <inttypes.h>
-
 #include "runtime/formats/safetensors.h"
 #include "runtime/formats/torch.h"
 #include "runtime/formats/torch_write.h"
-
-static struct wm_str
-pth_shard_name(struct wm_arena *a, uint32_t shard, uint32_t nshard)
-{
-    if (nshard == 1)
-        return WM_STR("model.pth");
-    return wm_arena_printf(a, "model-%05" PRIu32 "-of-%05" PRIu32 ".pth", shard, nshard);
-}
-
-static struct wm_str
-bin_shard_name(struct wm_arena *a, uint32_t shard, uint32_t nshard)
-{
-    if (nshard == 1)
-        return WM_STR("pytorch_model.bin");
-    return wm_arena_printf(a, "pytorch_model-%05" PRIu32 "-of-%05" PRIu32 ".bin", shard, nshard);
-}
 
 /* What trainers put beside a model. */
 static bool
@@ -51,7 +33,7 @@ const struct wm_format wm_format_pth = {
     .index = wm_safetensors_index,
     .nests = true,
     .aside = aside,
-    .shard_name = pth_shard_name,
+    .stem = "model",
 };
 
 const struct wm_format wm_format_bin = {
@@ -64,5 +46,5 @@ const struct wm_format wm_format_bin = {
     .index = wm_safetensors_index,
     .nests = true,
     .aside = aside,
-    .shard_name = bin_shard_name,
+    .stem = "pytorch_model",
 };

@@ -366,8 +366,8 @@ index_is_as_python_writes_it(void **state)
 {
     struct fixture *f = *state;
     const struct wm_format *fmt = wm_format_by_suffix(WM_STR("a/b.safetensors"), NULL);
-    struct wm_indexed x[] = {{WM_STR("b\xc3\xa9\x7f"), fmt->shard_name(&f->a, 1, 2)},
-                             {WM_STR("a\"\n\xf0\x9f\x98\x80"), fmt->shard_name(&f->a, 2, 2)}};
+    struct wm_indexed x[] = {{WM_STR("b\xc3\xa9\x7f"), wm_format_shard_name(fmt, &f->a, 1, 2)},
+                             {WM_STR("a\"\n\xf0\x9f\x98\x80"), wm_format_shard_name(fmt, &f->a, 2, 2)}};
     struct wm_buf text;
 
     wm_buf_init(&text, &f->a);
@@ -377,7 +377,7 @@ index_is_as_python_writes_it(void **state)
                              "    \"a\\\"\\n\\ud83d\\ude00\": \"model-00002-of-00002.safetensors\",\n"
                              "    \"b\\u00e9\\u007f\": \"model-00001-of-00002.safetensors\"\n"
                              "  }\n}\n");
-    assert_true(wm_str_eq(fmt->shard_name(&f->a, 1, 1), WM_STR("model.safetensors")));
+    assert_true(wm_str_eq(wm_format_shard_name(fmt, &f->a, 1, 1), WM_STR("model.safetensors")));
     assert_null(wm_format_by_suffix(WM_STR("a.txt"), NULL));
 }
 
