@@ -195,11 +195,17 @@ convert(struct job *j, wmap_ctx *ctx, wmap_map *map)
 {
     wmap_run_result result = {0};
     wmap_plan *plan;
+    wmap_cost cost;
     wmap_status st = wmap_bind(map, j->in, &j->bind, &plan);
 
     (void)ctx;
     if (st == WMAP_OK)
-        st = wmap_run(plan, &j->run, &result);
+        st = wmap_plan_cost(plan, &j->run.work, &cost);
+    if (st == WMAP_OK && (st = wmap_run(plan, &j->run, &result)) == WMAP_OK && !result.bytes_kept && !result.ntask &&
+        !result.bytes_shared) {
+        assert_true(cost.exact && cost.seconds > 0);
+        assert_in_range(result.calls - cost.reads - cost.writes, 0, 1); /* one is interrupted, and made again */
+    }
     j->kept = result.bytes_kept > 0;
     return st;
 }
