@@ -240,6 +240,7 @@ wm_adapter_config_peft(struct wm_adapter_out *x)
     for (uint32_t i = 0; i < x->weight.n; i++)
         add_name(x, targets, short_name(x, &x->weight.item[i], false));
     modules_to_save(x, o);
+    clear(o, "target_parameters");
     clear(o, "layers_to_transform"); /* target_modules says it all */
     clear(o, "layers_pattern");
     clear(o, "exclude_modules");

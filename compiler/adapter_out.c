@@ -79,22 +79,18 @@ same_lines(const struct wm_lines_of *x, const struct wm_lines_of *y, bool from)
     return true;
 }
 
-/* Where the rank begins in a factor, and where the lines begin: a factor is a matrix, and the rank one of its sides. */
+/* Where the rank begins in a factor, and where the lines begin: a factor is a matrix, and the rank one of its sides, or a
+ * part of it (packed experts have theirs side by side, or by turns). */
 static bool
 split_base(const struct wm_mtensor *t, int64_t base, int64_t step, uint32_t r, int64_t *rank, int64_t *line)
 {
-    int64_t size = step;
+    int64_t size = t->rank == 2 ? t->shape[1] : 0;
 
-    if (t->rank != 2 || (step != 1 && step != t->shape[1]))
+    if (size == 0 || (step != size && (size % step != 0 || step > size)))
         return false;
-    if (step == 1) { /* rank innermost */
-        *rank = base % t->shape[1];
-        size = t->shape[1];
-    } else {
-        *rank = base / size * size;
-    }
+    *rank = step == size ? base / size * size : base % size;
     *line = base - *rank;
-    return (step == 1 ? *rank + r : *rank / size + r) <= t->shape[step == 1 ? 1 : 0];
+    return step == size ? *rank / size + r <= t->shape[0] : *rank + (r - 1) * step < size;
 }
 
 /* The same lines, or all of them in two spellings. */
@@ -525,12 +521,12 @@ begin_weight(struct wm_adapter_out *x, uint32_t t, struct wm_adapted *w)
     *w = (struct wm_adapted){.key = gt->key, .module = gt->key, .span = x->from->make.item[t].span};
     if (wm_place_of(gt->key).n)
         return wm_adapter_fail(x, gt->key, "it is cut among files, and an adapter is one");
-    if (!wm_str_ends(gt->key, WM_STR(".weight")))
-        return wm_adapter_fail(x, gt->key, "it is no weight of a module (its name does not end in .weight)");
-    w->module.n -= strlen(".weight");
     if (gt->rank != 2)
         return wm_adapter_fail(x, gt->key, wm_arena_printf(x->b->cc->a, "it has %u dimensions, and adapters are of matrices",
                                                            gt->rank).p);
+    if (!wm_str_ends(gt->key, WM_STR(".weight")))
+        return wm_adapter_fail(x, gt->key, "it is no weight of a module (its name does not end in .weight)");
+    w->module.n -= strlen(".weight");
     w->size[0] = gt->shape[0];
     w->size[1] = gt->shape[1];
     return true;

@@ -174,3 +174,35 @@ def test_ranks_have_no_place_for_it(model):
     peft(model, "ad", factors(model, ["q"]), r=3, lora_alpha=3, target_modules=["q"])
     r = convert(model, "cut.wmap", "--adapter-to", "peft")
     assert r.status == 1 and "E0653" in r.err and "one file: convert it for one rank" in r.err, r
+
+
+def test_packed_experts(wmap):
+    """The ranks of all experts lie in one pair: taken apart, each expert has its own."""
+    e, r, rng = 3, 2, np.random.default_rng(4)
+    wmap.path("same.wmap").write_text(IDENTITY)
+    wmap.path("apart.wmap").write_text("""wmap 1
+map apart
+index expert < 3
+"h.experts.gate_up_proj" [expert (p f) i] <-> "h.experts.{expert}.{p in gate|up}.weight" [f i]
+"h.experts.down_proj"    [expert i f]     <-> "h.experts.{expert}.down.weight" [i f]
+"{rest*}" <-> "{rest}"
+""")
+    base = {"h.experts.gate_up_proj": rng.integers(-9, 9, (e, 8, 6)), "h.experts.down_proj": rng.integers(-9, 9, (e, 6, 4)),
+            "h.q.weight": rng.integers(-9, 9, (6, 6))}  # fmt: skip
+    write_safetensors(wmap.path("base.safetensors"), {k: floats(v) for k, v in base.items()})
+    pairs = {"h.experts.base_layer": (8, 6, e), "h.experts": (6, 4, e), "h.q": (6, 6, 1)}
+    f = {}
+    for k, (o, i, n) in pairs.items():
+        f[k + ".lora_A.weight"], f[k + ".lora_B.weight"] = rng.integers(-9, 9, (n * r, i)), rng.integers(-9, 9, (o, n * r))
+    peft(wmap, "ad", f, lora_alpha=4, r=r, target_modules=["q"], target_parameters=["experts.gate_up_proj", "experts.down_proj"])
+    wmap.path("config.json").write_text('{"model_type": "mixtral"}')
+    to = ("--config", "config.json", "--adapter", "ad")
+    wmap.ok("run", "./apart.wmap", "-i", "base.safetensors", "-o", "want.safetensors", *to)
+    wmap.ok("run", "./apart.wmap", "-i", "base.safetensors", "-o", "apart.safetensors")
+    wmap.ok("run", "./apart.wmap", "-i", "base.safetensors", "-o", "ad2", *to, "--adapter-to", "peft")
+    wmap.ok("run", "./same.wmap", "-i", "apart.safetensors", "-o", "got.safetensors", "--adapter", "ad2")
+    assert wmap.path("got.safetensors").read_bytes() == wmap.path("want.safetensors").read_bytes()
+    config = json.loads(wmap.path("ad2/adapter_config.json").read_text())
+    assert config["target_parameters"] is None and sorted(config["target_modules"]) == ["down", "gate", "q", "up"]
+    got = values(read_safetensors(wmap.path("ad2/adapter_model.safetensors"))["base_model.model.h.experts.1.up.lora_B.weight"])
+    assert np.array_equal(got, f["h.experts.base_layer.lora_B.weight"][4:, 1::e])
