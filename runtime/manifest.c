@@ -95,12 +95,21 @@ wm_manifest_note(struct wm_manifest *m, uint32_t file, struct wm_str text)
     enum { MOST = 600 };
     struct wm_str name = m->is_dir && file != WM_NONE ? m->file.item[file].name : WM_STR("");
 
+    if (name.n && wm_str_eq(text, m->noted)) {
+        m->nsame++;
+        m->note = wm_arena_printf(m->a, "%.*s, as in %" PRIu32 " other file%s", (int)m->nnoted, m->note.p, m->nsame,
+                                  m->nsame == 1 ? "" : "s");
+        return;
+    }
+    m->noted = name.n && m->note.n <= MOST ? wm_arena_str(m->a, text) : WM_STR("");
+    m->nsame = 0;
     if (wm_str_ends(m->note, WM_STR("; ..")))
         return;
     if (m->note.n > MOST)
         text = WM_STR(".."), name = WM_STR("");
     m->note = wm_arena_printf(m->a, "%.*s%s%.*s%s%.*s", WM_STR_ARG(m->note), m->note.n ? "; " : "", WM_STR_ARG(name),
                               name.n ? ": " : "", WM_STR_ARG(text));
+    m->nnoted = m->note.n;
 }
 
 /* The container of an open file: by its first bytes, else by its name; WM_FMT_N: none. */

@@ -92,6 +92,9 @@ struct wm_manifest {
     struct wm_map by_name;  /* name -> index in tensor; of several with one name, the last */
     bool repeats;           /* the same name may be in several files (`only` was given) */
     struct wm_str note;     /* e.g. "tensors were under \"model\""; empty */
+    struct wm_str noted;    /* of the last file of which something was noted; said in `note` up to its first `nnoted` bytes */
+    size_t nnoted;
+    uint32_t nsame;         /* files behind it of which the same is to say */
     WM_VEC(struct wm_msum) sum;
     struct wm_map shapes;   /* of wm_manifest_shape() */
     WM_VEC(const int64_t *) shape;
@@ -130,8 +133,8 @@ const int64_t *wm_manifest_shape(struct wm_manifest *m, const int64_t *shape, ui
  * names (UTF-8 is the reader's, no NUL, at most 16 MiB, not given twice) and count them. */
 enum wm_status wm_manifest_register(struct wm_manifest *m, uint32_t first, struct wm_err *err);
 
-/* Add to m->note what is worth knowing of a file: joined by "; ", with the file's name where there are several, and
- * no more than a few hundred bytes in all. */
+/* Add to m->note what is worth knowing of a file: joined by "; ", with the file's name where there are several (of the
+ * same of more files in a row, the first), and no more than a few hundred bytes in all. */
 void wm_manifest_note(struct wm_manifest *m, uint32_t file, struct wm_str text);
 
 /* Names of the regular files in a directory (relative, sorted bytewise, no recursion). */

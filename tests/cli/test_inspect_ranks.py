@@ -232,3 +232,9 @@ def test_what_fits_and_does_not_take_is_told(wmap):
     wmap.path("m.wmap").write_text('wmap 1\n"{m*}.base_layer.weight" <-> "{m}.weight"\n"{rest*}" <-> "{rest}"\n')
     r = wmap("run", "m.wmap", "-i", "a.safetensors", "-o", "b.safetensors")
     assert r.status == 1 and "UNEXPECTED m.norm.weight" in r.err and '"{rest*}" fits, but does not take it' in r.err
+
+
+def test_what_is_the_same_of_many_files_is_said_once(copy):
+    copy.ok("run", "megatron/llama", "-i", "tiny", "-o", "m", "-D", "tp=4")
+    note = [line for line in copy.ok("inspect", "m").out.splitlines() if "note:" in line]
+    assert note == ['  note: mp_rank_00/model_optim_rng.pt: tensors are those under "model", as in 3 other files']
