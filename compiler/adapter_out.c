@@ -23,81 +23,13 @@ wm_adapter_fail(struct wm_adapter_out *x, struct wm_str module, const char *why)
     return false;
 }
 
-/* ---- boxes to rows and columns ---- */
-
-/* A dimension of a box runs along rows (0) or columns (1); one that runs along both is cut. */
-static bool
-add_dim(struct wm_lines_of *line, int64_t cols, int64_t extent, int64_t dst, int64_t rows_from, int64_t cols_from)
-{
-    bool row = dst % cols == 0;
-    struct wm_lines_of *l = &line[!row];
-
-    if (!row && dst * (extent - 1) >= cols) { /* whole rows one behind the other */
-        int64_t n = cols / dst;
-
-        if (cols % dst != 0 || extent % n != 0 || rows_from || cols_from)
-            return false;
-        return add_dim(line, cols, extent / n, cols, 0, 0) && add_dim(line, cols, n, dst, 0, 0);
-    }
-    if (l->rank == WM_MAX_RANK || (row ? cols_from : rows_from) != 0)
-        return false;
-    l->dim[l->rank].extent = extent;
-    l->dim[l->rank].to = row ? dst / cols : dst;
-    l->dim[l->rank++].from = row ? rows_from : cols_from;
-    l->count *= extent;
-    return true;
-}
-
-/* The rows and columns of a box: of a factor each; `flip`: those of B are the columns. */
-static bool
-lines_of(const struct wm_imap *m, const struct wm_box *b, int64_t cols, bool flip, struct wm_lines_of line[2])
-{
-    bool pair = b->nsrc == 3;
-
-    memset(line, 0, 2 * sizeof(line[0]));
-    line[0].first = b->dst_base / cols;
-    line[1].first = b->dst_base % cols;
-    line[0].count = line[1].count = 1;
-    for (uint32_t k = 0; k < b->rank; k++) {
-        const struct wm_dim *d = &m->dim.item[b->dim + k];
-
-        if (!add_dim(line, cols, d->extent, d->dst, pair ? d->src[flip ? 2 : 1] : 0, pair ? d->src[flip ? 1 : 2] : 0))
-            return false;
-    }
-    return true;
-}
-
-static bool
-same_lines(const struct wm_lines_of *x, const struct wm_lines_of *y, bool from)
-{
-    if (x->first != y->first || x->rank != y->rank || x->count != y->count || (from && x->from != y->from))
-        return false;
-    for (uint32_t k = 0; k < x->rank; k++)
-        if (x->dim[k].extent != y->dim[k].extent || x->dim[k].to != y->dim[k].to ||
-            (from && x->dim[k].from != y->dim[k].from))
-            return false;
-    return true;
-}
-
-/* Where the rank begins in a factor, and where the lines begin: a factor is a matrix, and the rank one of its sides, or a
- * part of it (packed experts have theirs side by side, or by turns). */
-static bool
-split_base(const struct wm_mtensor *t, int64_t base, int64_t step, uint32_t r, int64_t *rank, int64_t *line)
-{
-    int64_t size = t->rank == 2 ? t->shape[1] : 0;
-
-    if (size == 0 || (step != size && (size % step != 0 || step > size)))
-        return false;
-    *rank = step == size ? base / size * size : base % size;
-    *line = base - *rank;
-    return step == size ? *rank / size + r <= t->shape[0] : *rank + (r - 1) * step < size;
-}
+/* ---- the pairs of a weight ---- */
 
 /* The same lines, or all of them in two spellings. */
 static bool
 same_set(const struct wm_adapted *w, int side, const struct wm_lines_of *x, const struct wm_lines_of *y)
 {
-    return (x->count == w->size[side] && y->count == w->size[side]) || same_lines(x, y, false);
+    return (x->count == w->size[side] && y->count == w->size[side]) || wm_lines_same(x, y, false);
 }
 
 static struct wm_lora_pair *
@@ -120,7 +52,7 @@ static void
 add_line(struct wm_adapter_out *x, struct wm_lora_pair *p, int side, const struct wm_lines_of *l)
 {
     for (uint32_t i = 0; i < p->line[side].n; i++)
-        if (same_lines(&p->line[side].item[i], l, true))
+        if (wm_lines_same(&p->line[side].item[i], l, true))
             return;
     *WM_PUSH(x->b->cc->a, &p->line[side]) = *l;
 }
@@ -148,7 +80,7 @@ add_box(struct wm_adapter_out *x, const struct wm_make *mk, const struct wm_imap
     bool flip = false;
 
     if (b->nsrc != 3) {
-        if (!lines_of(m, b, w->size[1], false, line))
+        if (!wm_lines_of_box(m, b, w->size[1], false, line))
             return wm_adapter_fail(x, w->key, "the part that no pair goes into is not made of rows and columns");
         for (int s = 0; s < 2; s++)
             *WM_PUSH(bd->cc->a, &w->rest[s]) = line[s];
@@ -157,9 +89,9 @@ add_box(struct wm_adapter_out *x, const struct wm_make *mk, const struct wm_imap
     if (changes_sum(e))
         return wm_adapter_fail(x, w->key, wm_arena_printf(bd->cc->a, "the map applies %s to the weight, and a low-rank sum "
                                                           "does not go through that", changes_sum(e)).p);
-    if (!lines_of(m, b, w->size[1], false, line)) {
+    if (!wm_lines_of_box(m, b, w->size[1], false, line)) {
         flip = true;
-        if (!lines_of(m, b, w->size[1], true, line))
+        if (!wm_lines_of_box(m, b, w->size[1], true, line))
             return wm_adapter_fail(x, w->key, "its rows are not those of one factor: the map mixes rows and columns");
     }
     for (int s = 0; s < 2; s++) {
@@ -169,7 +101,7 @@ add_box(struct wm_adapter_out *x, const struct wm_make *mk, const struct wm_imap
         p.tensor[s] = bd->g->stage->slot.item[mk->slot + b->slot[op]];
         p.step[s] = e->stride[op - 1];
         t = &bd->g->manifest->tensor.item[p.tensor[s]];
-        if (!split_base(t, b->src_base[op], p.step[s], e->rank, &p.base[s], &line[s].from))
+        if (!wm_lines_split(t, b->src_base[op], p.step[s], e->rank, &p.base[s], &line[s].from))
             return wm_adapter_fail(x, w->key, wm_arena_printf(bd->cc->a, "`%.*s` is no matrix of which the rank is one side",
                                                               WM_STR_ARG(t->name)).p);
         if (s && t->dtype != p.dtype)

@@ -51,6 +51,13 @@ struct wm_adapter_out {
     WM_VEC(struct wm_str) saved; /* modules of whole tensors */
 };
 
+/* The rows and columns of a box: of a factor each; `flip`: those of B are the columns. */
+bool wm_lines_of_box(const struct wm_imap *m, const struct wm_box *b, int64_t cols, bool flip, struct wm_lines_of line[2]);
+/* The same lines, and (from) at the same place of the factor? */
+bool wm_lines_same(const struct wm_lines_of *x, const struct wm_lines_of *y, bool from);
+/* Where the rank begins in a factor, and where the lines begin; false: the rank is no side of a matrix, or part of one. */
+bool wm_lines_split(const struct wm_mtensor *t, int64_t base, int64_t step, uint32_t r, int64_t *rank, int64_t *line);
+
 /* adapter_config.json, hyperparameters.yaml of what is written; false: reported. */
 bool wm_adapter_config_peft(struct wm_adapter_out *x);
 bool wm_adapter_config_litgpt(struct wm_adapter_out *x);
