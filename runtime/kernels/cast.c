@@ -411,39 +411,36 @@ uncast(const struct wm_plan_step *step, void *dst, const void *src, uint64_t n,
     return n;
 }
 
-static double
-compute_f64(const struct wm_plan_step *step, double v)
-{
-    switch (step->kind) {
-    case WM_SP_ADD:
-        return v + step->value;
-    case WM_SP_MUL:
-        return v * step->value;
-    case WM_SP_NEG:
-        return -v;
-    case WM_SP_EXP:
-        return exp(v);
-    default:
-        return log(v);
+/* One loop for each kind: those of a single instruction become vectors. */
+#define COMPUTE(type, bits)                                                                                            \
+    static void compute_##bits(const struct wm_plan_step *step, type *x, uint64_t n)                                   \
+    {                                                                                                                  \
+        const type value = (type)step->value;                                                                          \
+                                                                                                                       \
+        switch (step->kind) {                                                                                          \
+        case WM_SP_ADD:                                                                                                \
+            for (uint64_t i = 0; i < n; i++)                                                                           \
+                x[i] += value;                                                                                         \
+            break;                                                                                                     \
+        case WM_SP_MUL:                                                                                                \
+            for (uint64_t i = 0; i < n; i++)                                                                           \
+                x[i] *= value;                                                                                         \
+            break;                                                                                                     \
+        case WM_SP_NEG:                                                                                                \
+            for (uint64_t i = 0; i < n; i++)                                                                           \
+                x[i] = -x[i];                                                                                          \
+            break;                                                                                                     \
+        case WM_SP_EXP:                                                                                                \
+            for (uint64_t i = 0; i < n; i++)                                                                           \
+                x[i] = (type)exp((double)x[i]);                                                                        \
+            break;                                                                                                     \
+        default:                                                                                                       \
+            for (uint64_t i = 0; i < n; i++)                                                                           \
+                x[i] = (type)log((double)x[i]);                                                                        \
+        }                                                                                                              \
     }
-}
-
-static float
-compute_f32(const struct wm_plan_step *step, float v)
-{
-    switch (step->kind) {
-    case WM_SP_ADD:
-        return v + (float)step->value;
-    case WM_SP_MUL:
-        return v * (float)step->value;
-    case WM_SP_NEG:
-        return -v;
-    case WM_SP_EXP:
-        return (float)exp((double)v);
-    default:
-        return (float)log((double)v);
-    }
-}
+COMPUTE(float, 32)
+COMPUTE(double, 64)
 
 /* The sign bit alone: exact on every value, signalling NaNs too.  The FNUZ types have no negative
  * zero (its bits are their NaN), so they are computed. */
@@ -469,7 +466,10 @@ compute(const struct wm_plan_step *step, void *dst, const void *src, uint64_t n)
     enum wm_dtype t = step->from;
     uint32_t size = size_of(t);
     struct wm_cast_count none = {0};
-    float wide[CHUNK];
+    union {
+        float f32[CHUNK];
+        double f64[CHUNK];
+    } wide;
 
     if (step->kind == WM_SP_NEG && negate(t, dst, src, n))
         return;
@@ -480,19 +480,14 @@ compute(const struct wm_plan_step *step, void *dst, const void *src, uint64_t n)
         const char *s = (const char *)src + at * size;
 
         if (t == WM_DT_F64) {
-            for (uint64_t i = 0; i < m; i++) {
-                double v;
-
-                memcpy(&v, s + i * 8, 8);
-                v = compute_f64(step, v);
-                memcpy(d + i * 8, &v, 8);
-            }
-            continue;
+            memcpy(wide.f64, s, m * size);
+            compute_64(step, wide.f64, m);
+            memcpy(d, wide.f64, m * size);
+        } else {
+            decode_f32(wide.f32, s, t, m, &none);
+            compute_32(step, wide.f32, m);
+            encode_f32(d, t, wide.f32, m, &none);
         }
-        decode_f32(wide, s, t, m, &none);
-        for (uint64_t i = 0; i < m; i++)
-            wide[i] = compute_f32(step, wide[i]);
-        encode_f32(d, t, wide, m, &none);
     }
 }
 
