@@ -99,7 +99,7 @@ wm_cost_step(const struct wm_plan_step *step)
     case WM_SP_LOG:
         return 8000 + 2 * element(step->from);
     default:
-        return 1500 + 2 * element(step->from);
+        return 250 + 2 * element(step->from);
     }
 }
 
