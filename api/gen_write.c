@@ -245,7 +245,7 @@ commit(struct writer *w, struct wm_output *out, struct wm_err *err)
     uint32_t *sum = WM_NEW_N(w->m->a, uint32_t, w->sums.n);
 
     wm_sums_take(&w->sums, sum);
-    wm_output_sums(out, sum);
+    wm_output_sums(out, sum, NULL);
     return wm_output_commit(out, err);
 }
 

@@ -11,6 +11,8 @@ struct wmap_push {
     struct wm_view v;
     struct wm_push *push;
     struct wm_progress progress;
+    uint32_t *sum; /* check sums of the output */
+    bool *known;   /* which of them */
     wmap_taker taker;
     uint64_t done;
     double start;
@@ -107,6 +109,10 @@ wmap_push_open(wmap_plan *p, const wmap_run_options *o, const wmap_taker *taker,
         s->owns = true;
         st = wm_output_open(&s->a, ctx->sys, p->output, &p->plan, &files, &ctx->running, &ctx->err);
     }
+    if (s->owns && s->v.nsum) {
+        opts.sum = s->sum = wm_view_sums(&s->v, &s->a);
+        opts.known = s->known = WM_NEW_N(&s->a, bool, s->v.nsum);
+    }
     if (st == WM_OK)
         st = wm_push_open(&s->a, ctx->sys, &p->plan, &opts, &to, &s->push, &ctx->err);
     *out = s;
@@ -159,8 +165,10 @@ wmap_push_finish(wmap_push *s, wmap_run_result *result)
         return wm_ctx_end(ctx, wm_fail(&ctx->err, WM_EUSAGE, NULL, "the session has failed"));
     st = wm_push_finish(s->push, &stats, &ctx->err);
     s->failed = true; /* or finished */
-    if (st == WM_OK && s->owns)
+    if (st == WM_OK && s->owns) {
+        wm_output_sums(ctx->running, s->sum, s->known);
         st = wm_output_commit(ctx->running, &ctx->err);
+    }
     if (st == WM_OK && result)
         *result = (wmap_run_result){.ntensor = s->v.ntensor,
                                     .nfile = s->taker.tensor ? 0 : s->v.noutfile,

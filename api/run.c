@@ -18,6 +18,7 @@ struct run {
     struct wm_progress progress;
     double start;
     uint32_t *sum; /* check sums of the output; NULL: they are read from it */
+    bool *known;   /* which of them; NULL: all */
     uint64_t kept; /* bytes of a run that was killed */
     struct wm_reflink reflink;
     struct wm_task task;
@@ -134,8 +135,13 @@ static enum wm_status
 run_source(struct run *r, const struct wm_push_to *to)
 {
     struct wm_stream_run s = {.p = r->p, .progress = &r->progress};
-    struct wm_push_opts o = {.max_memory = r->exec.max_memory, .threads = r->exec.threads, .engine = r->exec.engine};
+    struct wm_push_opts o = {
+        .max_memory = r->exec.max_memory, .threads = r->exec.threads, .engine = r->exec.engine};
 
+    if (r->v.nsum) {
+        o.sum = r->sum = wm_view_sums(&r->v, &r->a);
+        o.known = r->known = WM_NEW_N(&r->a, bool, r->v.nsum);
+    }
     return wm_stream_run(&s, &r->a, &r->v, &o, to, &r->stats);
 }
 
@@ -219,7 +225,7 @@ run_files(struct run *r, const struct wm_output_opts *opts)
     if (st == WM_OK && r->task.n)
         st = end_task(r, &commit);
     if (st == WM_OK && commit) {
-        wm_output_sums(ctx->running, r->sum);
+        wm_output_sums(ctx->running, r->sum, r->known);
         st = wm_output_commit(ctx->running, &ctx->err);
     }
     wm_output_abort(ctx->running); /* lets go of the lock; removes what is not committed, if it is not for other tasks */

@@ -263,8 +263,9 @@ wm_output_fd(struct wm_output *o, uint32_t i)
 }
 
 void
-wm_output_sums(struct wm_output *o, const uint32_t *sum)
+wm_output_sums(struct wm_output *o, const uint32_t *sum, const bool *known)
 {
+    o->known = known;
     o->sum = sum;
 }
 

@@ -42,8 +42,8 @@ int wm_output_fd(struct wm_output *o, uint32_t i);
 /* Reserve room for what has none yet. */
 enum wm_status wm_output_reserve(struct wm_output *o, struct wm_err *err);
 /* The plan's check sums [number of SUM], which a commit writes.  Where nobody has seen all of the output (a task, a run
- * that went on with another's, bytes that came in any order) they are not given, and it reads the files. */
-void wm_output_sums(struct wm_output *o, const uint32_t *sum);
+ * that went on with another's) they are not given, or only those that are `known` (NULL: all), and it reads the files. */
+void wm_output_sums(struct wm_output *o, const uint32_t *sum, const bool *known);
 /* Bytes [off, off + n) of OUTFILE number i are written. From any thread. */
 void wm_output_wrote(struct wm_output *o, uint32_t i, uint64_t off, uint64_t n);
 /* Were they written by the run that was killed? */

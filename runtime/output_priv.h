@@ -34,6 +34,7 @@ struct wm_output {
     const struct wm_plan_sidecar *sidecar;
     const char *blob;
     const uint32_t *sum; /* check sums; NULL: not known */
+    const bool *known;   /* which of them; NULL: all */
     uint64_t nfile, nsidecar, nblob, total; /* total: bytes of all files */
     struct wm_temp *temp;                   /* a list that never moves */
     volatile uint32_t ntemp;

@@ -92,7 +92,7 @@ write_sidecar(struct wm_output *o, const struct wm_plan_sidecar *s, struct wm_er
     return st == WM_OK ? write_blob(o, t, s->bytes, 0, err) : st;
 }
 
-/* The sums of what is in the files now. */
+/* The sums that are not known: of what is in the files now. */
 static enum wm_status
 read_sums(struct wm_output *o, const struct wm_plan_sum *s, uint64_t n, struct wm_err *err)
 {
@@ -102,9 +102,10 @@ read_sums(struct wm_output *o, const struct wm_plan_sum *s, uint64_t n, struct w
 
     for (uint64_t i = 0; i < n; i++) {
         const struct wm_temp *t = o->of_file[s[i].file];
+        bool known = o->sum && (!o->known || o->known[i]);
 
-        sum[i] = 0;
-        for (uint64_t at = s[i].lo, m; st == WM_OK && at < s[i].hi; at += m) {
+        sum[i] = known ? o->sum[i] : 0;
+        for (uint64_t at = s[i].lo, m; st == WM_OK && !known && at < s[i].hi; at += m) {
             m = s[i].hi - at < COPY ? s[i].hi - at : COPY;
             st = wm_io_pread(o->sys, t->fd, t->path, buf, m, at, err);
             if (st == WM_OK)
@@ -123,7 +124,7 @@ write_sums(struct wm_output *o, struct wm_err *err)
     const struct wm_plan_sum *s = wm_plan_section(o->plan, WM_PS_SUM, &n);
     enum wm_status st = WM_OK;
 
-    if (n && !o->sum)
+    if (n)
         st = read_sums(o, s, n, err);
     if (st != WM_OK)
         return st;

@@ -314,6 +314,10 @@ wm_push_finish(struct wm_push *s, struct wm_exec_stats *stats, struct wm_err *er
         st = wm_push_constant(s, s->x.outfile[0].tail);
     if (st == WM_OK)
         st = wm_exec_check_inputs(s->exec, err);
+    if (s->opts.sum)
+        wm_sums_take(&s->sums, s->opts.sum);
+    for (uint64_t i = 0; i < s->sums.n; i++)
+        s->opts.known[i] = wm_sums_whole(&s->sums, i);
     gather(s);
     if (stats)
         *stats = s->stats;
@@ -330,6 +334,7 @@ wm_push_close(struct wm_push *s)
     wm_push_blocks_free(s);
     for (; s->nopen > 0; s->nopen--)
         wm_worker_close(&s->hand[s->nopen - 1].w);
+    wm_sums_close(&s->sums);
     wm_exec_close(s->exec);
     s->exec = NULL;
     s->sys->free(s->slab);

@@ -28,6 +28,8 @@ struct wm_push_opts {
     uint64_t max_memory; /* 0: 64 MiB */
     uint32_t threads;    /* that work on what goes to files; 0: one per processor, at most 8 */
     enum wm_engine engine;
+    uint32_t *sum;       /* [number of SUM] of files, filled at the end; or NULL */
+    bool *known;         /* [number of SUM] which of them are: not those of bytes that went between others */
     bool any_order;      /* else bytes come in the order of the files, and what must be held back is known before */
 };
 

@@ -103,18 +103,19 @@ write_part(const struct target *t, const struct move *m, const struct way *w, in
     enum wm_status st = WM_OK;
 
     x->stats.syscalls++;
-    if (rank == 0)
-        return wm_io_pwrite(s->sys, t->fd, t->name, from, m->run, off, x->err);
-    memcpy(dim, m->dim + w->outer, rank * sizeof(dim[0]));
-    dim[0].n = n;
-    if (!w->dense) {
-        st = wm_io_pread(s->sys, t->fd, t->name, x->stage, span, off, x->err);
-        x->stats.syscalls++;
+    if (rank > 0) {
+        memcpy(dim, m->dim + w->outer, rank * sizeof(dim[0]));
+        dim[0].n = n;
+        if (!w->dense && (st = wm_io_pread(s->sys, t->fd, t->name, x->stage, span, off, x->err)) != WM_OK)
+            return st;
+        x->stats.syscalls += !w->dense;
+        wm_jit_permute(x->x->jit, x->stage, from, dim, rank, (uint32_t)m->run);
+        from = x->stage;
     }
-    if (st != WM_OK)
-        return st;
-    wm_jit_permute(x->x->jit, x->stage, from, dim, rank, (uint32_t)m->run);
-    return wm_io_pwrite(s->sys, t->fd, t->name, x->stage, span, off, x->err);
+    st = wm_io_pwrite(s->sys, t->fd, t->name, from, span, off, x->err);
+    if (st == WM_OK && w->dense)
+        wm_sums_add(&t->k->s->sums, t->file, off, from, span);
+    return st;
 }
 
 static enum wm_status

@@ -209,6 +209,8 @@ wm_push_begin(struct wm_push *s)
     wm_push_count(s);
     s->block_n = s->to.tensor ? UINT64_MAX : 1 << 20;
     make_hands(s);
+    if (s->opts.sum && (st = wm_sums_open(&s->sums, &s->x.plan, s->sys, s->err)) != WM_OK)
+        return st;
     if ((st = make_order(s)) != WM_OK || (st = wm_exec_open(&s->x.plan, s->sys, &o, &s->exec, s->err)) != WM_OK ||
         (st = rehearse(s, &peak)) != WM_OK || (st = share_memory(s, peak)) != WM_OK)
         return st;

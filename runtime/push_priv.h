@@ -116,6 +116,7 @@ struct wm_push {
     uint32_t cur;                     /* of this input, WM_NONE: none */
     uint64_t cur_lo, cur_n, cur_cap;  /* bytes [cur_lo, cur_lo + cur_n); worked on at cur_cap */
 
+    struct wm_sums sums; /* of the output; n = 0: nobody asks for them */
     struct wm_push_hand *hand; /* [nhand] the first is the caller's */
     uint32_t nhand, nopen;
     struct wm_push_crew *crew; /* NULL: the caller is alone */

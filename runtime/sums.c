@@ -17,10 +17,15 @@ wm_sums_open(struct wm_sums *s, const struct wm_plan *plan, const struct wm_sys 
     *s = (struct wm_sums){.plan = plan, .sys = sys};
     s->sum = wm_plan_section(plan, WM_PS_SUM, &s->n);
     s->crc = sys->malloc((s->n + 1) * sizeof(s->crc[0]));
-    if (!s->crc)
+    s->got = sys->malloc((s->n + 1) * sizeof(s->got[0]));
+    if (!s->crc || !s->got) {
+        wm_sums_close(s);
         return wm_fail(err, WM_ENOMEM, NULL, "out of memory");
-    for (uint64_t i = 0; i < s->n; i++)
+    }
+    for (uint64_t i = 0; i < s->n; i++) {
         atomic_init(&s->crc[i], 0);
+        atomic_init(&s->got[i], 0);
+    }
     return WM_OK;
 }
 
@@ -52,10 +57,11 @@ wm_sums_add(struct wm_sums *s, uint32_t file, uint64_t off, const void *p, uint6
 
         if (x->file != file || x->lo >= end)
             break;
-        if (lo < hi)
-            atomic_fetch_xor_explicit(&s->crc[i],
-                                      wm_crc32_part((const char *)p + (lo - off), hi - lo, x->hi - hi),
-                                      memory_order_relaxed);
+        if (lo >= hi)
+            continue;
+        atomic_fetch_xor_explicit(&s->crc[i], wm_crc32_part((const char *)p + (lo - off), hi - lo, x->hi - hi),
+                                  memory_order_relaxed);
+        atomic_fetch_add_explicit(&s->got[i], hi - lo, memory_order_relaxed);
     }
 }
 
@@ -73,10 +79,19 @@ wm_sums_take(struct wm_sums *s, uint32_t *to)
         to[i] = atomic_load(&s->crc[i]);
 }
 
+bool
+wm_sums_whole(const struct wm_sums *s, uint64_t i)
+{
+    return atomic_load(&s->got[i]) == s->sum[i].hi - s->sum[i].lo;
+}
+
 void
 wm_sums_close(struct wm_sums *s)
 {
     if (s->crc)
         s->sys->free(s->crc);
+    if (s->got)
+        s->sys->free(s->got);
     s->crc = NULL;
+    s->got = NULL;
 }

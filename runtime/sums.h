@@ -20,12 +20,15 @@ struct wm_sums {
     const struct wm_plan_sum *sum;
     uint64_t n;
     _Atomic uint32_t *crc; /* [n] */
+    _Atomic uint64_t *got; /* [n] bytes that were added */
 };
 enum wm_status wm_sums_open(struct wm_sums *s, const struct wm_plan *plan, const struct wm_sys *sys, struct wm_err *err);
 /* Bytes [off, off + n) of an output file, other than its head and tail, each once. */
 void wm_sums_add(struct wm_sums *s, uint32_t file, uint64_t off, const void *p, uint64_t n);
 /* When all were added: the sums [n], with heads and tails. */
 void wm_sums_take(struct wm_sums *s, uint32_t *to);
+/* Then: did all of sum i come? */
+bool wm_sums_whole(const struct wm_sums *s, uint64_t i);
 void wm_sums_close(struct wm_sums *s);
 
 #endif

@@ -50,12 +50,13 @@ def test_input_from_a_pipe(gpt, out):
 def test_into_check_sums(gpt, name):
     """A container that states sums of what it holds; its bytes speak of its name."""
     outs = []
-    for place, how in [("file", {}), ("pipe", {"stdin": gpt.file.read_bytes()})]:
+    data = {"stdin": gpt.file.read_bytes()}
+    for place, how, memory in [("file", {}, "64MiB"), ("pipe", data, "64MiB"), ("strips", data, "400kB")]:
         gpt.path(place).mkdir(exist_ok=True)
-        r = run(gpt, "-i", "-" if how else gpt.file, "-o", f"{place}/{name}", **how)
+        r = run(gpt, "-i", "-" if how else gpt.file, "-o", f"{place}/{name}", "--max-memory", memory, **how)
         assert r.status == 0, r
         outs.append(gpt.path(f"{place}/{name}").read_bytes())
-    assert outs[0] == outs[1] and len(outs[0]) > 200000
+    assert outs[0] == outs[1] == outs[2] and len(outs[0]) > 200000
 
 
 def test_msgpack_needs_a_file(wmap):
