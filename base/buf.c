@@ -80,18 +80,6 @@ wm_buf_pad(struct wm_buf *b, char c, size_t n)
 }
 
 void
-wm_buf_putu(struct wm_buf *b, uint64_t v)
-{
-    char digits[20];
-    size_t at = sizeof(digits);
-
-    do
-        digits[--at] = (char)('0' + v % 10);
-    while (v /= 10);
-    wm_buf_puts(b, (struct wm_str){digits + at, sizeof(digits) - at});
-}
-
-void
 wm_buf_vprintf(struct wm_buf *b, const char *fmt, va_list ap)
 {
     va_list again;

@@ -22,7 +22,6 @@ void wm_buf_putc(struct wm_buf *b, char c);
 void wm_buf_puts(struct wm_buf *b, struct wm_str s);
 void wm_buf_putz(struct wm_buf *b, const char *s);
 void wm_buf_pad(struct wm_buf *b, char c, size_t n); /* n times c */
-void wm_buf_putu(struct wm_buf *b, uint64_t v);      /* decimal */
 void wm_buf_printf(struct wm_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void wm_buf_vprintf(struct wm_buf *b, const char *fmt, va_list ap);
 /* A JSON string with its quotes; invalid UTF-8 and control characters are escaped. */

@@ -70,15 +70,6 @@ wm_ck_range(uint64_t off, uint64_t len, uint64_t total)
     return off <= total && len <= total - off;
 }
 
-/* Round up to a multiple of `align` (> 0). */
-static inline bool
-wm_ck_align(uint64_t v, uint64_t align, uint64_t *out)
-{
-    uint64_t rest = v % align;
-
-    return rest == 0 ? (*out = v, true) : wm_ck_uadd(v, align - rest, out);
-}
-
 /* Number of elements of a shape; false on overflow past 2^63 - 1, judged from left to right as the
  * safetensors reference does: [2^62, 4, 0] is an overflow, [0, 2^62, 4] is zero. */
 static inline bool

@@ -28,21 +28,6 @@ wm_diag_info(enum wm_code code)
     return NULL;
 }
 
-const struct wm_diag_info *
-wm_diag_find(struct wm_str name)
-{
-    unsigned number = 0;
-
-    if (name.n != 5 || !strchr("EWew", name.p[0]))
-        return NULL;
-    for (size_t k = 1; k < name.n; k++) {
-        if (name.p[k] < '0' || name.p[k] > '9')
-            return NULL;
-        number = number * 10 + (unsigned)(name.p[k] - '0');
-    }
-    return number ? wm_diag_info((enum wm_code)number) : NULL;
-}
-
 static struct wm_str
 format(struct wm_arena *a, const char *fmt, va_list ap)
 {

@@ -70,14 +70,13 @@ struct wm_render {
 void wm_diags_text(const struct wm_diags *ds, const struct wm_render *how, struct wm_buf *out);
 void wm_diags_json(const struct wm_diags *ds, struct wm_buf *out); /* a JSON array */
 
-/* "E0214" -> row; false where there is none. */
+/* A row of diag.def; NULL where there is none. */
 struct wm_diag_info {
     enum wm_code code;
     enum wm_severity severity;
     const char *id, *title;
 };
 const struct wm_diag_info *wm_diag_info(enum wm_code code);
-const struct wm_diag_info *wm_diag_find(struct wm_str name);
 
 /* The nearest of `n` names (edit distance at most a third of the length), or an empty string. */
 struct wm_str wm_suggest(struct wm_arena *a, struct wm_str name, const struct wm_str *names, uint32_t n);

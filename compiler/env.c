@@ -110,7 +110,7 @@ wm_settled_new(struct wm_arena *a)
 
 /* Is it what the map says that it must be? */
 static bool
-is_taken(struct wm_benv *be, struct wm_menv *me, const struct wm_stmt *st, struct wm_value v, struct wm_span from)
+satisfies(struct wm_benv *be, struct wm_menv *me, const struct wm_stmt *st, struct wm_value v, struct wm_span from)
 {
     struct wm_buf is, must;
     bool yes;
@@ -146,7 +146,7 @@ wm_param_get(struct wm_benv *be, struct wm_menv *me, const struct wm_name *nm)
             *WM_PUSH(be->cc->a, &be->settled->param) =
                 (struct wm_settled_param){be->link, me->mod, nm->id, me->param[nm->id]};
         me->param_state[nm->id] = 2; /* what it must be may name it */
-        if (!is_taken(be, me, nm->stmt, me->param[nm->id], from))
+        if (!satisfies(be, me, nm->stmt, me->param[nm->id], from))
             me->param[nm->id] = (struct wm_value){.kind = WM_V_ERROR};
     }
     return me->param[nm->id];

@@ -1,8 +1,8 @@
 /* compiler/flatten.c -- a map with imports, or with arguments, as one tree without.
  *
- * Enters: a checked module and the arguments of its link.  Leaves: its tree, where the rules of a used map stand in
- * the place of `use` (without those that an `override` replaced), the alias, ignore and carry items of its sides in the
- * sides, and what they need of its params, lets and indices in the place of the first `import`. */
+ * Enters: a checked module and the arguments of its link.  Leaves: its tree, where the rules of a used map stand in the
+ * place of `use` (without those that an `override` replaced), the items of its sides in the sides, and what they need of
+ * its params, lets and indices in the place of the first `import`. */
 #include "compiler/flatten.h"
 
 /* ---- parts and their names ---- */

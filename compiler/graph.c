@@ -276,22 +276,6 @@ wm_stage_pass(struct wm_graph *g, struct wm_stage *s, uint32_t in, const struct 
 /* ---- keys with places ---- */
 
 struct wm_str
-wm_place_join(struct wm_arena *a, struct wm_str key, const struct wm_str *name, const int64_t *value,
-              uint32_t n)
-{
-    struct wm_buf b;
-
-    if (n == 0)
-        return key;
-    wm_buf_init(&b, a);
-    wm_buf_puts(&b, key);
-    wm_buf_putc(&b, '\0');
-    for (uint32_t i = 0; i < n; i++)
-        wm_buf_printf(&b, "%s%.*s=%lld", i ? "," : "", WM_STR_ARG(name[i]), (long long)value[i]);
-    return wm_buf_str(&b);
-}
-
-struct wm_str
 wm_place_key(struct wm_str joined)
 {
     const char *z = joined.n ? memchr(joined.p, '\0', joined.n) : NULL;

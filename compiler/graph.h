@@ -117,8 +117,6 @@ struct wm_stage *wm_stage_fuse(struct wm_graph *g, struct wm_stage *first, struc
 uint32_t wm_elem_join(void *graph, uint32_t outer, uint32_t inner);
 
 /* Keys with places: "key" + NUL + "rank=3,stage=0"; parts in the order of the index numbers. */
-struct wm_str wm_place_join(struct wm_arena *a, struct wm_str key, const struct wm_str *name,
-                            const int64_t *value, uint32_t n);
 struct wm_str wm_place_key(struct wm_str joined);    /* the part before NUL */
 struct wm_str wm_place_of(struct wm_str joined);     /* the part behind it, or empty */
 bool wm_place_get(struct wm_str joined, struct wm_str name, int64_t *value);

@@ -116,7 +116,7 @@ bool wm_eval_text(struct wm_benv *be, struct wm_menv *me, const struct wm_scope 
                   const struct wm_template *t, struct wm_str *out);
 /* The value of a parameter. */
 struct wm_value wm_param_get(struct wm_benv *be, struct wm_menv *me, const struct wm_name *nm);
-/* All of a module: those of a wrong type are reported, used or not. */
+/* All of a module: those of a wrong type, or that are not what the map takes, are reported, used or not. */
 void wm_params_get(struct wm_benv *be, struct wm_menv *me);
 /* OBJECT and LIST expressions (eval_object.c). */
 struct wm_value wm_eval_object(struct wm_benv *be, struct wm_menv *me, const struct wm_scope *sc,
