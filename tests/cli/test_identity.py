@@ -18,7 +18,7 @@ FAMILY = {
     "olmo_core/olmo3": "olmo3", "olmo_core/olmoe": "olmoe", "olmo_core/qwen3": "qwen3",
     "transformers5/deepseek_v3": "deepseek_v3", "transformers5/mixtral": "mixtral", "transformers5/olmoe": "olmoe",
     "transformers5/phimoe": "mixtral", "transformers5/qwen2_moe": "qwen3_moe", "transformers5/qwen3_moe": "qwen3_moe",
-    "transformers5/tp_plan": "llama",
+    "transformers5/ep_plan": "gpt_oss", "transformers5/tp_plan": "llama",
     "tt_train/gpt2": "gpt2", "tt_train/llama": "llama",
 }
 NO_FAMILY = {"sepweight/falcon", "sepweight/gpt2", "sepweight/llama", "sepweight/dumped", "sepweight/nested",
@@ -52,7 +52,7 @@ def test_there_and_back(made, name):
     assert identity(made, f"{name} >> ~{name}", FAMILY[name]) is not computed
 
 
-@pytest.mark.parametrize("name", [n for n in FAMILY if not n.startswith(("deepspeed/", "neuron/", "megatron/", "vllm/", "transformers5/tp_plan"))])  # they write ranks
+@pytest.mark.parametrize("name", [n for n in FAMILY if not n.startswith(("deepspeed/", "neuron/", "megatron/", "vllm/", "transformers5/ep_plan", "transformers5/tp_plan"))])  # they write ranks
 def test_back_and_there(made, name, tmp_path):
     """`~m >> m` is one, too; where the middle leaves out a tied tensor, that one is made of the other."""
     made.ok("run", name, "-i", FAMILY[name], "-o", tmp_path / "there", "--quiet")
