@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "runtime/cost.h"
+#include "base/sys.h"
 #include "runtime/kernels/kernel.h"
 
 enum { MAXR = 64, FAR = 90 << 20, NEAR = 512 << 10 };
@@ -215,7 +216,7 @@ main(int argc, char **argv)
 {
     int rounds = argc > 1 ? atoi(argv[1]) : 9;
     const char *only = argc > 2 ? argv[2] : "";
-    char *src = malloc(FAR), *dst = malloc(FAR);
+    char *src = wm_sys_real.map(FAR), *dst = wm_sys_real.map(FAR); /* large pages, as the executor has them */
 
     if (rounds < 1 || rounds > MAXR || !src || !dst) {
         fprintf(stderr, "usage: kernel_bench [ROUNDS [NAME]]\n");
