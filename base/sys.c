@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -47,16 +48,66 @@ real_unmap(void *p, size_t n)
     munmap(p, (n + PAGE - 1) / PAGE * PAGE);
 }
 
+/* Addresses for n bytes of something that grows: a power of two, so that most steps of its growth need no call, and
+ * its large pages stay whole when it moves.  0: it is too small for large pages. */
+static size_t
+room_for(size_t n)
+{
+    size_t room = (size_t)4 << 20;
+
+    if (n < (size_t)512 << 10 || n > SIZE_MAX / 4)
+        return 0;
+    while (room < n)
+        room *= 2;
+    return room;
+}
+
+/* The rest goes back; what stays does not move. */
+static void *
+shrink(char *old, size_t old_n, size_t n)
+{
+    size_t had = room_for(old_n), room = room_for(n), kept = (n + PAGE - 1) / PAGE * PAGE;
+
+    if (room != had || !had)
+        old = mremap(old, had ? had : old_n, room ? room : n, MREMAP_MAYMOVE);
+    if (room > kept && old != MAP_FAILED)
+        madvise(old + kept, room - kept, MADV_DONTNEED);
+    return old;
+}
+
+static void *
+enlarge(void *old, size_t old_n, size_t n)
+{
+    size_t had = room_for(old_n), room = room_for(n);
+    void *p;
+
+    if (room == had)
+        return room ? old : mremap(old, old_n, n, MREMAP_MAYMOVE);
+    p = real_map(room);
+    if (!p)
+        return MAP_FAILED;
+    if (had)
+        return mremap(old, had, had, MREMAP_MAYMOVE | MREMAP_FIXED, p);
+    memcpy(p, old, old_n);
+    munmap(old, old_n);
+    return p;
+}
+
 static void *
 real_pages(void *old, size_t old_n, size_t n)
 {
     void *p;
 
     if (old && n == 0) {
-        munmap(old, old_n);
+        munmap(old, room_for(old_n) ? room_for(old_n) : old_n);
         return NULL;
     }
-    p = old ? mremap(old, old_n, n, MREMAP_MAYMOVE) : mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (old)
+        p = n < old_n ? shrink(old, old_n, n) : enlarge(old, old_n, n);
+    else if (room_for(n))
+        return real_map(room_for(n));
+    else
+        p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? NULL : p;
 }
 

@@ -1,5 +1,6 @@
 /* cli/main.c -- the program: which command, its options, and how it ends. */
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -133,12 +134,23 @@ run_command(const struct command *cmd, int argc, char **argv)
     return status;
 }
 
+/* Arenas come and go: what one frees the next takes at once, and should not have to be asked for and zeroed again. */
+static void
+keep_freed_memory(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    mallopt(M_TOP_PAD, 1 << 20);
+#endif
+}
+
 int
 main(int argc, char **argv)
 {
     const struct command *cmd = argc > 1 ? find_command(argv[1]) : NULL;
     int status;
 
+    keep_freed_memory();
     if (cmd) {
         status = run_command(cmd, argc - 2, argv + 2);
     } else if (argc < 2) {
