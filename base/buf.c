@@ -43,17 +43,7 @@ wm_buf_reserve(struct wm_buf *b, size_t n)
 }
 
 void
-wm_buf_putc(struct wm_buf *b, char c)
-{
-    char *p = reserve(b, 1);
-
-    p[0] = c;
-    p[1] = '\0';
-    b->n++;
-}
-
-void
-wm_buf_puts(struct wm_buf *b, struct wm_str s)
+wm_buf_puts_slowly(struct wm_buf *b, struct wm_str s)
 {
     char *p = reserve(b, s.n);
 
@@ -133,15 +123,11 @@ wm_buf_json(struct wm_buf *b, struct wm_str s)
     size_t at = 0, from = 0;
 
     wm_buf_putc(b, '"');
-    while (at < s.n) {
+    while ((at = wm_utf8_plain(s.p, at, s.n)) < s.n) {
         unsigned char c = (unsigned char)s.p[at];
         size_t len;
         char e;
 
-        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
-            at++;
-            continue;
-        }
         len = wm_utf8_next(s.p + at, s.n - at, NULL);
         e = json_escape(c);
         if (len > 0 && c >= 0x20 && !e) {

@@ -18,8 +18,28 @@ struct wm_buf {
 void wm_buf_init(struct wm_buf *b, struct wm_arena *a);
 /* Room for n more bytes. */
 void wm_buf_reserve(struct wm_buf *b, size_t n);
-void wm_buf_putc(struct wm_buf *b, char c);
-void wm_buf_puts(struct wm_buf *b, struct wm_str s);
+void wm_buf_puts_slowly(struct wm_buf *b, struct wm_str s); /* the way of wm_buf_puts() where the room is to be enlarged */
+
+static inline void
+wm_buf_puts(struct wm_buf *b, struct wm_str s)
+{
+    char *p = b->p + b->n;
+
+    if (b->cap - b->n <= s.n) {
+        wm_buf_puts_slowly(b, s);
+        return;
+    }
+    memcpy(p, s.p, s.n);
+    p[s.n] = '\0';
+    b->n += s.n;
+}
+
+static inline void
+wm_buf_putc(struct wm_buf *b, char c)
+{
+    wm_buf_puts(b, (struct wm_str){&c, 1});
+}
+
 void wm_buf_putz(struct wm_buf *b, const char *s);
 void wm_buf_pad(struct wm_buf *b, char c, size_t n); /* n times c */
 void wm_buf_printf(struct wm_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -4,6 +4,31 @@
  * on a terminal and in a one-line message. */
 #include "base/utf8.h"
 
+size_t
+wm_utf8_plain(const char *text, size_t at, size_t n)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
+    uint64_t w, quote, slash;
+
+    for (; at < n && n - at >= sizeof(w); at += sizeof(w)) {
+        memcpy(&w, text + at, sizeof(w));
+        quote = w ^ ones * '"';
+        slash = w ^ ones * '\\';
+        /* the high bit of a byte: it is below 0x20, or zero in one of the differences, or not ASCII; a borrow makes wrong
+         * ones only behind the first */
+        w = ((w - ones * 0x20) | (quote - ones) | (slash - ones) | w) & high;
+        if (w) /* a word begins with its lowest byte, here as wherever tensors are read */
+            return at + (size_t)__builtin_ctzll(w) / 8;
+    }
+    for (; at < n; at++) {
+        unsigned char c = (unsigned char)text[at];
+
+        if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\')
+            break;
+    }
+    return at;
+}
+
 bool
 wm_utf8_valid(struct wm_str s, size_t *bad)
 {

@@ -42,6 +42,10 @@ wm_utf8_next(const char *p, size_t n, uint32_t *cp)
     return len;
 }
 
+/* The first byte from `at` (which may be more than n) on that is not plain in a JSON string: no printable ASCII, a quote or
+ * a backslash; n or more: there is none. */
+size_t wm_utf8_plain(const char *text, size_t at, size_t n);
+
 /* Is all of it valid?  Otherwise *bad (may be NULL) is the offset of the first wrong byte. */
 bool wm_utf8_valid(struct wm_str s, size_t *bad);
 

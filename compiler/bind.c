@@ -344,6 +344,7 @@ new_link(struct binding *x, struct wm_graph *g, uint32_t i, const struct wm_tset
     *b = (struct wm_bind){.cc = x->cc, .g = g, .o = o, .be = x->config, .m = l->module, .back = l->inverse != o->reverse};
     b->rs = b->back;
     b->ws = !b->back;
+    b->led = WM_NONE;
     b->be.cc = x->cc;
     b->be.exists = key_exists;
     b->be.keys = wm_values_in_keys;

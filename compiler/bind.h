@@ -53,6 +53,7 @@ struct wm_bind {
     const struct wm_rule **reader; /* [in->t.n] the rule that reads it, or NULL */
     bool *torn;                  /* [in->t.n] a rule names it, but lacks other tensors */
     uint8_t *used;               /* [in->t.n] enum wm_use */
+    uint32_t led;                /* number of the tensor whose key led to an instance, which is likely to read it; or WM_NONE */
     struct wm_claims claims;
     struct wm_map held_off;      /* pairs of terms: does the first hold the second's rule off? */
     bool need_claims;            /* the map has weaker rules */

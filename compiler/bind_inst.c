@@ -65,17 +65,16 @@ static void
 put_number(struct wm_buf *out, int64_t v, uint32_t width)
 {
     char d[24];
-    uint32_t n = 0;
+    size_t at = sizeof(d);
     uint64_t u = (uint64_t)v;
 
     do {
-        d[n++] = (char)('0' + u % 10);
+        d[--at] = (char)('0' + u % 10);
         u /= 10;
     } while (u > 0);
-    while (n < width && n < sizeof(d))
-        d[n++] = '0';
-    while (n > 0)
-        wm_buf_putc(out, d[--n]);
+    while (sizeof(d) - at < width && at > 0)
+        d[--at] = '0';
+    wm_buf_puts(out, (struct wm_str){d + at, sizeof(d) - at});
 }
 
 static bool

@@ -252,8 +252,11 @@ note_missing(struct wm_bind *b, const struct wm_inst *x, uint32_t term)
 static uint32_t
 look_up(struct wm_bind *b, const struct wm_inst *x, struct wm_str key)
 {
-    uint32_t t = wm_map_get(&b->in->by_key, key), al;
+    uint32_t t, al;
 
+    if (b->led != WM_NONE && wm_str_eq(b->in->t.item[b->led].key, key))
+        return b->led;
+    t = wm_map_get(&b->in->by_key, key);
     if (t != WM_NONE || x->rule->captures)
         return t;
     al = wm_map_get(&b->alias[b->rs], key);

@@ -154,6 +154,19 @@ claimed(struct wm_bind *b, const struct wm_inst *of, uint32_t strength, int side
     return false;
 }
 
+/* Is there nothing that could claim a key of a rule of that strength? */
+static bool
+is_unrivalled(const struct wm_bind *b, uint32_t strength)
+{
+    uint32_t rivals = 0;
+
+    for (int s = 0; s < 2; s++)
+        rivals += b->claims.key[s].n + b->ignore[s].n + b->alias[s].n;
+    for (uint32_t i = 0; i < strength; i++)
+        rivals += b->rules.item[i]->captures;
+    return rivals == 0;
+}
+
 /* May the instance exist: does no stronger rule claim one of its keys on either side? */
 static bool
 free_of_claims(struct wm_bind *b, struct wm_inst *x, uint32_t strength)
@@ -192,6 +205,7 @@ identity(struct wm_buf *id, const struct wm_inst *x)
 
 /* Which instances of a rule are bound. */
 struct done {
+    bool unrivalled;
     bool each_once; /* one term of one key: another key is another instance */
     struct wm_map map;
     struct wm_buf id;
@@ -204,11 +218,10 @@ bind_match(struct wm_bind *b, struct wm_inst *x, uint32_t strength, struct done 
     bool ok = true;
     struct wm_str id;
 
-    if (!wm_inst_holds(b, x, &ok) || !free_of_claims(b, x, strength))
+    if (!wm_inst_holds(b, x, &ok) || (!done->unrivalled && !free_of_claims(b, x, strength)))
         return ok;
-    if (!runs_here(b, x->rule)) {
+    if (!runs_here(b, x->rule))
         return wm_bind_not_carried(b, x, c);
-    }
     if (done->each_once)
         return wm_bind_instance(b, x, c);
     id = identity(&done->id, x);
@@ -224,7 +237,8 @@ bind_captures(struct wm_bind *b, uint32_t strength)
     const struct wm_rule *r = b->rules.item[strength];
     struct wm_rule_cache c;
     struct wm_inst x;
-    struct done done = {.each_once = r->side[b->rs].nterm == 1 && r->side[b->rs].term[0].nkey_axis == 0};
+    struct done done = {.unrivalled = is_unrivalled(b, strength),
+                        .each_once = r->side[b->rs].nterm == 1 && r->side[b->rs].term[0].nkey_axis == 0};
     bool ok = true;
 
     cache_init(b, r, &c);
@@ -235,10 +249,12 @@ bind_captures(struct wm_bind *b, uint32_t strength)
         /* read already by another that goes both ways, unless that was through an alias: then claims decide */
         if (b->reader[i] && r->arrow == WM_AR_BOTH && !wm_is_alias_source(b, b->in->t.item[i].key))
             continue;
+        b->led = i;
         for (uint32_t t = 0; t < r->side[b->rs].nterm; t++)
             if (wm_inst_match(b, &x, &r->side[b->rs].term[t], b->in->t.item[i].key))
                 ok &= bind_match(b, &x, strength, &done, &c);
     }
+    b->led = WM_NONE;
     return ok;
 }
 

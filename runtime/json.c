@@ -119,33 +119,6 @@ unescape(struct wm_json *j, char *p)
     return put_utf8(p, c);
 }
 
-/* A character that stands for itself and needs no look at the next. */
-static bool
-is_plain(unsigned char c)
-{
-    return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
-
-/* The first character from `at` on that is not plain, or n: eight of them are looked at at once. */
-static size_t
-skip_plain(const char *text, size_t at, size_t n)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
-    uint64_t w, quote, slash;
-
-    for (; at < n && n - at >= sizeof(w); at += sizeof(w)) { /* behind a backslash at the end, `at` is more than n */
-        memcpy(&w, text + at, sizeof(w));
-        quote = w ^ ones * '"';
-        slash = w ^ ones * '\\';
-        /* the high bit of a byte: it is below 0x20, or zero in one of the differences, or not ASCII */
-        if (((w - ones * 0x20) | (quote - ones) | (slash - ones) | w) & high)
-            break;
-    }
-    while (at < n && is_plain((unsigned char)text[at]))
-        at++;
-    return at;
-}
-
 /* Check the string from j->at to its closing quote; *end is the quote, *escapes whether any. */
 static const char *
 scan_string(const struct wm_json *j, size_t *end, bool *escapes)
@@ -157,7 +130,7 @@ scan_string(const struct wm_json *j, size_t *end, bool *escapes)
         unsigned char c;
         size_t len;
 
-        at = skip_plain(j->text, at, j->n);
+        at = wm_utf8_plain(j->text, at, j->n); /* behind a backslash at the end, `at` is more than n */
         if (at >= j->n)
             break;
         c = (unsigned char)j->text[at];
@@ -228,8 +201,11 @@ digits(const struct wm_json *j, size_t at)
 static bool
 to_u64(const struct wm_json *j, size_t from, size_t to, uint64_t *out)
 {
+    size_t sure = to - from < 20 ? to : from; /* 19 digits are always below */
     uint64_t v = 0;
 
+    for (; from < sure; from++)
+        v = v * 10 + (uint64_t)(j->text[from] - '0');
     for (; from < to; from++)
         if (__builtin_mul_overflow(v, 10u, &v) ||
             __builtin_add_overflow(v, (uint64_t)(j->text[from] - '0'), &v))
