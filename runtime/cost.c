@@ -12,6 +12,8 @@
 enum { READ_NS = 550, PLACE_PS = 15000, READ_PS = 80, WRITE_NS = 2000, WRITE_PS = 160, SMALL_NS = 2000 };
 /* Of blocks for several windows: they do not fit the cache, so the memory is asked twice more; ps a byte. */
 enum { SLAB_PS = 60 };
+/* Memory for a thread with which it makes blocks large enough for any transpose to be read about once. */
+enum { ENOUGH = 4 << 20 };
 /* What threads take longer for waiting for each other and for the memory. */
 enum { WAIT_PERCENT = 10 };
 /* Of files: an output is created, reserved and renamed; an input is opened by each thread. */
@@ -130,9 +132,9 @@ around(const struct wm_plan *p, unsigned threads, struct wm_cost *cost)
            bytes * WRITE_PS;
 }
 
-enum wm_status
-wm_cost_of(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_exec_opts *opts, struct wm_cost *cost,
-           struct wm_err *err)
+static enum wm_status
+cost_of(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_exec_opts *opts, struct wm_cost *cost,
+        struct wm_err *err)
 {
     const double jit = WM_COST_JIT_LOAD + WM_COST_JIT_COMPILE;
     enum wm_status st = wm_exec_dry(p, sys, opts, cost, err);
@@ -161,4 +163,40 @@ wm_cost_of(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_ex
         shared += shared * WAIT_PERCENT / 100;
     cost->seconds = 1e-12 * (shared + (double)around(p, cost->threads, cost));
     return WM_OK;
+}
+
+unsigned
+wm_cost_threads(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_exec_opts *opts)
+{
+    struct wm_exec_opts o = *opts;
+    unsigned best;
+    struct wm_cost all, fewer;
+    struct wm_err ignored;
+    double least;
+
+    if (o.threads == 0)
+        o.threads = wm_pool_processors() < WM_EXEC_THREADS ? wm_pool_processors() : WM_EXEC_THREADS;
+    best = o.threads;
+    if (o.max_memory == 0 || o.max_memory / best >= ENOUGH || cost_of(p, sys, &o, &all, &ignored) != WM_OK)
+        return best;
+    least = all.seconds;
+    while (o.threads > 1 && o.max_memory / o.threads < ENOUGH) {
+        o.threads /= 2;
+        if (cost_of(p, sys, &o, &fewer, &ignored) == WM_OK && fewer.seconds < least &&
+            fewer.seconds_alone < all.seconds_alone / 2) {
+            best = o.threads;
+            least = fewer.seconds;
+        }
+    }
+    return best;
+}
+
+enum wm_status
+wm_cost_of(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_exec_opts *opts, struct wm_cost *cost,
+           struct wm_err *err)
+{
+    struct wm_exec_opts o = *opts;
+
+    o.threads = wm_cost_threads(p, sys, opts);
+    return cost_of(p, sys, &o, cost, err);
 }

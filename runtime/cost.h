@@ -61,6 +61,9 @@ struct wm_cost {
     bool compiled;                 /* it pays to compile kernels, and that is in the seconds */
 };
 
+/* How many of the threads that may be used are used: where the memory for each would be so little that they read in tiny
+ * runs, or most of the input again and again, fewer, with more of it each: less than half of the work, and done sooner. */
+unsigned wm_cost_threads(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_exec_opts *opts);
 /* With options as for wm_exec_run(); inputs are files. */
 enum wm_status wm_cost_of(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_exec_opts *opts,
                           struct wm_cost *cost, struct wm_err *err);

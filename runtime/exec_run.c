@@ -174,10 +174,6 @@ wm_run_share(const struct wm_exec *x, unsigned *threads, uint64_t *budget, struc
     const struct wm_exec_opts *o = &x->opts;
     uint64_t least = wm_worker_least(x, o->window), n = o->threads;
 
-    if (n == 0) {
-        n = wm_pool_processors();
-        n = n < WM_EXEC_THREADS ? n : WM_EXEC_THREADS;
-    }
     if (o->max_memory < least)
         return wm_fail(err, WM_ELIMIT, NULL,
                        "at least %" PRIu64 " bytes of memory are needed, not %" PRIu64, least,
@@ -286,12 +282,15 @@ enum wm_status
 wm_exec_run(const struct wm_plan *p, const struct wm_sys *sys, const struct wm_exec_opts *opts,
             const struct wm_exec_sink *sink, struct wm_exec_stats *stats, struct wm_err *err)
 {
+    struct wm_exec_opts o = *opts;
     struct wm_run r = {.sink = sink};
     struct wm_exec_stats ignored;
     uint64_t budget = 0;
     unsigned threads = 0;
-    enum wm_status st = wm_exec_open(p, sys, opts, &r.x, err);
+    enum wm_status st;
 
+    o.threads = wm_cost_threads(p, sys, opts);
+    st = wm_exec_open(p, sys, &o, &r.x, err);
     if (st != WM_OK)
         return st;
     stats = stats ? stats : &ignored;

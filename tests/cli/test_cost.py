@@ -93,6 +93,18 @@ def test_threads_share_the_memory(made):
     assert two[0]["reads"] != one[0]["reads"]  # narrower slabs
 
 
+def test_fewer_threads_that_read_less(made):
+    """Of a transpose of 64 MiB, threads that have next to nothing each would read lines of it many times over."""
+    made.path("t.wmap").write_text(HEAD + '"t" [a b] -> "t" [b a]\n')
+    write_safetensors(made.path("t.safetensors"), {"t": ("BF16", (4096, 8192), bytes(2 * 4096 * 8192))})
+    args = ("./t.wmap", "-i", "t.safetensors", "--threads", "16", "--max-memory")
+    for memory, least, most in (("64MB", 16, 16), ("5MB", 1, 4)):
+        said, counted = both(made, *args, memory)
+        assert least <= said["threads"] <= most
+        assert said["reads"] + said["writes"] == counted["calls"]
+        assert said["nbytes_read"] < 2 * said["nbytes_written"]
+
+
 def test_ways(made):
     """Which bytes are read how: the sizes of what must go each way."""
     def cost(case, *more):

@@ -217,7 +217,7 @@ compare_dry(const struct made *made, const struct wm_exec_opts *o, const struct 
     struct wm_cost cost;
     struct wm_err err = {0};
 
-    assert_int_equal(wm_exec_dry(&made->plan, &wm_sys_real, o, &cost, &err), WM_OK);
+    assert_int_equal(wm_cost_of(&made->plan, &wm_sys_real, o, &cost, &err), WM_OK);
     assert_int_equal(cost.n[WM_T_WRITTEN], stats->bytes_written);
     if (cost.counted < cost.steps) /* a sample */
         return;
