@@ -17,29 +17,38 @@
 
 enum { PAGE = 4096, LARGE_PAGE = 2 << 20 };
 
-/* More is mapped than asked for, so that it can begin with a large page; what is beyond is given back.  The end is in
- * small pages: no more memory is used than was asked for. */
+/* n bytes that begin with a large page; more is mapped, and what is beyond is given back.  The end is in small pages: no more
+ * memory is used than was asked for.  MAP_FAILED: there are none. */
 static void *
-real_map(size_t n)
+map_aligned(size_t n)
 {
     size_t all, before;
-    char *p, *at;
+    char *p;
 
     if (n > SIZE_MAX - 2 * LARGE_PAGE)
-        return NULL;
+        return MAP_FAILED;
     n = (n + PAGE - 1) / PAGE * PAGE;
     all = n + LARGE_PAGE;
     p = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
-        return NULL;
+        return p;
     before = -(uintptr_t)p % LARGE_PAGE;
-    at = p + before;
     if (before)
         munmap(p, before);
-    munmap(at + n, LARGE_PAGE - before);
+    munmap(p + before + n, LARGE_PAGE - before);
+    return p + before;
+}
+
+static void *
+real_map(size_t n)
+{
+    void *p = map_aligned(n);
+
+    if (p == MAP_FAILED)
+        return NULL;
     if (n >= LARGE_PAGE)
-        madvise(at, n / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
-    return at;
+        madvise(p, n / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+    return p;
 }
 
 static void
@@ -62,6 +71,15 @@ room_for(size_t n)
     return room;
 }
 
+/* The first large page, and those that n bytes fill. */
+static void *
+in_large_pages(void *p, size_t n)
+{
+    if (p != MAP_FAILED)
+        madvise(p, n < LARGE_PAGE ? LARGE_PAGE : n / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+    return p;
+}
+
 /* The rest goes back; what stays does not move. */
 static void *
 shrink(char *old, size_t old_n, size_t n)
@@ -79,17 +97,19 @@ static void *
 enlarge(void *old, size_t old_n, size_t n)
 {
     size_t had = room_for(old_n), room = room_for(n);
-    void *p;
+    void *p = old;
 
-    if (room == had)
-        return room ? old : mremap(old, old_n, n, MREMAP_MAYMOVE);
-    p = real_map(room);
-    if (!p)
-        return MAP_FAILED;
-    if (had)
-        return mremap(old, had, had, MREMAP_MAYMOVE | MREMAP_FIXED, p);
-    memcpy(p, old, old_n);
-    munmap(old, old_n);
+    if (!room)
+        return mremap(old, old_n, n, MREMAP_MAYMOVE);
+    if (room != had && (p = map_aligned(room)) == MAP_FAILED)
+        return p;
+    if (had && room != had)
+        p = mremap(old, had, had, MREMAP_MAYMOVE | MREMAP_FIXED, p);
+    in_large_pages(p, n);
+    if (!had && p != MAP_FAILED) {
+        memcpy(p, old, old_n);
+        munmap(old, old_n);
+    }
     return p;
 }
 
@@ -105,7 +125,7 @@ real_pages(void *old, size_t old_n, size_t n)
     if (old)
         p = n < old_n ? shrink(old, old_n, n) : enlarge(old, old_n, n);
     else if (room_for(n))
-        return real_map(room_for(n));
+        p = in_large_pages(map_aligned(room_for(n)), n);
     else
         p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? NULL : p;

@@ -21,9 +21,8 @@ struct wm_sys {
     void *(*map)(size_t n);
     void (*unmap)(void *p, size_t n);
     /* Whole pages for something large: n zeroed bytes where old is NULL; else `old` of old_n bytes, which this gave,
-     * becomes n bytes, or with n = 0 goes back at once.  From 512 KiB on they are large pages, and stay so while they
-     * grow: their first touch takes a fraction of the time, but up to 2 MiB more memory.  NULL where
-     * there are none. */
+     * becomes n bytes, or with n = 0 goes back at once.  From 512 KiB on what whole large pages fill is in such, and the
+     * first always: their first touch takes a fraction of the time.  NULL where there are none. */
     void *(*pages)(void *old, size_t old_n, size_t n);
 
     int (*open)(const char *path, int flags, mode_t mode);
