@@ -99,6 +99,27 @@ is_said(const struct cJSON *c, const char *name)
     return v && !cJSON_IsNull(v) && !cJSON_IsFalse(v) && !((cJSON_IsArray(v) || cJSON_IsObject(v)) && !v->child);
 }
 
+/* Numbers are numbers, switches are true or false; what is null is not said. */
+static enum wm_status
+check_kinds(const struct wm_adapter *ad, struct wm_str path, struct wm_err *err)
+{
+    static const char *const number[] = {"r", "lora_alpha"}, *const yes_no[] = {"use_rslora", "fan_in_fan_out"};
+
+    for (size_t i = 0; i < WM_COUNTOF(number); i++) {
+        const cJSON *v = cJSON_GetObjectItemCaseSensitive(ad->config, number[i]);
+
+        if (v && !cJSON_IsNull(v) && !cJSON_IsNumber(v))
+            return wm_fail(err, WM_EFORMAT, path.p, "%s is not a number", number[i]);
+    }
+    for (size_t i = 0; i < WM_COUNTOF(yes_no); i++) {
+        const cJSON *v = cJSON_GetObjectItemCaseSensitive(ad->config, yes_no[i]);
+
+        if (v && !cJSON_IsNull(v) && !cJSON_IsBool(v))
+            return wm_fail(err, WM_EFORMAT, path.p, "%s is neither true nor false", yes_no[i]);
+    }
+    return WM_OK;
+}
+
 /* What PEFT can say that a sum of low rank does not carry. */
 static enum wm_status
 check_peft(const struct wm_adapter *ad, struct wm_str path, struct wm_err *err)
@@ -181,7 +202,7 @@ wm_adapter_open(struct wm_cc *cc, struct wm_str path, const struct wm_open_opts 
         if (is_dir && !is_there(cc, dir, "adapter_model.safetensors", &file) &&
             !is_there(cc, dir, "adapter_model.bin", &file))
             file = path;
-        if ((s = wm_config_read(cc, config, &ad->config, err)) == WM_OK)
+        if ((s = wm_config_read(cc, config, &ad->config, err)) == WM_OK && (s = check_kinds(ad, config, err)) == WM_OK)
             s = check_peft(ad, config, err);
     } else {
         if (is_dir && is_there(cc, dir, "lit_model.pth.lora", &file))

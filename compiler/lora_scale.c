@@ -1,14 +1,15 @@
 /* compiler/lora_scale.c -- what the sum of a pair is scaled by.
  *
- * Enters: a pair with its sizes, and the adapter's configuration, whose alpha_pattern names modules by regular
- * expressions of Python.  Leaves: a number.  An expression that can't be read as Python reads it is refused. */
+ * Enters: a pair with its sizes, and the adapter's configuration, whose alpha_pattern and rank_pattern name modules by
+ * regular expressions of Python.  Leaves: a number.  An expression that can't be read as Python reads it is refused, and
+ * so is a pair of another rank than the configuration gives: its scale would be another, too. */
 #include <cjson/cJSON.h>
 #include <ctype.h>
 #include <regex.h>
 
 #include "compiler/bind_lora.h"
 
-/* ---- alpha_pattern ---- */
+/* ---- alpha_pattern, rank_pattern ---- */
 
 /* A class of characters behind its `[`, up to and with its `]`; NULL: of a kind that is not read. */
 static const char *
@@ -86,7 +87,7 @@ to_posix(struct wm_buf *out, const char *p)
 
 /* PEFT's names in patterns: the whole name of a module, or its end behind a dot. */
 static bool
-pattern_fits(struct wm_merge *g, const char *pattern, struct wm_str module, bool *fits)
+pattern_fits(struct wm_merge *g, const char *list, const char *pattern, struct wm_str module, bool *fits)
 {
     struct wm_arena *a = g->b->cc->a;
     struct wm_buf text;
@@ -96,14 +97,36 @@ pattern_fits(struct wm_merge *g, const char *pattern, struct wm_str module, bool
     wm_buf_init(&text, a);
     wm_buf_putz(&text, "^(.*\\.)?(");
     if (!to_posix(&text, pattern))
-        return wm_merge_fail(g, wm_arena_printf(a, "alpha_pattern \"%s\" is a regular expression of a kind that is not "
-                                                "read", pattern).p);
+        return wm_merge_fail(g, wm_arena_printf(a, "%s \"%s\" is a regular expression of a kind that is not read", list,
+                                                pattern).p);
     wm_buf_putz(&text, ")$");
     if (regcomp(&re, wm_arena_cstr(a, wm_buf_str(&text)), REG_EXTENDED | REG_NOSUB) != 0)
-        return wm_merge_fail(g, wm_arena_printf(a, "alpha_pattern \"%s\" is no regular expression that is read",
+        return wm_merge_fail(g, wm_arena_printf(a, "%s \"%s\" is no regular expression that is read", list,
                                                 pattern).p);
     *fits = regexec(&re, wm_arena_cstr(a, module), 0, NULL, 0) == 0;
     regfree(&re);
+    return true;
+}
+
+/* The first entry of a list of patterns that fits the module of a weight; NULL: none. */
+static bool
+entry_of(struct wm_merge *g, const char *list, struct wm_str key, const struct cJSON **out)
+{
+    const cJSON *all = cJSON_GetObjectItemCaseSensitive(g->ad->config, list);
+    struct wm_str module = wm_place_key(key);
+    bool fits = false;
+
+    *out = NULL;
+    if (all && !cJSON_IsNull(all) && !cJSON_IsObject(all))
+        return wm_merge_fail(g, wm_arena_printf(g->b->cc->a, "%s is not a JSON object", list).p);
+    if (wm_str_ends(module, WM_STR(".weight")))
+        module.n -= strlen(".weight");
+    for (const cJSON *e = all ? all->child : NULL; e && !*out; e = e->next) {
+        if (!pattern_fits(g, list, e->string, module, &fits))
+            return false;
+        if (fits)
+            *out = e;
+    }
     return true;
 }
 
@@ -111,28 +134,41 @@ pattern_fits(struct wm_merge *g, const char *pattern, struct wm_str module, bool
 static bool
 config_of(struct wm_merge *g, struct wm_str key, const struct cJSON **out)
 {
-    const cJSON *all = g->ad->config, *list = cJSON_GetObjectItemCaseSensitive(all, "alpha_pattern");
-    struct wm_str module = wm_place_key(key);
-    bool fits = false;
+    const cJSON *e;
     cJSON *copy;
 
-    *out = all;
-    if (wm_str_ends(module, WM_STR(".weight")))
-        module.n -= strlen(".weight");
-    for (const cJSON *e = list ? list->child : NULL; e; e = e->next) {
-        if (!pattern_fits(g, e->string, module, &fits))
-            return false;
-        if (!fits)
-            continue;
-        copy = cJSON_Duplicate(all, true);
-        if (copy)
-            wm_cc_own_json(g->b->cc, copy);
-        if (!copy || !cJSON_ReplaceItemInObjectCaseSensitive(copy, "lora_alpha", cJSON_Duplicate(e, true)))
-            return wm_merge_fail(g, "lora_alpha is not in the configuration, or there is no memory");
-        *out = copy;
+    *out = g->ad->config;
+    if (!entry_of(g, "alpha_pattern", key, &e))
+        return false;
+    if (!e)
         return true;
-    }
+    copy = cJSON_Duplicate(g->ad->config, true);
+    if (copy)
+        wm_cc_own_json(g->b->cc, copy);
+    if (!copy || !cJSON_ReplaceItemInObjectCaseSensitive(copy, "lora_alpha", cJSON_Duplicate(e, true)))
+        return wm_merge_fail(g, "lora_alpha is not in the configuration, or there is no memory");
+    *out = copy;
     return true;
+}
+
+/* The rank that PEFT's or LitGPT's configuration gives the module, where it gives one, is that of the factors. */
+static bool
+rank_fits(struct wm_merge *g, const struct wm_pair *p)
+{
+    const char *name = g->ad->kind == WM_ADAPTER_PEFT ? "r" : "lora_r";
+    const cJSON *r = cJSON_GetObjectItemCaseSensitive(g->ad->config, name), *e = NULL;
+    double is = (double)p->z.axis[p->l->rank];
+
+    if (g->ad->kind == WM_ADAPTER_OTHER)
+        return true;
+    if (g->ad->kind == WM_ADAPTER_PEFT && !entry_of(g, "rank_pattern", p->gt[WM_LORA_W]->key, &e))
+        return false;
+    r = e ? e : r;
+    if (!cJSON_IsNumber(r) || r->valuedouble == is)
+        return true;
+    return wm_merge_fail(g, wm_arena_printf(g->b->cc->a, "`%s` has the rank %.0f, but by the configuration (%s) it is "
+                                            "%.15g", wm_merge_show(g, p->t[WM_LORA_A]).p, is,
+                                            e ? "rank_pattern" : name, r->valuedouble).p);
 }
 
 /* The line's scale, in which axes are their sizes. */
@@ -153,7 +189,7 @@ wm_lora_scale(struct wm_merge *g, struct wm_pair *p)
         }
     sc.name = name;
     sc.val = val;
-    if (!config_of(g, p->gt[WM_LORA_W]->key, &b->be.adapter))
+    if (!rank_fits(g, p) || !config_of(g, p->gt[WM_LORA_W]->key, &b->be.adapter))
         return false;
     v = wm_eval(&b->be, p->x.me, &sc, p->l->item->scale);
     b->be.adapter = whole;

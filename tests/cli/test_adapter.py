@@ -107,6 +107,12 @@ REFUSED = {
     "dora": ({"x.lora_A.weight": "a", "x.lora_B.weight": "b", "x.lora_magnitude_vector": "b"}, {}, "E0602", "DoRA"),
     "no alpha": ({"x.lora_A.weight": "a", "x.lora_B.weight": "b"}, {"lora_alpha": None}, "E0227",
                  "adapter.lora_alpha is not in the adapter's configuration"),
+    "rank": ({"x.lora_A.weight": "a", "x.lora_B.weight": "b"}, {"r": 6}, "E0651",
+             "`base_model.model.x.lora_A.weight` has the rank 3, but by the configuration (r) it is 6"),
+    "rank of a name": ({"x.lora_A.weight": "a", "x.lora_B.weight": "b"}, {"r": 3, "rank_pattern": {"x": 6}}, "E0651",
+                       "by the configuration (rank_pattern) it is 6"),
+    "patterns": ({"x.lora_A.weight": "a", "x.lora_B.weight": "b"}, {"alpha_pattern": [1]}, "E0651",
+                 "alpha_pattern is not a JSON object"),
 }
 
 
@@ -116,6 +122,13 @@ def test_refused(small, name):
     peft(small, "bad", {k: getattr(small, v) for k, v in tensors.items()}, **{"lora_alpha": 7, **config})
     r = run(small, "bad")
     assert r.status == 1 and code in r.err and text in r.err and not small.path("out.safetensors").exists(), r
+
+
+@pytest.mark.parametrize("said", [{"lora_alpha": "7"}, {"r": True}, {"use_rslora": 1}, {"fan_in_fan_out": "no"}])
+def test_configuration_of_other_kinds(small, said):
+    peft(small, "bad", {"x.lora_A.weight": small.a, "x.lora_B.weight": small.b}, **{"lora_alpha": 7, **said})
+    r = run(small, "bad")
+    assert r.status == 2 and f"bad/adapter_config.json: {[*said][0]} is n" in r.err, r
 
 
 def test_types_that_are_no_low_rank_sum(small):

@@ -142,7 +142,7 @@ REFUSED = {
     "mixed": (["q"], {}, '"q.weight" [(a b) (c d)] <-> "q.weight" [(a d) (c b)] where a = 2, c = 3, d = 2', "peft",
               "its rows are not those of one factor"),
     "orders": (["q", "k"], {}, '"q.weight" [m n] <-> "q.weight" [n m]', "peft", "one fan_in_fan_out for all"),
-    "ranks": (["q", "o"], {"r": [2, 3]}, None, "litgpt", "it has another rank or scale"),
+    "ranks": (["q", "o"], {"r": [2, 3], "rank_pattern": {"q": 2}}, None, "litgpt", "it has another rank or scale"),
     "fused": (["gate", "up"], {}, None, "litgpt", "gate_up.weight: several pairs go into it"),
 }  # fmt: skip
 

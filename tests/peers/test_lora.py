@@ -124,7 +124,7 @@ def test_merge_and_convert(wmap, tmp_path):
 def peft_adapter(tmp_path, base, r, alpha, dtype, config, embedding=False):
     out = tmp_path / "adapter"
     out.mkdir()
-    factors, want = {}, dict(base)
+    factors, want, ranks = {}, dict(base), {}
     flip = config.get("fan_in_fan_out", False)
     for i, (key, w) in enumerate(sorted(base.items())):
         module = "base_model.model." + key.removesuffix(".weight")
@@ -146,8 +146,10 @@ def peft_adapter(tmp_path, base, r, alpha, dtype, config, embedding=False):
         else:
             continue
         want[key] = w.double() + s * delta
+        if rank != r:
+            ranks[key.removeprefix("model.").removesuffix(".weight")] = rank
     save_file(factors, out / "adapter_model.safetensors")
-    full = {"peft_type": "LORA", "r": r, "lora_alpha": alpha, **config}
+    full = {"peft_type": "LORA", "r": r, "lora_alpha": alpha, "rank_pattern": ranks, **config}
     (out / "adapter_config.json").write_text(json.dumps(full))
     return out, want
 
