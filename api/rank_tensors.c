@@ -23,6 +23,7 @@ struct judge {
     unsigned char *buffer;      /* [nrank] pieces */
     uint64_t piece;
     uint32_t *members, *next, *size; /* [nrank] */
+    bool *zero;                 /* [nrank] of those still like another one: nothing but zeros so far */
     int64_t hidden;             /* the length that most replicas have: the model's width; 0: none has */
     struct wm_err *err;
 };
@@ -162,13 +163,21 @@ list_members(struct judge *j, const struct wm_rtensor *t)
     return n;
 }
 
+static bool
+is_zero(const unsigned char *p, size_t n)
+{
+    return n == 0 || (p[0] == 0 && memcmp(p, p + 1, n - 1) == 0);
+}
+
 static enum wm_status
 compare(struct judge *j, struct wm_rtensor *t)
 {
     uint64_t nbytes = 0, at = 0, len = FIRST;
 
+    t->zero = WM_NONE;
     for (uint32_t k = 0; k < j->nrank; k++) {
         t->cls[k] = k;
+        j->zero[k] = true;
         for (uint32_t q = 0; t->id[k] != WM_NONE && q < k; q++)
             if (t->id[q] != WM_NONE && t->cls[q] == q && same_form(tensor(j, t, q), tensor(j, t, k))) {
                 t->cls[k] = q;
@@ -193,9 +202,13 @@ compare(struct judge *j, struct wm_rtensor *t)
             memset(p + some, 0, (size_t)(len - some)); /* those of a class are of one length */
             if (some && j->reader.read(j->reader.user, 0, t->id[j->members[i]], at, some, p, j->err) != WM_OK)
                 return j->err->status;
+            j->zero[j->members[i]] = j->zero[j->members[i]] && is_zero(p, (size_t)len);
         }
         refine(j, t, n, len);
     }
+    for (uint32_t i = 0, n = list_members(j, t); i < n; i++)
+        if (j->zero[j->members[i]])
+            t->zero = t->cls[j->members[i]];
     return WM_OK;
 }
 
@@ -323,14 +336,18 @@ copies_agree(const struct judge *j, const struct wm_rtensor *t, uint32_t from)
     return true;
 }
 
-/* More than half of the ranks hold the same, but not all. */
+/* More than half of the ranks hold the same, but not all.  Zeros in the last ranks of a matrix are padding. */
 static bool
 most_agree(const struct judge *j, const struct wm_rtensor *t, uint32_t from)
 {
     uint32_t tp = j->r->count[WM_AX_TP], most = 0;
+    bool padded = tensor(j, t, from)->rank > 1 && t->zero != WM_NONE && t->cls[from + tp - 1] == t->zero;
 
     for (uint32_t k = 0; k < tp; k++) {
         uint32_t n = 0;
+
+        if (padded && t->cls[from + k] == t->zero)
+            continue;
 
         for (uint32_t q = 0; q < tp; q++)
             n += t->cls[from + q] == t->cls[from + k];
@@ -524,6 +541,7 @@ wm_ranks_judge(struct wmap_ctx *ctx, struct wm_arena *a, struct wm_ranks *r, con
     j.members = WM_NEW_N(a, uint32_t, j.nrank);
     j.next = WM_NEW_N(a, uint32_t, j.nrank);
     j.size = WM_NEW_N(a, uint32_t, j.nrank);
+    j.zero = WM_NEW_N(a, bool, j.nrank);
     st = wm_file_reader_open(&file, a, ctx->sys, c->m, err);
     j.reader = wm_file_reader(&file);
     if (st == WM_OK)

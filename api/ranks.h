@@ -84,6 +84,7 @@ struct wm_rtensor {
     uint32_t *id;           /* [EP * TP] in the manifest, or WM_NONE */
     uint32_t nid;           /* of them there */
     uint32_t *cls;          /* [EP * TP] ranks with the same number hold the same bytes */
+    uint32_t zero;          /* the class of several ranks that hold zeros alone; or WM_NONE */
     enum wm_rank_kind kind;
     bool by_metadata;
     bool agree;             /* false: copies differ, or a rank lacks it */

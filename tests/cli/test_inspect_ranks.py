@@ -145,6 +145,19 @@ def test_numbered_files(copy):
     refused(copy, "many", "tp 57", "missing")
 
 
+def test_padded_to_more_ranks_than_it_fills(copy):
+    """The last ranks of a small vocabulary hold padding alone, and are no copies of each other; a vector of zeros may be."""
+    rows = np.zeros((16, 4))
+    rows[:5] = 1 + np.arange(20).reshape(5, 4)
+    for r in range(8):
+        write(copy, f"p/tp_rank_{r}.safetensors", {"norm": np.ones(4), "head": rows[2 * r : 2 * r + 2]})
+    head = ranked(copy.ok("inspect", "p", "--json"))["head", 0]
+    assert (head["kind"], head["dimension"], head["length"]) == ("cut", 0, 16)
+    for r in range(8):
+        write(copy, f"p/tp_rank_{r}.safetensors", {"bias": np.full(4, float(r == 2))})
+    assert "copies differ" in copy("inspect", "p").err
+
+
 def test_what_only_some_ranks_have(copy):
     write(copy, "r/rank0/model.safetensors", {"a": np.ones(3), "b": np.ones(3)})
     write(copy, "r/rank1/model.safetensors", {"a": np.ones(3)})
