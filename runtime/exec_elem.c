@@ -252,14 +252,25 @@ compared(const struct job *j, int64_t n)
     j->w->tally->n[WM_T_MEMORY] += (uint64_t)n * j->unit * WM_COST_COMPARE;
 }
 
+/* The file that holds the bytes of an input. */
+static const struct wm_plan_infile *
+held_in(const struct wm_exec *x, const struct wm_plan_in *in)
+{
+    const struct wm_plan_infile *f = &x->infile[in->file];
+
+    return f->codec == WM_CODEC_RAW || f->codec == WM_CODEC_BLOB ? f : &x->infile[f->of];
+}
+
 static enum wm_status
 equal(void *user, struct wm_piece *p)
 {
     const struct job *j = user;
     const struct wm_exec *x = j->w->x;
     const struct wm_plan_in *in[2] = {operand(j, 0), operand(j, 1)};
+    const struct wm_plan_infile *from[2] = {held_in(x, in[0]), held_in(x, in[1])};
     const char *a = j->w->pair[0], *b = j->w->pair[1];
     struct wm_str note = wm_plan_str(&x->plan, j->elem->note);
+    struct wm_str of[2] = {WM_STR(""), WM_STR("")};
     struct wm_piece_text at[2], file;
     int64_t n = wm_piece_count(p), i = 0;
     enum wm_status st;
@@ -275,12 +286,15 @@ equal(void *user, struct wm_piece *p)
         return WM_OK;
     while (memcmp(a + i * j->unit, b + i * j->unit, j->unit) == 0)
         i++;
-    for (int s = 0; s < 2; s++)
+    for (int s = 0; s < 2; s++) {
         at[s] = wm_piece_index(&x->plan, in[s], wm_piece_unit(p, i, s));
-    return wm_fail(j->w->err, WM_NO, where(j, &file), "%.*s%s'%.*s'%s and '%.*s'%s differ",
+        if (from[0] != from[1])
+            of[s] = wm_plan_str(&x->plan, from[s]->path);
+    }
+    return wm_fail(j->w->err, WM_NO, where(j, &file), "%.*s%s'%.*s'%s%s%.*s and '%.*s'%s%s%.*s differ",
                    WM_STR_ARG(note), note.n ? ": " : "",
-                   WM_STR_ARG(wm_plan_str(&x->plan, in[0]->name)), at[0].s,
-                   WM_STR_ARG(wm_plan_str(&x->plan, in[1]->name)), at[1].s);
+                   WM_STR_ARG(wm_plan_str(&x->plan, in[0]->name)), at[0].s, of[0].n ? " of " : "", WM_STR_ARG(of[0]),
+                   WM_STR_ARG(wm_plan_str(&x->plan, in[1]->name)), at[1].s, of[1].n ? " of " : "", WM_STR_ARG(of[1]));
 }
 
 static enum wm_status

@@ -195,6 +195,16 @@ def test_other_layouts(copy):
     refused(copy, "p", "tp 0, part 1", "missing")
 
 
+@pytest.mark.parametrize("m", ["meta/llama", "neuron/llama"])
+def test_ranks_that_only_the_files_tell(copy, m):
+    """Without --define, the files are counted; of optimum-neuron also where the metadata were lost."""
+    copy.ok("run", m, "-i", "tiny", "-o", "ranks", "-D", "tp=4")
+    for p in copy.path("ranks").glob("shards/*.json"):
+        p.unlink()
+    copy.ok("run", "--reverse", m, "-i", "ranks", "-o", "back", "--config", "tiny/config.json")
+    copy.ok("diff", "tiny", "back")
+
+
 def test_megatrons_second_number(copy):
     """Stages or expert ranks: expert ranks all have the embedding."""
     copy.ok("run", "megatron/llama_stages", "-i", "tiny", "-o", "s", "-D", "tp=2", "-D", "pp=2")
