@@ -29,7 +29,8 @@ wm_buf_puts(struct wm_buf *b, struct wm_str s)
         wm_buf_puts_slowly(b, s);
         return;
     }
-    memcpy(p, s.p, s.n);
+    if (s.n > 0) /* an empty text may be no place at all */
+        memcpy(p, s.p, s.n);
     p[s.n] = '\0';
     b->n += s.n;
 }

@@ -332,8 +332,7 @@ signature(const struct wm_inst *x, const struct wm_sizes *z, struct wm_buf *sig)
     sig->n = 0;
     wm_buf_puts(sig, (struct wm_str){(const char *)z->axis, r->axis.n * sizeof(*z->axis)});
     wm_buf_puts(sig, (struct wm_str){(const char *)&z->dtype, sizeof(z->dtype)});
-    if (z->rest_rank > 0) /* there are none without */
-        wm_buf_puts(sig, (struct wm_str){(const char *)z->rest, z->rest_rank * sizeof(*z->rest)});
+    wm_buf_puts(sig, (struct wm_str){(const char *)z->rest, z->rest_rank * sizeof(*z->rest)});
     for (uint32_t i = 0; i < z->npipe; i++) {
         wm_buf_puts(sig, (struct wm_str){(const char *)&z->pipe[i]->rank, sizeof(z->pipe[i]->rank)});
         wm_buf_puts(sig,
