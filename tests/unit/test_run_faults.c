@@ -515,9 +515,29 @@ shared_blocks(void **state)
 
 /* ---- memory ---- */
 
+/* Without its allocation n: how it ended. */
+static int
+without(struct job *j, long n)
+{
+    int how;
+    char seen;
+
+    clear(j);
+    fault.countdown = n;
+    fault.errnum = ENOMEM;
+    how = in_child(j);
+    fault.countdown = -1;
+    assert_true(how == 0 || how == WMAP_ERROR || how == NO_MEMORY);
+    seen = look(j);
+    if (seen != 'n' && (seen != 'o' || how == 0 || rest(j))) /* new: the old directory may be left */
+        fail_msg("allocation %ld: status %d, the output is '%c', left behind: %s", n, how, seen, rest(j) ? rest(j) : "nothing");
+    return how;
+}
+
 static void
 out_of_memory(void **state)
 {
+    enum { LAST = 40 }; /* among them are the buffers */
     static const struct {
         const char *out;
         wmap_status (*command)(struct job *j, wmap_ctx *ctx, wmap_map *map);
@@ -527,26 +547,18 @@ out_of_memory(void **state)
     (void)state;
     for (size_t i = 0; i < WM_COUNTOF(row); i++) {
         struct job j;
-        int how = 1;
+        long n = 0;
+        int how;
 
         begin(&j, row[i].out, MAP, true);
         j.command = row[i].command;
         forgetful(&j.sys);
-        for (long n = 0; how != 0; n += n < 50 ? 1 : 7) { /* with sanitizers, arenas take every piece by itself */
-            char seen;
-
-            clear(&j);
-            fault.countdown = n;
-            fault.errnum = ENOMEM;
-            how = in_child(&j);
-            fault.countdown = -1;
-            assert_true(how == 0 || how == WMAP_ERROR || how == NO_MEMORY);
+        while ((how = without(&j, n)) != 0) { /* with sanitizers, arenas take every piece by itself */
             ended[how]++;
-            seen = look(&j);
-            if (seen != 'n' && (seen != 'o' || how == 0 || rest(&j))) /* new: the old directory may be left */
-                fail_msg("allocation %ld: status %d, the output is '%c', left behind: %s", n, how, seen,
-                         rest(&j) ? rest(&j) : "nothing");
+            n += n < 50 ? 1 : 7;
         }
+        for (long k = n > 50 + LAST ? n - LAST : n; k < n; k++)
+            ended[without(&j, k)]++;
         again(&j);
         assert_true(look(&j) == 'n' && !rest(&j));
         end(&j);
