@@ -269,6 +269,18 @@ is_quantised(enum wm_dtype t)
     return wm_dtype_info[t].bits == 8 && wm_dtype_info[t].kind != 'B';
 }
 
+/* Whether `name` is one of the term `from`; then `*other` is the name that goes with it, of the weight or the scales. */
+static bool
+read_pair(struct wm_bind *b, struct wm_inst *x, const struct wm_rterm *term, int from, struct wm_str name,
+          struct wm_str *other)
+{
+    bool range = false;
+
+    wm_inst_forget(x);
+    return wm_inst_read(b, x, &term[from].key, name, &range) &&
+           wm_inst_key(b, x, &term[from == WM_SCALE_W ? WM_SCALE_S : WM_SCALE_W], other);
+}
+
 /* The weights that a line's own scales belong to. */
 static bool
 bind_line(struct scales *g, const struct wm_scale_bound *l, bool *taken)
@@ -282,12 +294,9 @@ bind_line(struct scales *g, const struct wm_scale_bound *l, bool *taken)
     for (uint32_t t = 0; t < b->in->t.n; t++) {
         const struct wm_gt *s = &b->in->t.item[t];
         struct wm_str key;
-        bool range = false;
         uint32_t w;
 
-        wm_inst_forget(&x);
-        if (taken[t] || !wm_inst_read(b, &x, &term[WM_SCALE_S].key, s->key, &range) ||
-            !wm_inst_key(b, &x, &term[WM_SCALE_W], &key))
+        if (taken[t] || !read_pair(b, &x, term, WM_SCALE_S, s->key, &key))
             continue;
         w = wm_map_get(&b->in->by_key, key);
         if (w == WM_NONE) {
@@ -318,11 +327,8 @@ all_have(struct scales *g, const struct wm_scale_bound *l)
     for (uint32_t t = 0; t < b->in->t.n; t++) {
         const struct wm_gt *w = &b->in->t.item[t];
         struct wm_str key;
-        bool range = false;
 
-        wm_inst_forget(&x);
-        if (b->scale[t].line || !is_quantised(w->dtype) ||
-            !wm_inst_read(b, &x, &term[WM_SCALE_W].key, w->key, &range) || !wm_inst_key(b, &x, &term[WM_SCALE_S], &key))
+        if (b->scale[t].line || !is_quantised(w->dtype) || !read_pair(b, &x, term, WM_SCALE_W, w->key, &key))
             continue;
         wm_report_at(&b->cc->diags, WM_E_MISSING, b->g->manifest->path, "MISSING %.*s, the scales of %s (%s)",
                      WM_STR_ARG(key), wm_place_show(b->cc->a, w->key).p, wm_dtype_info[w->dtype].name);
@@ -378,9 +384,7 @@ wm_has_scales(struct wm_bind *b, int side, const struct wm_tset *on, uint32_t t)
             continue;
         if (wm_inst_read(b, &x, &term[WM_SCALE_S].key, on->t.item[t].key, &range))
             return true;
-        wm_inst_forget(&x);
-        if (wm_inst_read(b, &x, &term[WM_SCALE_W].key, on->t.item[t].key, &range) &&
-            wm_inst_key(b, &x, &term[WM_SCALE_S], &key) && wm_map_get(&on->by_key, key) != WM_NONE)
+        if (read_pair(b, &x, term, WM_SCALE_W, on->t.item[t].key, &key) && wm_map_get(&on->by_key, key) != WM_NONE)
             return true;
     }
     return false;
