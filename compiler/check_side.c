@@ -80,6 +80,16 @@ add_place(struct wm_file_line *f, uint32_t var)
         f->place[f->nplace++] = var;
 }
 
+/* Does a line before this one take every key?  Then this one is for reading alone. */
+static bool
+only_reads(const struct wm_side *s)
+{
+    for (uint32_t i = 0; i < s->file.n; i++)
+        if (!s->file.item[i].has_holds)
+            return true;
+    return false;
+}
+
 static void
 find_places(struct wm_module *m, int side, struct wm_file_line *f)
 {
@@ -99,9 +109,10 @@ find_places(struct wm_module *m, int side, struct wm_file_line *f)
                 add_place(f, p->var);
             continue;
         }
-        wm_report(&m->cc->diags, WM_E_FILE_LINE, p->span,
-                  "`%.*s` of the file's name must be an index, or stand in `holds`",
-                  WM_STR_ARG(f->scope->var.item[p->var].name));
+        if (p->kind != WM_KP_CAPTURE || !only_reads(&m->side[side]))
+            wm_report(&m->cc->diags, WM_E_FILE_LINE, p->span,
+                      "`%.*s` of the file's name must be an index, or stand in `holds`",
+                      WM_STR_ARG(f->scope->var.item[p->var].name));
     }
 }
 

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from conftest import write_safetensors
+from conftest import read_safetensors, write_safetensors
 
 NEURON = "shards/model/dp_rank_00_tp_rank_{:02}_pp_rank_{:02}.pt"
 
@@ -172,6 +172,27 @@ def test_files_that_are_no_ranks(copy):
     for k in range(2):
         write(copy, f"s/model_shard_{k}.safetensors", {f"a{k}": np.ones(3)})
     assert "ranks" not in copy.ok("inspect", "s").out
+
+
+def test_vllm_stored_in_parts(copy):
+    """With a limit of the size of its files; which tensor is in which part does not matter."""
+    copy.ok("run", "vllm/llama", "-i", "tiny", "-o", "v", "-D", "tp=2")
+    for rank in range(2):
+        whole = copy.path(f"v/model-rank-{rank}-part-0.safetensors")
+        tensors = read_safetensors(whole)
+        for part in range(3 - rank):
+            names = sorted(tensors)[part::3 - rank]
+            write_safetensors(whole.with_name(f"model-rank-{rank}-part-{part}.safetensors"), {k: tensors[k] for k in names})
+    assert copy.ok("inspect", "v", "--json").json()["ranks"]["tp"] == 2
+    copy.ok("run", "--reverse", "vllm/llama", "-i", "v", "-o", "back.safetensors", "--config", "tiny/config.json")
+    assert copy.path("back.safetensors").read_bytes() == copy.path("tiny/model.safetensors").read_bytes()
+    shutil.copy(copy.path("v/model-rank-0-part-1.safetensors"), copy.path("v/model-rank-0-part-3.safetensors"))
+    r = copy("run", "--reverse", "vllm/llama", "-i", "v", "-o", "twice.safetensors", "--config", "tiny/config.json")
+    assert r.status == 1 and "is in two files, also in model-rank-0-part-1.safetensors" in r.err
+    copy.path("v/model-rank-0-part-3.safetensors").unlink()
+    copy.path("v/model-rank-1-part-1.safetensors").unlink()
+    r = copy("run", "--reverse", "vllm/llama", "-i", "v", "-o", "less.safetensors", "--config", "tiny/config.json")
+    assert r.status == 1 and "missing for rank 1" in r.err
 
 
 def test_other_layouts(copy):
