@@ -115,6 +115,44 @@ large_arrays_have_pages(void **state)
     assert_int_equal(paged, 0);
 }
 
+/* Bytes [0, n) of p: the first `kept` as they were filled, the rest zeros; then all of them filled. */
+static void
+filled(unsigned char *p, size_t kept, size_t n)
+{
+    for (size_t i = 0; i < n; i += i < kept ? 509 : 1021) /* no page is left out */
+        assert_int_equal(p[i], i < kept ? (unsigned char)(i * 31 + 7) : 0);
+    for (size_t i = 0; i < n; i++)
+        p[i] = (unsigned char)(i * 31 + 7);
+}
+
+/* Small and large pages, from each size to each other. */
+static void
+pages_keep_their_bytes(void **state)
+{
+    static const size_t sizes[] = {4096, 300000, 512 << 10, (2 << 20) - 1, 3 << 20, 4 << 20, (4 << 20) + 1, 17 << 20};
+
+    (void)state;
+    for (size_t a = 0; a < WM_COUNTOF(sizes); a++)
+        for (size_t b = 0; b < WM_COUNTOF(sizes); b++)
+            for (size_t c = 0; c < WM_COUNTOF(sizes); c += 3) {
+                size_t way[] = {sizes[a], sizes[b], sizes[c]}, had = 0;
+                unsigned char *p = NULL;
+
+                for (size_t k = 0; k < 3; k++) {
+                    size_t kept = had < way[k] ? had : way[k], whole = (kept + 4095) / 4096 * 4096;
+
+                    p = wm_sys_real.pages(p, had, way[k]);
+                    assert_non_null(p);
+                    if (k && whole > kept) /* what lies behind the bytes in their last page is not promised */
+                        memset(p + kept, 0, (whole < way[k] ? whole : way[k]) - kept);
+                    filled(p, kept, way[k]);
+                    had = way[k];
+                }
+                assert_null(wm_sys_real.pages(p, had, 0));
+            }
+    assert_null(wm_sys_real.pages(NULL, 0, SIZE_MAX / 2));
+}
+
 static void *
 no_malloc(size_t n)
 {
@@ -385,6 +423,7 @@ main(void)
         cmocka_unit_test(arena_calls_its_hook),
         cmocka_unit_test_setup_teardown(sorting_is_stable, setup, teardown),
         cmocka_unit_test(large_arrays_have_pages),
+        cmocka_unit_test(pages_keep_their_bytes),
         cmocka_unit_test_setup_teardown(texts_are_shown_safely, setup, teardown),
         cmocka_unit_test_setup_teardown(buffers_grow, setup, teardown),
         cmocka_unit_test_setup_teardown(maps_keep_the_first_value, setup, teardown),
