@@ -23,16 +23,14 @@ void wm_buf_puts_slowly(struct wm_buf *b, struct wm_str s); /* the way of wm_buf
 static inline void
 wm_buf_puts(struct wm_buf *b, struct wm_str s)
 {
-    char *p = b->p + b->n;
-
     if (b->cap - b->n <= s.n) {
         wm_buf_puts_slowly(b, s);
         return;
     }
     if (s.n > 0) /* an empty text may be no place at all */
-        memcpy(p, s.p, s.n);
-    p[s.n] = '\0';
+        memcpy(b->p + b->n, s.p, s.n);
     b->n += s.n;
+    b->p[b->n] = '\0';
 }
 
 static inline void
