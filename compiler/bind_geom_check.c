@@ -79,16 +79,37 @@ compare_axis(const struct wm_geom_make *q, const struct wm_geom_place *src, cons
     add_check(q, &map, slot.n, slot.item, count, true);
 }
 
+/* The axes of a product in the order in which they are stored, so that long runs are compared; those of keys first. */
+static void
+stored_order(const struct wm_geom_place *src, uint32_t *axis)
+{
+    const struct wm_product *p = src->product;
+    int64_t stride[WM_MAX_RANK * 2];
+
+    for (uint32_t k = 0; k < p->naxis; k++) {
+        int64_t s = key_axis(src->term, p->axis[k]) != WM_NONE ? INT64_MAX : stride_of(src->alt, p->axis[k]);
+        uint32_t at = k;
+
+        for (; at > 0 && stride[at - 1] < s; at--) {
+            stride[at] = stride[at - 1];
+            axis[at] = axis[at - 1];
+        }
+        stride[at] = s;
+        axis[at] = p->axis[k];
+    }
+}
+
 /* Copies of a product (broadcast axes that the partner lacks) must be equal to the bit. */
 static void
 check_copies(const struct wm_geom_make *q, const struct wm_geom_place *src, const struct wm_product *partner)
 {
     const struct wm_product *p = src->product;
+    uint32_t axis[WM_MAX_RANK * 2], elem = WM_NONE;
     bool copies[WM_MAX_RANK * 2] = {false};
-    uint32_t elem = WM_NONE;
 
+    stored_order(src, axis);
     for (uint32_t k = 0; k < p->naxis; k++)
-        copies[k] = q->r->axis.item[p->axis[k]].broadcast && !has_axis(partner, p->axis[k]);
+        copies[k] = q->r->axis.item[axis[k]].broadcast && !has_axis(partner, axis[k]);
     for (uint32_t k = 0; k < p->naxis; k++) {
         if (!copies[k])
             continue;
@@ -96,7 +117,7 @@ check_copies(const struct wm_geom_make *q, const struct wm_geom_place *src, cons
             elem = wm_graph_elem(
                 q->b->g, &(struct wm_elem){
                              .kind = WM_EL_EQUAL, .from = q->z->dtype, .to = q->z->dtype, .note = WM_STR("replica")});
-        compare_axis(q, src, p->axis, p->naxis, k, copies, elem);
+        compare_axis(q, src, axis, p->naxis, k, copies, elem);
     }
 }
 
