@@ -109,9 +109,9 @@ def test_copies_are_compared_as_they_are_stored(made):
     """The axis of the copies is neither the first nor the last of its tensor."""
     made.path("rep.wmap").write_text(
         HEAD + '"k" [(g d) e] <-> "k" [(g rep d) e] where g = 8, rep = 4 broadcast rep\n')
-    write_safetensors(made.path("rep.safetensors"), {"k": ("BF16", (1024, 512), bytes(2 * 1024 * 512))})
-    said, counted = both(made, "./rep.wmap", "--reverse", "-i", "rep.safetensors")
-    assert said["nbytes_in_blocks"] == said["nbytes_in_slabs"] == 0 and said["nbytes_compared"] == 3 * 2 * 256 * 512
+    write_safetensors(made.path("rep.safetensors"), {"k": ("BF16", (4096, 2048), bytes(2 * 4096 * 2048))})
+    said, counted = both(made, "./rep.wmap", "--reverse", "-i", "rep.safetensors", "--threads", "2")
+    assert said["nbytes_in_blocks"] == said["nbytes_in_slabs"] == 0 and said["nbytes_compared"] == 3 * 2 * 1024 * 2048
     assert said["reads"] + said["writes"] == counted["calls"]
 
 
