@@ -348,7 +348,6 @@ most_agree(const struct judge *j, const struct wm_rtensor *t, uint32_t from)
 
         if (padded && t->cls[from + k] == t->zero)
             continue;
-
         for (uint32_t q = 0; q < tp; q++)
             n += t->cls[from + q] == t->cls[from + k];
         most = n > most ? n : most;

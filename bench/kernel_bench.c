@@ -10,8 +10,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "runtime/cost.h"
 #include "base/sys.h"
+#include "runtime/cost.h"
 #include "runtime/kernels/kernel.h"
 
 enum { MAXR = 64, FAR = 90 << 20, NEAR = 512 << 10 };

@@ -165,12 +165,11 @@ static const struct wm_plan_in *
 whole_in(const struct wm_exec *x, const struct wm_plan_out *out, uint64_t *at)
 {
     const struct wm_plan_geom *g = &x->geom[out->geom];
-    const struct wm_plan_box *box = &x->box[g->box];
-    const struct wm_plan_dim *d = &x->dim[box->dim];
+    const struct wm_plan_box *box = &x->box[g->box]; /* there may be none */
     const struct wm_plan_in *in;
 
     if (g->nbox != 1 || x->elem[box->elem].kind != WM_EL_COPY || box->rank > 1 ||
-        (box->rank == 1 && (d->dst != 1 || d->src[0] != 1)))
+        (box->rank == 1 && (x->dim[box->dim].dst != 1 || x->dim[box->dim].src[0] != 1)))
         return NULL;
     in = &x->in[x->slot[out->slot + box->slot[0]]];
     *at = in->off + (uint64_t)box->src_base[0] * g->unit;
